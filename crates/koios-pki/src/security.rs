@@ -1,0 +1,142 @@
+use std::fmt;
+use std::ops::RangeInclusive;
+
+/// How messages on a secure channel are protected (OPC 10000-4 §7.20).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(clippy::exhaustive_enums, reason = "OPC 10000-4 defines these three and an invalid value")]
+pub enum SecurityMode {
+    /// No protection; no certificate is needed.
+    None,
+    /// Messages are signed.
+    Sign,
+    /// Messages are signed and encrypted.
+    SignAndEncrypt,
+}
+
+impl SecurityMode {
+    /// The mode's name as OPC UA spells it, for example `SignAndEncrypt`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "None",
+            Self::Sign => "Sign",
+            Self::SignAndEncrypt => "SignAndEncrypt",
+        }
+    }
+
+    /// Whether a channel of this mode needs certificates on both sides.
+    pub const fn needs_certificate(self) -> bool {
+        !matches!(self, Self::None)
+    }
+}
+
+impl fmt::Display for SecurityMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The algorithms of a secure channel (OPC 10000-7, facet *SecurityPolicy*).
+///
+/// Only the policies this crate has keys for; the deprecated SHA-1 ones are left out on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum SecurityPolicy {
+    /// No security.
+    None,
+    /// `Basic256Sha256`: PKCS#1 v1.5 signatures, OAEP with SHA-1.
+    Basic256Sha256,
+    /// `Aes128_Sha256_RsaOaep`: PKCS#1 v1.5 signatures, OAEP with SHA-1.
+    Aes128Sha256RsaOaep,
+    /// `Aes256_Sha256_RsaPss`: PSS signatures, OAEP with SHA-256.
+    Aes256Sha256RsaPss,
+}
+
+impl SecurityPolicy {
+    /// The policies that protect anything.
+    pub const SECURE: [Self; 3] = [Self::Basic256Sha256, Self::Aes128Sha256RsaOaep, Self::Aes256Sha256RsaPss];
+
+    /// The policy named `name` (the part of the URI after `#`), if it is one of ours.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::None].into_iter().chain(Self::SECURE).find(|policy| policy.name() == name)
+    }
+
+    /// The policy whose URI is `uri`, compared byte for byte, if it is one of ours.
+    pub fn from_uri(uri: &str) -> Option<Self> {
+        Self::from_name(uri.strip_prefix(URI_PREFIX)?)
+    }
+
+    /// The name in the policy's URI, for example `Aes128_Sha256_RsaOaep`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "None",
+            Self::Basic256Sha256 => "Basic256Sha256",
+            Self::Aes128Sha256RsaOaep => "Aes128_Sha256_RsaOaep",
+            Self::Aes256Sha256RsaPss => "Aes256_Sha256_RsaPss",
+        }
+    }
+
+    /// The URI that names the policy on the wire.
+    pub const fn uri(self) -> &'static str {
+        match self {
+            Self::None => "http://opcfoundation.org/UA/SecurityPolicy#None",
+            Self::Basic256Sha256 => "http://opcfoundation.org/UA/SecurityPolicy#Basic256Sha256",
+            Self::Aes128Sha256RsaOaep => "http://opcfoundation.org/UA/SecurityPolicy#Aes128_Sha256_RsaOaep",
+            Self::Aes256Sha256RsaPss => "http://opcfoundation.org/UA/SecurityPolicy#Aes256_Sha256_RsaPss",
+        }
+    }
+
+    /// The RSA key lengths, in bits, the policy allows for every certificate of a chain (OPC 10000-6 §6.1).
+    ///
+    /// `None` for [`SecurityPolicy::None`], which has no keys.
+    pub const fn rsa_key_bits(self) -> Option<RangeInclusive<u32>> {
+        match self {
+            Self::None => None,
+            Self::Basic256Sha256 | Self::Aes128Sha256RsaOaep | Self::Aes256Sha256RsaPss => Some(2048..=4096),
+        }
+    }
+}
+
+impl fmt::Display for SecurityPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+const URI_PREFIX: &str = "http://opcfoundation.org/UA/SecurityPolicy#";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_policy_is_found_by_its_name_and_by_its_uri() {
+        for policy in [SecurityPolicy::None].into_iter().chain(SecurityPolicy::SECURE) {
+            assert_eq!(SecurityPolicy::from_name(policy.name()), Some(policy));
+            assert_eq!(SecurityPolicy::from_uri(policy.uri()), Some(policy));
+            assert_eq!(policy.uri(), format!("{URI_PREFIX}{policy}"));
+        }
+    }
+
+    #[test]
+    fn unknown_and_differently_spelled_policies_are_none_of_ours() {
+        for name in ["", "basic256sha256", "Basic128Rsa15", "Aes128Sha256RsaOaep"] {
+            assert_eq!(SecurityPolicy::from_name(name), None, "{name}");
+        }
+        assert_eq!(SecurityPolicy::from_uri("Basic256Sha256"), None);
+    }
+
+    #[test]
+    fn secure_policies_take_rsa_2048_to_4096_and_none_takes_no_key() {
+        assert_eq!(SecurityPolicy::None.rsa_key_bits(), None);
+        for policy in SecurityPolicy::SECURE {
+            assert_eq!(policy.rsa_key_bits(), Some(2048..=4096));
+        }
+    }
+
+    #[test]
+    fn only_mode_none_does_without_a_certificate() {
+        assert!(!SecurityMode::None.needs_certificate());
+        assert!(SecurityMode::Sign.needs_certificate());
+        assert!(SecurityMode::SignAndEncrypt.needs_certificate());
+    }
+}
