@@ -1,1 +1,68 @@
-//! koios-store
+//! What Koios keeps: certificates, devices and the default, in one data directory.
+//!
+//! [`Store`] is a cheap handle on SQLite (`koios.db`) plus files; it is the only code that touches the directory.
+//!
+//! - Certificates and their default: [`Store::create_certificate`], [`Store::replace_key_pair`], [`Store::set_default`].
+//! - Devices, pins and history: [`Store::create_device`], [`Store::approve`], [`Store::record_transition`].
+//! - Access: [`Store::create_token`], [`Store::append_audit`], [`Store::idempotency_store`].
+//!
+//! A write is one transaction. Its files are on disk before the commit, its [`Change`]s are sent after it, and a
+//! caller who stops waiting stops neither. What is on disk is looked at on each call ([`FileStates`]), never remembered.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+#![warn(missing_debug_implementations)]
+#![warn(clippy::exhaustive_enums)]
+#![warn(clippy::exhaustive_structs)]
+#![warn(clippy::unwrap_used)]
+#![warn(clippy::expect_used)]
+#![warn(clippy::panic)]
+#![warn(clippy::indexing_slicing)]
+#![warn(clippy::as_conversions)]
+#![warn(clippy::missing_errors_doc)]
+#![warn(clippy::missing_panics_doc)]
+#![warn(clippy::print_stdout)]
+#![warn(clippy::print_stderr)]
+
+#[macro_use]
+mod text_enum;
+
+mod audit;
+mod certificate;
+mod certificates;
+mod change;
+mod device;
+mod device_history;
+mod devices;
+mod error;
+mod id;
+mod idempotency;
+mod instant;
+mod name;
+mod page;
+mod server_certificates;
+mod signatures;
+mod store;
+mod tokens;
+
+pub use audit::{AuditEntry, AuditResource};
+pub use certificate::{
+    CertificateName, CertificateRecord, CertificateStatus, FileState, FileStates, Origin, StoredIdentity,
+};
+pub use certificates::{
+    Assigned, CertificatePatch, CertificateQuery, CertificateSortKey, DefaultChanged, Deleted, EndReason,
+    NewCertificate, PastGeneration, ReplacePair, Replaced,
+};
+pub use change::Change;
+pub use device::{
+    Device, DeviceRef, DeviceSettings, DeviceUser, PasswordChange, ServerCertificatePolicy, UserSettings,
+};
+pub use device_history::{DeviceState, Transition};
+pub use devices::{DeviceQuery, DeviceSortKey, ImportCode, ImportError, ImportProblem};
+pub use error::{IdentityFilesError, OpenError, Resource, StoreError, StoredFile};
+pub use id::{CertificateId, DeviceId, InvalidId, TokenId};
+pub use idempotency::{IdempotencyRecord, StoredAnswer};
+pub use name::{Name, NameError};
+pub use page::{Direction, Page, PageRequest, Sort};
+pub use server_certificates::{PinOutcome, Presented, SeenServerCertificate};
+pub use store::{Apply, Counts, Store, StoreOptions};
+pub use tokens::{NewToken, Permission, Role, Token};

@@ -1,0 +1,331 @@
+//! What can go wrong, with the evidence a person needs.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use koios_pki::Sha256Thumbprint;
+
+use crate::id::{CertificateId, DeviceId};
+use crate::name::NameError;
+
+pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
+
+/// A kind of thing that can be looked up by id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Resource {
+    /// A certificate.
+    Certificate,
+    /// A device.
+    Device,
+    /// An access token.
+    Token,
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Certificate => "certificate",
+            Self::Device => "device",
+            Self::Token => "token",
+        })
+    }
+}
+
+/// Why a data directory was not opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// A file in the directory is not what it should be; starting could lose what is left.
+    #[error("{} is damaged: {problem}; {remedy}", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+        /// What to do about it.
+        remedy: &'static str,
+        /// What the system or the database said.
+        #[source]
+        source: Option<BoxError>,
+    },
+    /// Another process holds the directory.
+    #[error("the data directory {} is in use by another process ({})", .path.display(), describe_pid(.pid.as_ref()))]
+    InUse {
+        /// The data directory.
+        path: PathBuf,
+        /// The process that holds it, where it said so.
+        pid: Option<u32>,
+    },
+    /// The directory lies on a file system of another machine, on which SQLite's write-ahead log gets corrupted
+    /// (<https://sqlite.org/wal.html>, section 1).
+    #[error("the data directory {} lies on a network file system ({file_system}); move it to a local disk", .path.display())]
+    NetworkFileSystem {
+        /// The data directory.
+        path: PathBuf,
+        /// Name of the file system, such as `nfs`.
+        file_system: &'static str,
+    },
+    /// A newer version of this program wrote the database.
+    #[error("{} was written by a newer version (format {format}); start that version, or restore a backup", .path.display())]
+    NewerFormat {
+        /// The database.
+        path: PathBuf,
+        /// The migration that this version does not know.
+        format: i64,
+    },
+    /// The directory cannot be created or written.
+    #[error("the data directory {} cannot be written; make it writable for this user, or choose another one", .path.display())]
+    NotWritable {
+        /// What could not be created or written.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// No room is left.
+    #[error("no space is left for {}", .path.display())]
+    StorageFull {
+        /// What could not be written.
+        path: PathBuf,
+        /// What the system or the database said.
+        #[source]
+        source: BoxError,
+    },
+    /// The file system or the database failed otherwise.
+    #[error("{} cannot be used", .path.display())]
+    Unavailable {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system or the database said.
+        #[source]
+        source: BoxError,
+    },
+}
+
+fn describe_pid(pid: Option<&u32>) -> String {
+    pid.map_or_else(|| "which did not say its process id".to_owned(), |pid| format!("process id {pid}"))
+}
+
+/// Why a call on an open store failed.
+///
+/// Nothing has changed then, with one exception that says so: [`StoreError::OldKeyRemains`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The new certificate has another application URI than the one it would replace.
+    #[error("the application URI would change from {stored} to {}", .presented.as_deref().unwrap_or("none"))]
+    ApplicationUriChanged {
+        /// The application URI of the current certificate.
+        stored: String,
+        /// The application URI of the new one.
+        presented: Option<String>,
+    },
+    /// This very certificate is in the store already.
+    #[error("this certificate is already stored, as {name:?}")]
+    CertificateExists {
+        /// Its id.
+        id: CertificateId,
+        /// Its name.
+        name: String,
+    },
+    /// A row does not hold what this version can have written.
+    #[error("the database holds something unreadable in {what}")]
+    Corrupt {
+        /// Table and column, or what the database said.
+        what: String,
+        /// What the reader of that value said.
+        #[source]
+        source: Option<BoxError>,
+    },
+    /// The default certificate is not deleted; make another one the default first.
+    #[error("{name:?} is the default certificate; make another one the default before deleting it")]
+    DefaultCertificateRequired {
+        /// The default certificate.
+        id: CertificateId,
+        /// Its name.
+        name: String,
+    },
+    /// The store was closed, or the runtime shut down, before the call was done.
+    #[error("the store was closed before the call was done")]
+    Interrupted,
+    /// The cursor is not one that this list handed out in this order.
+    #[error("the cursor does not belong to this list and order")]
+    InvalidCursor,
+    /// A name breaks the rules of names.
+    #[error(transparent)]
+    InvalidName(#[from] NameError),
+    /// A value outside its range.
+    #[error("{field}: {reason}")]
+    InvalidSetting {
+        /// The field, as in the REST contract.
+        field: &'static str,
+        /// The rule it breaks.
+        reason: &'static str,
+    },
+    /// Another certificate (or device) has that name; case makes no difference.
+    #[error("the name {name:?} is taken")]
+    NameTaken {
+        /// The name asked for.
+        name: String,
+    },
+    /// There is nothing of that id.
+    #[error("there is no {resource} {id}")]
+    NotFound {
+        /// What was looked for.
+        resource: Resource,
+        /// The id looked for.
+        id: String,
+    },
+    /// **The change is in force**, but the old private key's file could not be removed.
+    ///
+    /// The next start tries again.
+    #[error("the change is in force, but the old private key {} could not be removed; remove it by hand", .path.display())]
+    OldKeyRemains {
+        /// The file, or the folder that holds it.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The stored password cannot be decrypted with the current `secrets.key`.
+    #[error(
+        "the password of device {device} cannot be decrypted with the present secrets.key; enter it again"
+    )]
+    PasswordUnreadable {
+        /// The device.
+        device: DeviceId,
+    },
+    /// The resource changed since the caller read it.
+    #[error("revision {expected} was expected, the present one is {current}")]
+    RevisionMismatch {
+        /// What the caller expected.
+        expected: i64,
+        /// What is stored.
+        current: i64,
+    },
+    /// No room is left on the disk.
+    #[error("no space is left for {}", .path.display())]
+    StorageFull {
+        /// What could not be written.
+        path: PathBuf,
+        /// What the system or the database said.
+        #[source]
+        source: BoxError,
+    },
+    /// The server certificate to approve is not the one the server presented last.
+    #[error("the server last presented {}, not {approved}", presented_text(.presented.as_ref()))]
+    ThumbprintMismatch {
+        /// The thumbprint the caller approved.
+        approved: Sha256Thumbprint,
+        /// The thumbprint presented last; `None` when none was seen yet.
+        presented: Option<Sha256Thumbprint>,
+    },
+    /// The file system or the database does not work at the moment.
+    #[error("{} cannot be used", .path.display())]
+    Unavailable {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system or the database said.
+        #[source]
+        source: BoxError,
+    },
+    /// A device names a certificate that does not exist.
+    #[error("there is no certificate {0} to assign")]
+    UnknownCertificate(CertificateId),
+    /// A list of devices names one that does not exist.
+    #[error("there is no device {0} to assign a certificate to")]
+    UnknownDevice(DeviceId),
+}
+
+fn presented_text(thumbprint: Option<&Sha256Thumbprint>) -> String {
+    thumbprint.map_or_else(|| "no certificate".to_owned(), ToString::to_string)
+}
+
+impl StoreError {
+    pub(crate) fn not_found(resource: Resource, id: impl fmt::Display) -> Self {
+        Self::NotFound { resource, id: id.to_string() }
+    }
+
+    pub(crate) fn corrupt(what: impl Into<String>, source: impl Into<BoxError>) -> Self {
+        Self::Corrupt { what: what.into(), source: Some(source.into()) }
+    }
+
+    /// The error for a file operation that failed.
+    pub(crate) fn io(path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                Self::StorageFull { path, source: source.into() }
+            }
+            _ => Self::Unavailable { path, source: source.into() },
+        }
+    }
+}
+
+impl OpenError {
+    /// The error for a file operation that failed.
+    pub(crate) fn io(path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                Self::StorageFull { path, source: source.into() }
+            }
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                Self::NotWritable { path, source }
+            }
+            _ => Self::Unavailable { path, source: source.into() },
+        }
+    }
+}
+
+/// One of the files of a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoredFile {
+    /// `certificate.der`, the leaf.
+    Certificate,
+    /// `chain.pem`, leaf first.
+    Chain,
+    /// `private-key.pem`.
+    PrivateKey,
+}
+
+impl StoredFile {
+    /// The name of the file.
+    #[must_use]
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Self::Certificate => "certificate.der",
+            Self::Chain => "chain.pem",
+            Self::PrivateKey => "private-key.pem",
+        }
+    }
+}
+
+/// Why the files of a certificate cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IdentityFilesError {
+    /// A file is there, but not the one that was stored.
+    #[error("{} is not the file that was stored; put the original back, or regenerate the certificate", .path.display())]
+    Changed {
+        /// Which of the files.
+        file: StoredFile,
+        /// Where it lies.
+        path: PathBuf,
+    },
+    /// A file is not there, or cannot be read.
+    #[error("{} is missing; put it back, or regenerate the certificate", .path.display())]
+    Missing {
+        /// Which of the files.
+        file: StoredFile,
+        /// Where it should lie.
+        path: PathBuf,
+    },
+    /// The store itself failed, or there is no such certificate.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

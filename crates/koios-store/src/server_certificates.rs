@@ -1,0 +1,38 @@
+//! Server certificates: what servers presented, what devices pin, and what was ever seen.
+
+use koios_pki::CertificateChain;
+use time::OffsetDateTime;
+
+/// The certificate a device's server presented last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Presented {
+    /// Leaf first.
+    pub chain: CertificateChain,
+    /// When, to within a minute ([`crate::Store::record_presented`]).
+    pub seen_at: OffsetDateTime,
+}
+
+/// What became of the wish to pin the first certificate seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "it was pinned, or something else was before")]
+pub enum PinOutcome {
+    /// It is pinned now.
+    Pinned,
+    /// This one was pinned before, and stays.
+    AlreadyPinned(CertificateChain),
+}
+
+/// A server certificate seen at an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SeenServerCertificate {
+    /// The endpoint, as devices name it.
+    pub endpoint_url: String,
+    /// Leaf first.
+    pub chain: CertificateChain,
+    /// When it was seen first.
+    pub first_seen: OffsetDateTime,
+    /// When it was seen last, to within a minute.
+    pub last_seen: OffsetDateTime,
+}
