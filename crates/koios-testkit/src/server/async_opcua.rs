@@ -1,0 +1,176 @@
+//! async-opcua's server, inside this process.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use opcua::crypto::{CertificateStore, SecurityPolicy, X509};
+use opcua::server::{ANONYMOUS_USER_TOKEN_ID, ServerBuilder, ServerConfig, ServerEndpoint, ServerUserToken};
+use opcua::types::MessageSecurityMode;
+use tokio::sync::oneshot;
+
+use crate::server::{Mode, Policy, ServerCertificate, ServerOptions};
+use crate::{PkiFolders, TestCertificate};
+
+/// A server on a thread and a runtime of its own, so that a test's runtime can be of any kind.
+#[derive(Debug)]
+pub(super) struct Running {
+    port: u16,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    pub(super) fn start(options: &ServerOptions, certificate: &TestCertificate, pki: &PkiFolders) -> Self {
+        assert!(
+            !matches!(options.certificate, ServerCertificate::Chain),
+            "async-opcua's server cannot send a certificate chain"
+        );
+        let listener = bind(options.port);
+        let port = listener.local_addr().expect("a bound listener has an address").port();
+        listener.set_nonblocking(true).expect("a listener can be non-blocking");
+        write_own_certificate(certificate, pki);
+        // The builder itself cannot go to another thread, its configuration can.
+        let config = builder(options, pki, port).config().clone();
+
+        let (stop, stopped) = oneshot::channel();
+        let (started, is_started) = mpsc::channel();
+        let thread = thread::Builder::new()
+            .name("async-opcua".to_owned())
+            .spawn(move || serve(config, listener, &started, stopped))
+            .expect("a thread starts");
+        is_started.recv().expect("the server starts; its reason stands above");
+        Self { port, stop: Some(stop), thread: Some(thread) }
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic over there has been printed there.
+            let _ = thread.join();
+        }
+    }
+}
+
+pub(super) fn folders(root: PathBuf) -> PkiFolders {
+    PkiFolders {
+        trusted: root.join("trusted"),
+        rejected: Some(root.join("rejected")),
+        issuers: None,
+        revocation_lists: None,
+        root,
+    }
+}
+
+/// The one name under which async-opcua finds a certificate: `CN=<common name> [<sha1>].der`.
+pub(super) fn file_name(der: &[u8]) -> String {
+    CertificateStore::cert_file_name(&X509::from_der(der).expect("a certificate"))
+}
+
+fn bind(port: u16) -> TcpListener {
+    // A fixed port may still be in use by the server that was there a moment ago.
+    let end = Instant::now() + Duration::from_secs(10);
+    loop {
+        match TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))) {
+            Ok(listener) => return listener,
+            Err(error) => assert!(Instant::now() < end, "port {port} cannot be opened: {error}"),
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn serve(
+    config: ServerConfig,
+    listener: TcpListener,
+    started: &mpsc::Sender<()>,
+    stopped: oneshot::Receiver<()>,
+) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime starts");
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::from_std(listener).expect("a listener within a runtime");
+        let (server, _handle) = ServerBuilder::from_config(config).build().expect("a valid configuration");
+        // The port is bound: a client that comes before the first `accept` waits in its queue.
+        started.send(()).expect("the starter waits");
+        tokio::select! {
+            result = server.run_with(listener) => result.expect("the server runs"),
+            _ = stopped => {}
+        }
+    });
+    // Ends the tasks of the connections too: a server that is gone, not one that says goodbye.
+    runtime.shutdown_timeout(Duration::from_secs(5));
+}
+
+fn write_own_certificate(certificate: &TestCertificate, pki: &PkiFolders) {
+    let (own, private) = (pki.root.join(OWN_CERTIFICATE), pki.root.join(PRIVATE_KEY));
+    for (path, bytes) in [(own, certificate.der()), (private, certificate.key_pem().as_bytes())] {
+        fs::create_dir_all(path.parent().expect("a file in a folder")).expect("a writable PKI folder");
+        fs::write(path, bytes).expect("a writable PKI folder");
+    }
+}
+
+fn builder(options: &ServerOptions, pki: &PkiFolders, port: u16) -> ServerBuilder {
+    let mut builder = ServerBuilder::new()
+        .application_name(&options.application_name)
+        .application_uri(&options.application_uri)
+        .product_uri("urn:koios:test")
+        .create_sample_keypair(false)
+        .pki_dir(&pki.root)
+        .certificate_path(OWN_CERTIFICATE)
+        .private_key_path(PRIVATE_KEY)
+        .trust_client_certs(false)
+        .check_cert_time(true)
+        .host("127.0.0.1")
+        .port(port)
+        .discovery_urls(vec!["/".to_owned()]);
+    let mut users = Vec::new();
+    if options.anonymous {
+        users.push(ANONYMOUS_USER_TOKEN_ID.to_owned());
+    }
+    for (user, password) in &options.users {
+        builder = builder.add_user_token(user, ServerUserToken::user_pass(user, password));
+        users.push(user.clone());
+    }
+    if options.none_endpoint {
+        builder = builder.add_endpoint("none", ServerEndpoint::new_none("/", &users));
+    }
+    for policy in &options.policies {
+        for mode in &options.modes {
+            let id = format!("{}-{}", policy.name(), mode.name());
+            let endpoint = ServerEndpoint::new("/", security_policy(*policy), security_mode(*mode), &users);
+            builder = builder.add_endpoint(id, endpoint);
+        }
+    }
+    builder
+}
+
+fn security_policy(policy: Policy) -> SecurityPolicy {
+    match policy {
+        Policy::Aes128Sha256RsaOaep => SecurityPolicy::Aes128Sha256RsaOaep,
+        Policy::Aes256Sha256RsaPss => SecurityPolicy::Aes256Sha256RsaPss,
+        Policy::Basic256Sha256 => SecurityPolicy::Basic256Sha256,
+    }
+}
+
+fn security_mode(mode: Mode) -> MessageSecurityMode {
+    match mode {
+        Mode::Sign => MessageSecurityMode::Sign,
+        Mode::SignAndEncrypt => MessageSecurityMode::SignAndEncrypt,
+    }
+}
+
+/// Within the PKI folder.
+const OWN_CERTIFICATE: &str = "own/cert.der";
+const PRIVATE_KEY: &str = "private/private.pem";

@@ -1,0 +1,155 @@
+//! The servers of other languages, as `fixtures/servers/` has them.
+
+use std::env;
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::server::child::Child;
+use crate::server::{Mode, Policy, ServerOptions, Stack, Unavailable};
+use crate::{PkiFolders, TestCertificate};
+
+/// Whether the stack's runtime and packages are on this machine.
+pub(super) fn require_installed(stack: Stack) -> Result<(), Unavailable> {
+    let interpreter = match stack {
+        Stack::AsyncOpcua => return Ok(()),
+        Stack::Asyncua | Stack::NodeOpcua => interpreter(stack),
+    };
+    if interpreter.is_some() {
+        return Ok(());
+    }
+    // `cargo xtask test` knows why it could not install them.
+    let reason = env::var(reason_variable(stack)).unwrap_or_else(|_| {
+        format!("fixtures/servers/{stack} is not installed (`cargo xtask fixtures` does it)")
+    });
+    Err(Unavailable { stack, reason })
+}
+
+pub(super) fn folders(stack: Stack, root: PathBuf) -> PkiFolders {
+    PkiFolders {
+        trusted: root.join("trusted/certs"),
+        // asyncua writes no rejected certificates.
+        rejected: (stack == Stack::NodeOpcua).then(|| root.join("rejected")),
+        issuers: Some(root.join("issuers/certs")),
+        revocation_lists: Some(root.join("trusted/crl")),
+        root,
+    }
+}
+
+/// Both stacks read every file of the folder; the thumbprint makes it findable.
+pub(super) fn file_name(der: &[u8]) -> String {
+    format!("{}.der", crate::certificate::sha1(der).to_ascii_lowercase())
+}
+
+/// Starts the server; returns its port.
+pub(super) fn start(
+    stack: Stack,
+    options: &ServerOptions,
+    certificate: &TestCertificate,
+    pki: &PkiFolders,
+) -> (u16, Child) {
+    write_lists(options, pki);
+    let own = pki.root.join("own");
+    fs::create_dir_all(&own).expect("a writable PKI folder");
+    let certificate_file = own.join("server.pem");
+    let key_file = own.join("server.key.pem");
+    // Only node-opcua sends a chain; asyncua takes one certificate.
+    let certificate_pem = match stack {
+        Stack::NodeOpcua => certificate.chain_pem(),
+        Stack::AsyncOpcua | Stack::Asyncua => certificate.pem(),
+    };
+    fs::write(&certificate_file, certificate_pem).expect("a writable PKI folder");
+    fs::write(&key_file, certificate.key_pem()).expect("a writable PKI folder");
+
+    let mut last = None;
+    for attempt in 0..ATTEMPTS {
+        // A port that was free a moment ago may be taken by now: then another one, or the fixed one a little later.
+        let port = if options.port == 0 { free_port() } else { options.port };
+        let configuration = json!({
+            "port": port,
+            "applicationName": options.application_name,
+            "applicationUri": options.application_uri,
+            "pki": pki.root,
+            "certificateFile": certificate_file,
+            "privateKeyFile": key_file,
+            "policies": options.policies.iter().map(|policy: &Policy| policy.name()).collect::<Vec<_>>(),
+            "modes": options.modes.iter().map(|mode: &Mode| mode.name()).collect::<Vec<_>>(),
+            "noneEndpoint": options.none_endpoint,
+            "anonymous": options.anonymous,
+            "users": options.users.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+        });
+        match Child::start(&mut command(stack, &configuration.to_string())) {
+            Ok(child) => return (port, child),
+            Err(not_ready) => last = Some(not_ready),
+        }
+        if attempt + 1 < ATTEMPTS {
+            thread::sleep(Duration::from_millis(200));
+        }
+    }
+    let last = last.expect("at least one attempt");
+    panic!("{stack} does not start: {}\n{}", last.reason, last.log);
+}
+
+fn write_lists(options: &ServerOptions, pki: &PkiFolders) {
+    for (folder, files, ending) in
+        [(&pki.issuers, &options.issuers, "der"), (&pki.revocation_lists, &options.revocation_lists, "crl")]
+    {
+        let folder = folder.as_deref().expect("both stacks have issuers and revocation lists");
+        for der in files {
+            let name = format!("{}.{ending}", crate::certificate::sha1(der).to_ascii_lowercase());
+            fs::write(folder.join(name), der).expect("a writable PKI folder");
+        }
+    }
+}
+
+fn command(stack: Stack, configuration: &str) -> Command {
+    let folder = folder(stack);
+    let program = match stack {
+        Stack::NodeOpcua => folder.join("server.mjs"),
+        Stack::AsyncOpcua | Stack::Asyncua => folder.join("server.py"),
+    };
+    let mut command = Command::new(interpreter(stack).expect("checked at the start"));
+    command.arg(program).arg(configuration).current_dir(folder);
+    command
+}
+
+/// The Node.js or Python that has the stack's packages; `None` when they are not installed.
+fn interpreter(stack: Stack) -> Option<PathBuf> {
+    let folder = folder(stack);
+    match stack {
+        Stack::AsyncOpcua => None,
+        // xtask writes the stamp after a complete installation; it names the interpreter.
+        Stack::Asyncua | Stack::NodeOpcua => {
+            let stamp = fs::read_to_string(folder.join(STAMP)).ok()?;
+            let interpreter = PathBuf::from(stamp.lines().nth(1)?);
+            let interpreter =
+                if interpreter.components().count() > 1 { folder.join(interpreter) } else { interpreter };
+            Some(interpreter)
+        }
+    }
+}
+
+fn folder(stack: Stack) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/servers").join(stack.name())
+}
+
+fn reason_variable(stack: Stack) -> String {
+    format!("KOIOS_NO_{}", stack.name().replace('-', "_").to_ascii_uppercase())
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("a bound listener has an address").port()
+}
+
+/// Starts tried before giving up.
+const ATTEMPTS: usize = 4;
+
+/// Written by `cargo xtask fixtures` beside the lockfile: first line its hash, second line the interpreter (a path
+/// relative to the folder, or a bare name to be found in `PATH`).
+const STAMP: &str = ".installed";
