@@ -1,0 +1,10 @@
+//! The tokio driver: one TCP connection, one conversation, every wait under a deadline.
+
+mod deadline;
+pub use deadline::Deadline;
+mod dial;
+pub use dial::{Connection, connect, resolve};
+mod secure_channel;
+pub use secure_channel::{SecureChannel, Transport};
+mod session;
+pub use session::{CreatedSession, Session};
