@@ -1,130 +1,252 @@
+//! One certificate, read once into everything the product shows and judges.
+
+mod distinguished_name;
+mod extension;
+mod signature;
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use crate::{KeyAlgorithm, KeyError, PublicKey, Sha1Thumbprint, Sha256Thumbprint, Validity};
+use der::asn1::{AnyRef, ObjectIdentifier};
+use der::{Decode, Reader, SliceReader};
+use time::OffsetDateTime;
+use x509_cert::certificate::{CertificateInner, Raw, TbsCertificateInner, Version};
 
-/// An immutable parsed view over one certificate's DER.
+pub use self::extension::{AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage};
+use self::extension::{Extensions, MalformedExtension};
+use crate::{
+    Curve, KeyAlgorithm, KeyError, PublicKey, Sha1Thumbprint, Sha256Thumbprint, Validity, pem, public_key,
+    thumbprint,
+};
+
+/// An immutable parsed view over one certificate's DER; cheap to clone.
+///
+/// Equality is that of the DER bytes. Certificates that break RFC 5280 in ways a reader can live with (serial
+/// numbers of zero or below, version 1, malformed extensions) are read, and [`crate::findings`] says so.
 #[derive(Clone)]
 pub struct Certificate(Arc<Parsed>);
 
 struct Parsed {
     der: Vec<u8>,
+    /// Where in `der` the signed part lies, and the signature over it.
+    tbs_len: usize,
+    tbs_start: usize,
+    signature: Vec<u8>,
+    signature_oid: ObjectIdentifier,
+    signature_algorithm: String,
+    version: u8,
+    serial_number: String,
+    subject: String,
+    subject_der: Vec<u8>,
+    issuer: String,
+    issuer_der: Vec<u8>,
+    common_name: Option<String>,
+    organization: Option<String>,
+    validity: Validity,
+    spki: SubjectPublicKey,
+    extensions: Extensions,
+    self_signed: OnceLock<bool>,
+    public_key: OnceLock<Result<PublicKey, KeyError>>,
+}
+
+/// A certificate's key as far as it is needed to verify with it.
+struct SubjectPublicKey {
+    algorithm: KeyAlgorithm,
+    oid: ObjectIdentifier,
+    bits: Vec<u8>,
 }
 
 impl Certificate {
     /// Reads exactly one certificate.
     ///
     /// # Errors
-    /// When it is none, or bytes follow it.
-    pub fn from_der(_der: &[u8]) -> Result<Self, CertificateError> {
-        todo!()
+    /// When the bytes are no X.509 certificate, other bytes follow it, or it is larger than 64 KiB.
+    pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
+        if der.is_empty() {
+            return Err(CertificateError::Empty);
+        }
+        if der.len() > Self::MAX_LEN {
+            return Err(CertificateError::TooLarge { len: der.len(), max: Self::MAX_LEN });
+        }
+        let element = first_element(der)?;
+        if element.len() < der.len() {
+            return Err(CertificateError::TrailingBytes { count: der.len() - element.len() });
+        }
+        let certificate = CertificateInner::<Raw>::from_der(der).map_err(malformed)?;
+        Parsed::new(der, &certificate).map(|parsed| Self(Arc::new(parsed)))
     }
+
+    /// The longest certificate read, in bytes: far beyond those in use, and what an OPC UA chunk may hold.
+    pub const MAX_LEN: usize = 64 * 1024;
+
     /// The DER bytes as they were read.
     pub fn der(&self) -> &[u8] {
         &self.0.der
     }
-    /// PEM, lines ended by `\n`.
+
+    /// One PEM block (RFC 7468 §5), lines ended by `\n`.
     pub fn to_pem(&self) -> String {
-        todo!()
+        pem::encode("CERTIFICATE", self.der()).to_string()
     }
-    /// The subject, in the order of the certificate: `CN=…, O=…`.
+
+    /// The subject in the order of the certificate, escaped as in RFC 4514: `CN=Koios@gw01, O=Koios`.
+    ///
+    /// For people; never compare names by their text.
     pub fn subject(&self) -> &str {
-        todo!()
+        &self.0.subject
     }
-    /// The issuer, in the order of the certificate.
+
+    /// The issuer, written as [`Certificate::subject`].
     pub fn issuer(&self) -> &str {
-        todo!()
+        &self.0.issuer
     }
-    /// Whether issuer and subject are the same name.
-    pub fn issuer_is_subject(&self) -> bool {
-        todo!()
-    }
-    /// The first Common Name of the subject.
+
+    /// The first Common Name of the subject, as it stands there.
     pub fn common_name(&self) -> Option<&str> {
-        todo!()
+        self.0.common_name.as_deref()
     }
-    /// The first Organization of the subject.
+
+    /// The first Organization of the subject, as it stands there.
     pub fn organization(&self) -> Option<&str> {
-        todo!()
+        self.0.organization.as_deref()
     }
-    /// The first URI of the subject alternative name.
+
+    /// The first URI of the subject alternative name, which peers take as the application URI (OPC 10000-6 §6.2.2).
     pub fn application_uri(&self) -> Option<&str> {
-        todo!()
+        self.application_uris().first().map(String::as_str)
     }
-    /// All URIs of the subject alternative name.
+
+    /// All URIs of the subject alternative name, in their order; bytes that are no UTF-8 are replaced.
     pub fn application_uris(&self) -> &[String] {
-        todo!()
+        &self.0.extensions.uris
     }
-    /// All `dNSName` entries.
+
+    /// Whether the first entry of the subject alternative name is a URI.
+    pub fn is_application_uri_first(&self) -> bool {
+        self.0.extensions.uri_first
+    }
+
+    /// All `dNSName` entries, in their order; bytes that are no UTF-8 are replaced.
     pub fn dns_names(&self) -> &[String] {
-        todo!()
+        &self.0.extensions.dns_names
     }
-    /// All `iPAddress` entries.
+
+    /// All `iPAddress` entries, in their order.
     pub fn ip_addresses(&self) -> &[IpAddr] {
-        todo!()
+        &self.0.extensions.ip_addresses
     }
+
     /// The validity period.
     pub fn validity(&self) -> Validity {
-        todo!()
+        self.0.validity
     }
-    /// Upper-case hex, a leading `-` when negative.
+
+    /// The X.509 version: 1, 2 or 3.
+    pub fn version(&self) -> u8 {
+        self.0.version
+    }
+
+    /// The serial number as upper-case hex of whole bytes without leading zero bytes; `-` before a negative one.
     pub fn serial_number(&self) -> &str {
-        todo!()
+        &self.0.serial_number
     }
-    /// The signature algorithm's name, or its dotted object identifier.
+
+    /// The signature algorithm as OpenSSL names it (`sha256WithRSAEncryption`), else its dotted object identifier.
     pub fn signature_algorithm(&self) -> &str {
-        todo!()
+        &self.0.signature_algorithm
     }
+
     /// The kind of the certificate's key.
     pub fn key_algorithm(&self) -> &KeyAlgorithm {
-        todo!()
+        &self.0.spki.algorithm
     }
-    /// The public key, RSA of 2048 to 4096 bits only.
+
+    /// The public key, for RSA of 2048 to 4096 bits.
     ///
     /// # Errors
-    /// For any other key.
+    /// [`KeyError::UnsupportedAlgorithm`], [`KeyError::UnsupportedSize`] or [`KeyError::Malformed`].
     pub fn public_key(&self) -> Result<PublicKey, KeyError> {
-        PublicKey::of(self)
+        self.0.public_key.get_or_init(|| self.0.spki.to_public_key()).clone()
     }
-    /// The `SubjectPublicKeyInfo` in DER.
-    pub fn spki_der(&self) -> &[u8] {
-        todo!()
+
+    /// Whether issuer and subject are the same name, byte for byte.
+    pub fn is_self_issued(&self) -> bool {
+        self.0.issuer_der == self.0.subject_der
     }
-    /// Issuer is subject, and the signature verifies with the certificate's own key.
+
+    /// Whether the issuer is the subject **and** the signature verifies with the certificate's own key.
+    ///
+    /// False where the signature's algorithm is one this crate cannot verify, such as MD5.
     pub fn is_self_signed(&self) -> bool {
-        todo!()
+        *self.0.self_signed.get_or_init(|| self.is_issued_by(self))
     }
-    /// Whether `issuer`'s subject is this certificate's issuer and its key verifies the signature.
-    pub fn is_issued_by(&self, _issuer: &Self) -> bool {
-        todo!()
+
+    /// Whether `issuer` has the name this certificate gives as its issuer and its key verifies the signature.
+    ///
+    /// Says nothing about whether `issuer` was allowed to sign.
+    pub fn is_issued_by(&self, issuer: &Self) -> bool {
+        self.is_named_issuer(issuer) && self.verifies_with(issuer)
     }
-    /// SHA-1 of the DER.
+
+    /// Whether `issuer`'s subject is this certificate's issuer, byte for byte.
+    pub(crate) fn is_named_issuer(&self, issuer: &Self) -> bool {
+        self.0.issuer_der == issuer.0.subject_der
+    }
+
+    fn verifies_with(&self, issuer: &Self) -> bool {
+        let tbs = self.der().get(self.0.tbs_start..).and_then(|rest| rest.get(..self.0.tbs_len));
+        tbs.is_some_and(|tbs| {
+            let key = &issuer.0.spki;
+            signature::verifies(
+                self.0.signature_oid,
+                &key.algorithm,
+                key.oid,
+                &key.bits,
+                tbs,
+                &self.0.signature,
+            )
+        })
+    }
+
+    /// SHA-1 of the DER, the certificate's name in OPC UA.
     pub fn thumbprint_sha1(&self) -> Sha1Thumbprint {
         Sha1Thumbprint::of(self.der())
     }
+
     /// SHA-256 of the DER.
     pub fn thumbprint_sha256(&self) -> Sha256Thumbprint {
         Sha256Thumbprint::of(self.der())
     }
-    /// The keyUsage extension.
+
+    /// The keyUsage extension, if there is a readable one.
     pub fn key_usage(&self) -> Option<KeyUsage> {
-        todo!()
+        self.0.extensions.key_usage
     }
-    /// The extKeyUsage extension.
+
+    /// The extKeyUsage extension, if there is a readable one.
     pub fn extended_key_usage(&self) -> Option<&ExtendedKeyUsage> {
-        todo!()
+        self.0.extensions.extended_key_usage.as_ref()
     }
-    /// The basicConstraints extension.
+
+    /// The basicConstraints extension, if there is a readable one.
     pub fn basic_constraints(&self) -> Option<BasicConstraints> {
-        todo!()
+        self.0.extensions.basic_constraints
     }
-    /// The subjectKeyIdentifier extension.
+
+    /// The subjectKeyIdentifier extension, if there is a readable one.
     pub fn subject_key_identifier(&self) -> Option<&[u8]> {
-        todo!()
+        self.0.extensions.subject_key_identifier.as_deref()
     }
-    /// The authorityKeyIdentifier extension.
+
+    /// The authorityKeyIdentifier extension, if there is a readable one.
     pub fn authority_key_identifier(&self) -> Option<&AuthorityKeyIdentifier> {
-        todo!()
+        self.0.extensions.authority_key_identifier.as_ref()
+    }
+
+    pub(crate) fn malformed_extensions(&self) -> &[MalformedExtension] {
+        &self.0.extensions.malformed
     }
 }
 
@@ -133,38 +255,187 @@ impl PartialEq for Certificate {
         self.der() == other.der()
     }
 }
+
 impl Eq for Certificate {}
-impl std::hash::Hash for Certificate {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+
+impl Hash for Certificate {
+    fn hash<H: Hasher>(&self, state: &mut H) {
         self.der().hash(state);
     }
 }
-impl std::fmt::Debug for Certificate {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Certificate").finish_non_exhaustive()
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificate")
+            .field("subject", &self.subject())
+            .field("thumbprint_sha1", &self.thumbprint_sha1())
+            .finish_non_exhaustive()
     }
 }
-
-/// keyUsage (RFC 5280 §4.2.1.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeyUsage {}
-/// extKeyUsage (RFC 5280 §4.2.1.12).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExtendedKeyUsage {}
-/// basicConstraints (RFC 5280 §4.2.1.9).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct BasicConstraints {}
-/// authorityKeyIdentifier (RFC 5280 §4.2.1.1).
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct AuthorityKeyIdentifier {}
 
 /// Why bytes are no certificate.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CertificateError {
-    /// Nothing was given.
-    #[error("there are no bytes")]
+    /// No bytes, or no certificate among them.
+    #[error("there is no certificate")]
     Empty,
+    /// Longer than [`Certificate::MAX_LEN`].
+    #[error("the certificate has {len} bytes, more than the {max} that are read")]
+    TooLarge {
+        /// Its length in bytes.
+        len: usize,
+        /// The limit in bytes.
+        max: usize,
+    },
+    /// More certificates than the caller allows.
+    #[error("there are more than {max} certificates")]
+    TooMany {
+        /// The limit.
+        max: usize,
+    },
+    /// Bytes after the end of the certificate.
+    #[error("{count} bytes follow the certificate and are none themselves")]
+    TrailingBytes {
+        /// How many.
+        count: usize,
+    },
+    /// The data end before the certificate does.
+    #[error("the certificate is cut off")]
+    Truncated,
+    /// Not the DER of an X.509 certificate.
+    #[error("it is not a well-formed X.509 certificate ({reason})")]
+    Malformed {
+        /// What the decoder says, with the place.
+        reason: String,
+    },
+    /// The key inside announces RSA and is none.
+    #[error("the public key in the certificate is malformed")]
+    PublicKeyMalformed,
+    /// The text around it is no PEM.
+    #[error(transparent)]
+    Pem(pem::PemError),
 }
+
+impl Parsed {
+    fn new(der: &[u8], certificate: &CertificateInner<Raw>) -> Result<Self, CertificateError> {
+        let tbs = certificate.tbs_certificate();
+        let content = AnyRef::from_der(der).map_err(malformed)?.value();
+        let tbs_der =
+            SliceReader::new(content).and_then(|mut reader| reader.tlv_bytes()).map_err(malformed)?;
+        let signature_oid = certificate.signature_algorithm().oid;
+        Ok(Self {
+            der: der.to_vec(),
+            tbs_len: tbs_der.len(),
+            // The content is a suffix of the certificate and begins with the signed part.
+            tbs_start: der.len() - content.len(),
+            signature: certificate.signature().raw_bytes().to_vec(),
+            signature_oid,
+            signature_algorithm: signature::name(signature_oid),
+            version: match tbs.version() {
+                Version::V1 => 1,
+                Version::V2 => 2,
+                Version::V3 => 3,
+            },
+            serial_number: serial_text(tbs_der)?,
+            subject: distinguished_name::text(tbs.subject()),
+            subject_der: der::Encode::to_der(tbs.subject()).map_err(malformed)?,
+            issuer: distinguished_name::text(tbs.issuer()),
+            issuer_der: der::Encode::to_der(tbs.issuer()).map_err(malformed)?,
+            common_name: distinguished_name::first(tbs.subject(), distinguished_name::COMMON_NAME),
+            organization: distinguished_name::first(tbs.subject(), distinguished_name::ORGANIZATION),
+            validity: validity(tbs)?,
+            spki: SubjectPublicKey::new(tbs)?,
+            extensions: Extensions::new(tbs.extensions().map_or(&[], Vec::as_slice)),
+            self_signed: OnceLock::new(),
+            public_key: OnceLock::new(),
+        })
+    }
+}
+
+impl SubjectPublicKey {
+    fn new(tbs: &TbsCertificateInner<Raw>) -> Result<Self, CertificateError> {
+        let info = tbs.subject_public_key_info();
+        let oid = info.algorithm.oid;
+        let bits = info.subject_public_key.raw_bytes().to_vec();
+        let algorithm = if oid == pkcs1::ALGORITHM_OID {
+            let bits = public_key::pkcs1_bits(&bits).map_err(|_| CertificateError::PublicKeyMalformed)?;
+            KeyAlgorithm::Rsa { bits }
+        } else if oid == EC_PUBLIC_KEY {
+            let curve = info.algorithm.parameters.as_ref().and_then(|any| any.decode_as().ok());
+            match curve {
+                Some(P256) => KeyAlgorithm::Ec { curve: Curve::P256 },
+                Some(P384) => KeyAlgorithm::Ec { curve: Curve::P384 },
+                curve => KeyAlgorithm::Other { oid: curve.unwrap_or(oid).to_string() },
+            }
+        } else {
+            KeyAlgorithm::Other { oid: oid.to_string() }
+        };
+        Ok(Self { algorithm, oid, bits })
+    }
+
+    fn to_public_key(&self) -> Result<PublicKey, KeyError> {
+        match &self.algorithm {
+            KeyAlgorithm::Rsa { .. } => PublicKey::from_pkcs1_der(&self.bits),
+            other => Err(KeyError::UnsupportedAlgorithm { algorithm: other.to_string() }),
+        }
+    }
+}
+
+/// The bytes of the first DER element, which may be followed by others.
+pub(crate) fn first_element(bytes: &[u8]) -> Result<&[u8], CertificateError> {
+    SliceReader::new(bytes).and_then(|mut reader| reader.tlv_bytes()).map_err(malformed)
+}
+
+fn malformed(error: der::Error) -> CertificateError {
+    match error.kind() {
+        der::ErrorKind::Incomplete { .. } => CertificateError::Truncated,
+        _ => CertificateError::Malformed { reason: error.to_string() },
+    }
+}
+
+fn validity(tbs: &TbsCertificateInner<Raw>) -> Result<Validity, CertificateError> {
+    let instant = |time: x509_cert::time::Time| {
+        i64::try_from(time.to_unix_duration().as_secs())
+            .ok()
+            .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
+            .ok_or_else(|| CertificateError::Malformed { reason: format!("validity {time}") })
+    };
+    let validity = tbs.validity();
+    Ok(Validity { not_before: instant(validity.not_before)?, not_after: instant(validity.not_after)? })
+}
+
+/// Reads the serial from the bytes, because the parser's type forgets signs and lengths.
+fn serial_text(tbs_der: &[u8]) -> Result<String, CertificateError> {
+    let serial = AnyRef::from_der(tbs_der).and_then(|tbs| {
+        let mut fields = SliceReader::new(tbs.value())?;
+        let first = AnyRef::decode(&mut fields)?;
+        if der::Tagged::tag(&first) == der::Tag::Integer { Ok(first) } else { AnyRef::decode(&mut fields) }
+    });
+    let bytes = serial.map_err(malformed)?.value();
+    let negative = bytes.first().is_some_and(|byte| byte & 0x80 != 0);
+    let magnitude = if negative { negated(bytes) } else { bytes.to_vec() };
+    let significant: Vec<u8> = magnitude.iter().copied().skip_while(|byte| *byte == 0).collect();
+    let mut text = if negative { "-".to_owned() } else { String::new() };
+    let shown = if significant.is_empty() { &[0][..] } else { &significant };
+    // Writing into a String cannot fail.
+    let _ = thumbprint::write_hex(&mut text, shown);
+    Ok(text)
+}
+
+/// The magnitude of a negative two's complement number.
+fn negated(bytes: &[u8]) -> Vec<u8> {
+    let mut magnitude: Vec<u8> = bytes.iter().map(|byte| !byte).collect();
+    for byte in magnitude.iter_mut().rev() {
+        let (sum, carry) = byte.overflowing_add(1);
+        *byte = sum;
+        if !carry {
+            break;
+        }
+    }
+    magnitude
+}
+
+const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");

@@ -32,6 +32,8 @@ mod issue;
 pub use issue::{IssueError, SelfSignedParams, self_signed};
 mod key;
 pub use key::{KeyError, KeySpec, PrivateKey, PrivateKeyPem};
+mod pem;
+pub use pem::PemError;
 mod public_key;
 pub use public_key::{Curve, KeyAlgorithm, OaepHash, PublicKey, SignatureScheme};
 mod security;

@@ -1,0 +1,87 @@
+//! Signatures on certificates, the weak ones of old certificates included: verified here, judged in findings.
+
+use aws_lc_rs::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
+use der::asn1::ObjectIdentifier;
+
+use crate::{Curve, KeyAlgorithm};
+
+/// OpenSSL's name of a signature algorithm, else its dotted object identifier.
+pub(super) fn name(oid: ObjectIdentifier) -> String {
+    let known = NAMES.iter().find(|(known, _)| *known == oid);
+    known.map_or_else(|| oid.to_string(), |(_, name)| (*name).to_owned())
+}
+
+/// Whether `signature` over `message` verifies; false for algorithms that cannot be verified.
+pub(super) fn verifies(
+    algorithm: ObjectIdentifier,
+    key_algorithm: &KeyAlgorithm,
+    key_oid: ObjectIdentifier,
+    key: &[u8],
+    message: &[u8],
+    signature: &[u8],
+) -> bool {
+    candidates(algorithm, key_algorithm, key_oid)
+        .iter()
+        .any(|candidate| UnparsedPublicKey::new(*candidate, key).verify(message, signature).is_ok())
+}
+
+/// The verifications that fit: one, save for PSS, whose hash stands in parameters that we need not read, because
+/// the signature verifies under one hash only.
+fn candidates(
+    algorithm: ObjectIdentifier,
+    key_algorithm: &KeyAlgorithm,
+    key_oid: ObjectIdentifier,
+) -> &'static [&'static dyn VerificationAlgorithm] {
+    match key_algorithm {
+        KeyAlgorithm::Rsa { .. } => match algorithm {
+            SHA1_WITH_RSA => &[&signature::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY],
+            SHA256_WITH_RSA => &[&signature::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY],
+            SHA384_WITH_RSA => &[&signature::RSA_PKCS1_2048_8192_SHA384],
+            SHA512_WITH_RSA => &[&signature::RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY],
+            RSASSA_PSS => &[
+                &signature::RSA_PSS_2048_8192_SHA256,
+                &signature::RSA_PSS_2048_8192_SHA384,
+                &signature::RSA_PSS_2048_8192_SHA512,
+            ],
+            _ => &[],
+        },
+        KeyAlgorithm::Ec { curve: Curve::P256 } => match algorithm {
+            ECDSA_WITH_SHA256 => &[&signature::ECDSA_P256_SHA256_ASN1],
+            ECDSA_WITH_SHA384 => &[&signature::ECDSA_P256_SHA384_ASN1],
+            _ => &[],
+        },
+        KeyAlgorithm::Ec { curve: Curve::P384 } => match algorithm {
+            ECDSA_WITH_SHA256 => &[&signature::ECDSA_P384_SHA256_ASN1],
+            ECDSA_WITH_SHA384 => &[&signature::ECDSA_P384_SHA384_ASN1],
+            _ => &[],
+        },
+        KeyAlgorithm::Other { .. } if algorithm == ED25519 && key_oid == ED25519 => &[&signature::ED25519],
+        KeyAlgorithm::Other { .. } => &[],
+    }
+}
+
+const SHA1_WITH_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.5");
+const RSASSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
+const SHA256_WITH_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.11");
+const SHA384_WITH_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.12");
+const SHA512_WITH_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.13");
+const ECDSA_WITH_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
+const ECDSA_WITH_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.3");
+const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+
+const NAMES: [(ObjectIdentifier, &str); 14] = [
+    (ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.2"), "md2WithRSAEncryption"),
+    (ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.4"), "md5WithRSAEncryption"),
+    (SHA1_WITH_RSA, "sha1WithRSAEncryption"),
+    (ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.14"), "sha224WithRSAEncryption"),
+    (SHA256_WITH_RSA, "sha256WithRSAEncryption"),
+    (SHA384_WITH_RSA, "sha384WithRSAEncryption"),
+    (SHA512_WITH_RSA, "sha512WithRSAEncryption"),
+    (RSASSA_PSS, "rsassaPss"),
+    (ObjectIdentifier::new_unwrap("1.2.840.10045.4.1"), "ecdsa-with-SHA1"),
+    (ECDSA_WITH_SHA256, "ecdsa-with-SHA256"),
+    (ECDSA_WITH_SHA384, "ecdsa-with-SHA384"),
+    (ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.4"), "ecdsa-with-SHA512"),
+    (ED25519, "ED25519"),
+    (ObjectIdentifier::new_unwrap("1.3.101.113"), "ED448"),
+];
