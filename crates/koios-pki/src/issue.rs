@@ -89,7 +89,7 @@ pub fn self_signed(params: &SelfSignedParams, key: &PrivateKey) -> Result<Certif
     certificate.not_before = validity.not_before.to_offset(time::UtcOffset::UTC);
     certificate.not_after = validity.not_after.to_offset(time::UtcOffset::UTC);
     certificate.serial_number = Some(serial_number.to_bytes().into());
-    // A Rust string becomes a UTF8String (RFC 5280 §4.1.2.4).
+    // A Rust string becomes a `UTF8String` (RFC 5280 §4.1.2.4).
     certificate.distinguished_name = DistinguishedName::new();
     certificate.distinguished_name.push(DnType::CommonName, common_name.as_str());
     certificate.distinguished_name.push(DnType::OrganizationName, organization.as_str());
@@ -237,7 +237,7 @@ fn implicit<T>(number: u32, value: &T) -> ContextSpecificRef<'_, T> {
     ContextSpecificRef { tag_number: TagNumber(number), tag_mode: TagMode::Implicit, value }
 }
 
-/// The subject once more, as rcgen writes it: one attribute per RDN, each a UTF8String.
+/// The subject once more, as rcgen writes it: one attribute per RDN, each a `UTF8String`.
 fn directory_name(common_name: &str, organization: &str) -> der::Result<Name> {
     let attribute = |oid: &str, value: &str| {
         let value = der::asn1::Any::new(der::Tag::Utf8String, value.as_bytes())?;

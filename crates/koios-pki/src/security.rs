@@ -35,7 +35,7 @@ impl fmt::Display for SecurityMode {
     }
 }
 
-/// The algorithms of a secure channel (OPC 10000-7, facet *SecurityPolicy*).
+/// The algorithms of a secure channel (OPC 10000-7).
 ///
 /// Only the policies this crate has keys for; the deprecated SHA-1 ones are left out on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,47 +1,64 @@
-use crate::{CertificateChain, PrivateKey};
+//! Certificates and keys as people upload them: DER or PEM by content, chains, keys in either part, encrypted keys.
+//! Every refusal says what the input looks like and what to do.
 
-/// Reads an uploaded pair.
+mod input_kind;
+mod private_key;
+
+pub use self::input_kind::InputKind;
+use self::private_key::KeyInput;
+use crate::pem::{self, PemError};
+use crate::{CertificateChain, CertificateError, PrivateKey};
+
+/// Reads an uploaded pair: a certificate or chain, and the one private key that belongs to it.
+///
+/// Each part is DER or PEM, told by content. The key may stand in `private_key` or beside the certificate in
+/// `certificate`; an empty part counts as left out. PKCS#8 and PKCS#1 are read, and PKCS#8 that is encrypted with
+/// PBES2 (RFC 8018) when `passphrase` fits. A chain keeps its order, save that the certificate the key belongs to
+/// comes first.
 ///
 /// # Errors
-/// When it is unreadable or does not belong together.
+/// Exactly one [`ReadError`]; the certificate is judged before the key, and both before their match.
 pub fn read_pair(
-    _certificate: &[u8],
-    _private_key: Option<&[u8]>,
-    _passphrase: Option<&str>,
+    certificate: &[u8],
+    private_key: Option<&[u8]>,
+    passphrase: Option<&str>,
 ) -> Result<(CertificateChain, PrivateKey), ReadError> {
-    todo!()
+    let part = Part::read(certificate).map_err(|reason| ReadError::CertificateUnreadable { reason })?;
+    let key_unreadable = |reason| ReadError::PrivateKeyUnreadable { reason };
+    let chain = part.chain.map_err(|reason| ReadError::CertificateUnreadable { reason })?;
+    let mut keys = part.keys;
+    if let Some(private_key) = private_key.filter(|bytes| !bytes.trim_ascii().is_empty()) {
+        keys.extend(private_key::keys_of(private_key).map_err(key_unreadable)?);
+    }
+    // A file with both in it is often given in both fields.
+    keys.dedup_by(|a, b| a == b);
+    let key = match keys.as_slice() {
+        [] => Err(key_unreadable(Unreadable::NoPrivateKey)),
+        [key] => key.open(passphrase),
+        keys => Err(key_unreadable(Unreadable::SeveralPrivateKeys { count: keys.len() })),
+    }?;
+    let owner = chain.iter().position(|certificate| key.matches(certificate));
+    match owner {
+        Some(0) => Ok((chain, key)),
+        Some(index) => Ok((chain.with_leaf(index), key)),
+        None => Err(ReadError::KeyMismatch),
+    }
 }
 
-/// Reads an uploaded certificate or chain without a key.
+/// Reads an uploaded certificate or chain, DER or PEM by content, in its order; private keys beside it are ignored.
 ///
 /// # Errors
-/// When it is unreadable.
-pub fn read_certificates(_bytes: &[u8]) -> Result<CertificateChain, ReadError> {
-    todo!()
-}
-
-/// What unreadable bytes look like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum InputKind {
-    /// Nothing at all.
-    Empty,
-}
-
-/// Why a part could not be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Unreadable {
-    /// Nothing was given.
-    #[error("it is empty")]
-    Empty,
+/// [`ReadError::CertificateUnreadable`].
+pub fn read_certificates(bytes: &[u8]) -> Result<CertificateChain, ReadError> {
+    let chain = Part::read(bytes).and_then(|part| part.chain);
+    chain.map_err(|reason| ReadError::CertificateUnreadable { reason })
 }
 
 /// Why an upload was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// The certificate's part holds no readable certificate.
+    /// The part holds no readable certificate, or something beside it that should not be there.
     #[error("the certificate cannot be read: {reason}")]
     CertificateUnreadable {
         /// What is wrong with it.
@@ -57,19 +74,98 @@ pub enum ReadError {
     #[error("the private key is encrypted; give its passphrase")]
     PassphraseRequired,
     /// The passphrase does not open the key.
-    #[error("the passphrase does not open the private key")]
+    #[error("the passphrase does not open the private key; check it and try again")]
     PassphraseWrong,
-    /// A key of a kind that cannot be used.
+    /// A readable key that no supported security policy takes, or one in an encryption that is not opened.
     #[error("{what}; {remedy}")]
     UnsupportedKey {
-        /// What it is.
+        /// What it is: "the private key is …".
         what: String,
         /// What to do about it.
         remedy: &'static str,
     },
-    /// The key belongs to another certificate.
+    /// The key belongs to none of the certificates.
     #[error(
         "the private key does not belong to the certificate; give the key that the certificate was made for"
     )]
     KeyMismatch,
+}
+
+/// What is wrong with bytes that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unreadable {
+    /// Over the 256 KiB of an upload.
+    #[error("it has {len} bytes, more than the {max} that are read")]
+    TooLarge {
+        /// Its length in bytes.
+        len: usize,
+        /// The limit in bytes.
+        max: usize,
+    },
+    /// Something else than what was asked for.
+    #[error("it looks like {0}")]
+    LooksLike(InputKind),
+    /// PEM that is damaged.
+    #[error(transparent)]
+    Pem(PemError),
+    /// A damaged certificate, or bytes after one.
+    #[error(transparent)]
+    Certificate(CertificateError),
+    /// A damaged private key.
+    #[error("it is damaged or not the encoding of a private key")]
+    KeyMalformed,
+    /// No private key in either part.
+    #[error("there is none; give the key that belongs to the certificate")]
+    NoPrivateKey,
+    /// More than one private key.
+    #[error("there are {count} of them; give only the one that belongs to the certificate")]
+    SeveralPrivateKeys {
+        /// How many.
+        count: usize,
+    },
+}
+
+/// The largest part read, in bytes: that of an upload (`rest-api.md` §3).
+pub(crate) const MAX_PART: usize = 256 * 1024;
+
+/// What the certificate's part holds.
+struct Part {
+    chain: Result<CertificateChain, Unreadable>,
+    keys: Vec<KeyInput>,
+}
+
+impl Part {
+    fn read(bytes: &[u8]) -> Result<Self, Unreadable> {
+        check_size(bytes)?;
+        if !pem::is_pem(bytes) {
+            return Ok(Self { chain: chain_of_der(bytes), keys: Vec::new() });
+        }
+        let blocks = pem::blocks(bytes).map_err(Unreadable::Pem)?;
+        let chain = CertificateChain::from_pem_blocks(&blocks).map_err(|error| match error {
+            CertificateError::Empty => Unreadable::LooksLike(InputKind::of_pem(&blocks)),
+            error => Unreadable::Certificate(error),
+        });
+        Ok(Self { chain, keys: private_key::keys_of_blocks(blocks) })
+    }
+}
+
+fn check_size(bytes: &[u8]) -> Result<(), Unreadable> {
+    if bytes.len() > MAX_PART {
+        return Err(Unreadable::TooLarge { len: bytes.len(), max: MAX_PART });
+    }
+    Ok(())
+}
+
+fn chain_of_der(bytes: &[u8]) -> Result<CertificateChain, Unreadable> {
+    CertificateChain::from_der_blob(bytes, CertificateChain::MAX_LEN).map_err(|error| {
+        match (InputKind::of_bytes(bytes), error) {
+            (InputKind::Certificate, error) => Unreadable::Certificate(error),
+            // A certificate damaged at its end is still better named by what the decoder says.
+            (InputKind::Der, error) if !matches!(error, CertificateError::Empty) => {
+                Unreadable::Certificate(error)
+            }
+            (kind, _) => Unreadable::LooksLike(kind),
+        }
+    })
 }

@@ -153,7 +153,7 @@ impl Extensions {
                 self.subject_key_identifier = Some(OctetString::from_der(content)?.into_bytes().into());
             }
             AUTHORITY_KEY_IDENTIFIER => {
-                self.authority_key_identifier = Some(authority_key_identifier(content)?)
+                self.authority_key_identifier = Some(authority_key_identifier(content)?);
             }
             _ => {}
         }
