@@ -1,1 +1,57 @@
-fn main() {}
+//! `koiosd`: reads the settings, runs the daemon, says with its exit code how that went.
+
+use std::{env, error::Error, process::ExitCode};
+
+use clap::Parser;
+use koiosd::{Action, Application, Arguments, Settings, StartError};
+use zeroize::Zeroizing;
+
+/// Wrong usage or configuration.
+const EXIT_USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match arguments.action.unwrap_or_default() {
+        Action::Openapi => print_openapi(),
+        Action::Serve => serve(&arguments),
+    }
+}
+
+fn print_openapi() -> ExitCode {
+    match koiosd::openapi_document().to_pretty_json() {
+        Ok(text) => {
+            println!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(&error, 1),
+    }
+}
+
+fn serve(arguments: &Arguments) -> ExitCode {
+    let settings = match Settings::load(arguments) {
+        Ok(settings) => settings,
+        Err(error) => return fail(&error, EXIT_USAGE),
+    };
+    koiosd::start_logging(&settings);
+    let bootstrap_token = env::var("KOIOS_BOOTSTRAP_TOKEN").ok().map(Zeroizing::new);
+    match actix_web::rt::System::new().block_on(run(settings, bootstrap_token)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, error.exit_code()),
+    }
+}
+
+async fn run(settings: Settings, bootstrap_token: Option<Zeroizing<String>>) -> Result<(), StartError> {
+    Application::build(settings, bootstrap_token).await?.run().await
+}
+
+/// Says on standard error what is wrong, with its causes.
+fn fail(error: &dyn Error, code: u8) -> ExitCode {
+    let mut message = format!("koiosd: {error}");
+    let mut next = error.source();
+    while let Some(cause) = next {
+        message.push_str(&format!(": {cause}"));
+        next = cause.source();
+    }
+    eprintln!("{message}");
+    ExitCode::from(code)
+}

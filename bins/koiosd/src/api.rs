@@ -1,0 +1,66 @@
+//! The REST API: one module per resource (its wire types, handlers and `configure`), and the conventions that all
+//! of them share, each in one place.
+
+pub(crate) mod auth;
+pub(crate) mod body;
+pub(crate) mod certificates;
+pub(crate) mod codes;
+pub(crate) mod conditional;
+pub(crate) mod device_ref;
+pub(crate) mod error;
+pub(crate) mod form;
+pub(crate) mod frame;
+pub(crate) mod health;
+pub(crate) mod idempotency;
+pub(crate) mod openapi;
+pub(crate) mod page;
+pub(crate) mod path;
+pub(crate) mod query;
+pub(crate) mod request_id;
+pub(crate) mod routes;
+pub(crate) mod security_mode;
+
+use actix_cors::Cors;
+use actix_web::{
+    http::{
+        Method,
+        header::{
+            AUTHORIZATION, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, LOCATION,
+        },
+    },
+    middleware::from_fn,
+    web::{self, ServiceConfig},
+};
+
+use crate::config::Settings;
+use error::ApiError;
+
+/// Everything that is served.
+pub(crate) fn configure(config: &mut ServiceConfig) {
+    health::configure(config);
+    openapi::configure(config);
+    config.service(
+        web::scope("/api/v1")
+            .wrap(from_fn(auth::authenticate))
+            .configure(certificates::configure)
+            .default_service(web::to(nothing_here)),
+    );
+    config.default_service(web::to(nothing_here));
+}
+
+/// Which pages of other origins may call the API, and what they may send and see.
+pub(crate) fn cors(settings: &Settings) -> Cors {
+    let last_event_id = HeaderName::from_static("last-event-id");
+    let idempotency_key = HeaderName::from_static("idempotency-key");
+    let methods = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+    let cors = Cors::default()
+        .allowed_methods(methods)
+        .allowed_headers([AUTHORIZATION, CONTENT_TYPE, IF_MATCH, idempotency_key, last_event_id])
+        .expose_headers([CONTENT_DISPOSITION, ETAG, LOCATION, request_id::X_REQUEST_ID])
+        .max_age(3600);
+    settings.cors_allowed_origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
+}
+
+async fn nothing_here() -> Result<&'static str, ApiError> {
+    Err(ApiError::not_found())
+}

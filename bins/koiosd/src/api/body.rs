@@ -1,0 +1,263 @@
+//! Request bodies: how much of them is read, and JSON.
+
+use std::{future::Future, pin::Pin};
+
+use actix_web::{
+    FromRequest, HttpMessage, HttpRequest,
+    dev::Payload,
+    http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
+    web::BytesMut,
+};
+use futures_util::StreamExt;
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde_json::Value;
+
+use super::{
+    error::{ApiError, FieldError},
+    query::shortened,
+};
+use crate::service::idempotency::Fingerprint;
+
+/// Most bytes of a JSON body.
+pub(crate) const JSON_LIMIT: usize = 1 << 20;
+
+/// A JSON body, read strictly: an unknown field is refused, and so is `null` where it has no meaning.
+#[derive(Debug)]
+pub(crate) struct Json<T> {
+    pub(crate) value: T,
+    /// Equal for bodies that say the same.
+    pub(crate) fingerprint: Fingerprint,
+}
+
+/// A JSON body that may be left out, which means `{}`.
+#[derive(Debug)]
+pub(crate) struct OptionalJson<T>(pub(crate) Json<T>);
+
+/// A JSON Merge Patch (RFC 7396), also taken as plain JSON.
+#[derive(Debug)]
+pub(crate) struct MergePatch<T>(pub(crate) T);
+
+type BodyFuture<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
+
+impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
+    type Error = ApiError;
+    type Future = BodyFuture<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let head = BodyHead::of(request);
+        let payload = payload.take();
+        Box::pin(async move {
+            head.expect_media_type(&["application/json"])?;
+            parse(&head.read(payload, JSON_LIMIT).await?)
+        })
+    }
+}
+
+impl<T: DeserializeOwned + 'static> FromRequest for OptionalJson<T> {
+    type Error = ApiError;
+    type Future = BodyFuture<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let head = BodyHead::of(request);
+        let payload = payload.take();
+        Box::pin(async move {
+            let mut bytes = head.read(payload, JSON_LIMIT).await?;
+            if bytes.is_empty() {
+                bytes.extend_from_slice(b"{}");
+            } else {
+                head.expect_media_type(&["application/json"])?;
+            }
+            parse(&bytes).map(Self)
+        })
+    }
+}
+
+impl<T: DeserializeOwned + 'static> FromRequest for MergePatch<T> {
+    type Error = ApiError;
+    type Future = BodyFuture<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let head = BodyHead::of(request);
+        let payload = payload.take();
+        Box::pin(async move {
+            head.expect_media_type(&["application/merge-patch+json", "application/json"])?;
+            parse(&head.read(payload, JSON_LIMIT).await?).map(|json: Json<T>| Self(json.value))
+        })
+    }
+}
+
+/// What the header fields say about a body.
+#[derive(Debug)]
+pub(crate) struct BodyHead {
+    media_type: Option<String>,
+    /// Everything but `identity` is refused: a small compressed body can be a large one.
+    encoded: bool,
+    length: Option<u64>,
+}
+
+impl BodyHead {
+    pub(crate) fn of(request: &HttpRequest) -> Self {
+        let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+        Self {
+            media_type: request.headers().contains_key(CONTENT_TYPE).then(|| request.content_type().to_ascii_lowercase()),
+            encoded: text(CONTENT_ENCODING).is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")),
+            length: text(CONTENT_LENGTH).and_then(|length| length.parse().ok()),
+        }
+    }
+
+    pub(crate) fn expect_media_type(&self, expected: &[&str]) -> Result<(), ApiError> {
+        let fits = self.media_type.as_deref().is_some_and(|given| expected.contains(&given));
+        if fits && !self.encoded {
+            return Ok(());
+        }
+        Err(ApiError::unsupported_media_type(&expected.join(" or ")))
+    }
+
+    /// Refuses a body that says itself that it is too long.
+    pub(crate) fn expect_length_within(&self, limit: usize) -> Result<(), ApiError> {
+        let within = self.length.is_none_or(|length| usize::try_from(length).is_ok_and(|length| length <= limit));
+        if within { Ok(()) } else { Err(ApiError::payload_too_large(limit)) }
+    }
+
+    async fn read(&self, mut payload: Payload, limit: usize) -> Result<BytesMut, ApiError> {
+        self.expect_length_within(limit)?;
+        let mut bytes = BytesMut::new();
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(|_| ApiError::malformed("The body ended early, or its framing is broken."))?;
+            if bytes.len() + chunk.len() > limit {
+                return Err(ApiError::payload_too_large(limit));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    }
+}
+
+/// A field that may be left out but not be `null`.
+pub(crate) fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}
+
+/// A field in which being left out (`None`) and `null` (`Some(None)`) differ.
+pub(crate) fn nullable<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::deserialize(deserializer).map(Some)
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<Json<T>, ApiError> {
+    // In two steps, so that broken JSON is always 400 and a field that does not fit is always 422.
+    let document: Value = serde_json::from_slice(bytes).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        ApiError::malformed(format!("The body is not JSON in UTF-8 (line {line}, column {column})."))
+    })?;
+    if !document.is_object() {
+        return Err(ApiError::invalid_field("", "the body must be a JSON object"));
+    }
+    let fingerprint = Fingerprint::of([document.to_string().as_bytes()]);
+    let value = serde_path_to_error::deserialize(document)
+        .map_err(|error| ApiError::invalid_fields(vec![field_error(&error)]))?;
+    Ok(Json { value, fingerprint })
+}
+
+/// Says where and what, without the value: it may be a password in the wrong place.
+fn field_error(error: &serde_path_to_error::Error<serde_json::Error>) -> FieldError {
+    let path = match error.path().to_string() {
+        root if root == "." => String::new(),
+        path => shortened(&path),
+    };
+    let message = error.inner().to_string();
+    if let Some(name) = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
+        let field = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+        return FieldError::new(field, "this field is required");
+    }
+    if message.starts_with("unknown field `") {
+        return FieldError::new(path, "there is no such field here");
+    }
+    // "invalid type: string \"…\", expected a boolean": what stands behind the last comma is ours.
+    let detail = match message.rsplit_once(", expected ") {
+        Some((_, expected)) => format!("must be {expected}"),
+        None if message.contains('"') || message.contains('`') => "this value does not fit".to_owned(),
+        None => message,
+    };
+    FieldError::new(path, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Sample {
+        #[expect(dead_code, reason = "its being required is what is tested")]
+        name: String,
+        #[serde(default, deserialize_with = "present")]
+        days: Option<u32>,
+        #[serde(default, deserialize_with = "nullable")]
+        description: Option<Option<String>>,
+        #[serde(default)]
+        inner: Option<Inner>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Inner {
+        #[expect(dead_code, reason = "its being required is what is tested")]
+        password: String,
+    }
+
+    fn sample(text: &str) -> Result<Sample, String> {
+        parse::<Sample>(text.as_bytes()).map(|json| json.value).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn left_out_and_null_differ_where_that_matters() {
+        let sample1 = sample("{\"name\": \"a\"}").unwrap();
+        assert_eq!((sample1.days, sample1.description), (None, None));
+        let sample2 = sample("{\"name\": \"a\", \"description\": null}").unwrap();
+        assert_eq!(sample2.description, Some(None));
+        assert!(sample("{\"name\": \"a\", \"days\": null}").is_err());
+    }
+
+    #[test]
+    fn an_error_names_the_field_and_never_repeats_the_value() {
+        for (text, expected) in [
+            ("{}", "name: this field is required"),
+            ("{\"name\": 5}", "name: must be a string"),
+            ("{\"name\": \"a\", \"days\": \"s3cret, expected x\"}", "days: must be u32"),
+            ("{\"name\": \"a\", \"inner\": {}}", "inner.password: this field is required"),
+            ("{\"name\": \"a\", \"inner\": {\"password\": 123456}}", "inner.password: must be a string"),
+            ("{\"name\": \"a\", \"inner\": {\"x\": 1}}", "inner.x: there is no such field here"),
+            ("{\"name\": \"a\", \"nam\": 1}", "nam: there is no such field here"),
+            ("[]", ": the body must be a JSON object"),
+        ] {
+            let error = sample(text).unwrap_err();
+            assert_eq!(error, format!("\"invalid_field\": {expected}"), "{text}");
+        }
+        assert!(sample("{\"name\": \"a\", \"inner\": null}").unwrap().inner.is_none());
+    }
+
+    #[test]
+    fn broken_json_is_another_error_than_a_field_that_does_not_fit() {
+        for text in [&b""[..], b"{", b"{\"name\": 5, ", b"{\"name\": \"\xff\"}", b"{\"name\": \"\\ud800\"}", b"{} {}"] {
+            let error = parse::<Sample>(text).unwrap_err();
+            assert!(error.to_string().contains("malformed_request"), "{error}");
+        }
+    }
+
+    #[test]
+    fn bodies_that_say_the_same_have_the_same_fingerprint() {
+        let a = parse::<Sample>(b"{\"name\": \"a\", \"days\": 1}").unwrap();
+        let b = parse::<Sample>(b" { \"days\":1,\"name\":\"\\u0061\" }").unwrap();
+        let c = parse::<Sample>(b"{\"name\": \"a\", \"days\": 2}").unwrap();
+        assert_eq!(a.fingerprint, b.fingerprint);
+        assert_ne!(a.fingerprint, c.fingerprint);
+    }
+}

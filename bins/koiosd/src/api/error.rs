@@ -1,0 +1,281 @@
+//! Failures as the client sees them: `application/problem+json` (RFC 9457).
+//!
+//! The only module that knows which HTTP status belongs to which failure.
+
+mod from_service;
+
+use std::{error::Error, fmt};
+
+use actix_web::{
+    HttpResponse, ResponseError,
+    http::{
+        StatusCode,
+        header::{ALLOW, HeaderName, WWW_AUTHENTICATE},
+    },
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::request_id::RequestId;
+
+/// What a handler answers.
+pub(crate) type ApiResult = Result<HttpResponse, ApiError>;
+
+/// Every failure of the REST API. A closed list: clients may match on it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = ErrorCode)]
+pub(crate) enum Code {
+    ApplicationUriChanged,
+    CertificateExists,
+    CertificateNotUsable,
+    CertificateUnreadable,
+    DefaultCertificateRequired,
+    FilesMissing,
+    Forbidden,
+    HostnameInvalid,
+    IdempotencyKeyReused,
+    Internal,
+    InvalidField,
+    KeyMismatch,
+    MalformedRequest,
+    MethodNotAllowed,
+    NameTaken,
+    NoPendingRequest,
+    NotFound,
+    NotReady,
+    OperationInProgress,
+    PassphraseRequired,
+    PassphraseWrong,
+    PasswordRequired,
+    PayloadTooLarge,
+    PrivateKeyUnreadable,
+    RateLimited,
+    RevisionMismatch,
+    Starting,
+    Stopping,
+    StorageFull,
+    StorageUnavailable,
+    TargetNotAllowed,
+    ThumbprintMismatch,
+    Unauthenticated,
+    UnknownCertificate,
+    UnknownDevice,
+    UnsupportedKey,
+    UnsupportedMediaType,
+}
+
+impl Code {
+    /// The status line that goes with the code, and its title.
+    fn status_and_title(self) -> (StatusCode, &'static str) {
+        use StatusCode as S;
+        match self {
+            Self::MalformedRequest => (S::BAD_REQUEST, "Malformed request"),
+            Self::Unauthenticated => (S::UNAUTHORIZED, "A valid token is required"),
+            Self::Forbidden => (S::FORBIDDEN, "Not allowed"),
+            Self::TargetNotAllowed => (S::FORBIDDEN, "Target not allowed"),
+            Self::NotFound => (S::NOT_FOUND, "Not found"),
+            Self::FilesMissing => (S::NOT_FOUND, "Files missing"),
+            Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "Method not allowed"),
+            Self::NameTaken => (S::CONFLICT, "Name taken"),
+            Self::CertificateExists => (S::CONFLICT, "Certificate exists already"),
+            Self::DefaultCertificateRequired => (S::CONFLICT, "The default certificate is required"),
+            Self::ThumbprintMismatch => (S::CONFLICT, "Thumbprint does not match"),
+            Self::NoPendingRequest => (S::CONFLICT, "No pending request"),
+            Self::OperationInProgress => (S::CONFLICT, "Operation in progress"),
+            Self::RevisionMismatch => (S::PRECONDITION_FAILED, "Changed meanwhile"),
+            Self::PayloadTooLarge => (S::PAYLOAD_TOO_LARGE, "Body too large"),
+            Self::UnsupportedMediaType => (S::UNSUPPORTED_MEDIA_TYPE, "Unsupported media type"),
+            Self::InvalidField => (S::UNPROCESSABLE_ENTITY, "Invalid field"),
+            Self::KeyMismatch => (S::UNPROCESSABLE_ENTITY, "Key does not belong to the certificate"),
+            Self::CertificateUnreadable => (S::UNPROCESSABLE_ENTITY, "Certificate unreadable"),
+            Self::PrivateKeyUnreadable => (S::UNPROCESSABLE_ENTITY, "Private key unreadable"),
+            Self::PassphraseRequired => (S::UNPROCESSABLE_ENTITY, "Passphrase required"),
+            Self::PassphraseWrong => (S::UNPROCESSABLE_ENTITY, "Passphrase wrong"),
+            Self::UnsupportedKey => (S::UNPROCESSABLE_ENTITY, "Unsupported key"),
+            Self::HostnameInvalid => (S::UNPROCESSABLE_ENTITY, "Host name invalid"),
+            Self::CertificateNotUsable => (S::UNPROCESSABLE_ENTITY, "Certificate not usable"),
+            Self::ApplicationUriChanged => (S::UNPROCESSABLE_ENTITY, "Application URI changed"),
+            Self::UnknownCertificate => (S::UNPROCESSABLE_ENTITY, "Unknown certificate"),
+            Self::UnknownDevice => (S::UNPROCESSABLE_ENTITY, "Unknown device"),
+            Self::PasswordRequired => (S::UNPROCESSABLE_ENTITY, "Password required"),
+            Self::IdempotencyKeyReused => (S::UNPROCESSABLE_ENTITY, "Idempotency key reused"),
+            Self::RateLimited => (S::TOO_MANY_REQUESTS, "Too many at once"),
+            Self::Internal => (S::INTERNAL_SERVER_ERROR, "Internal error"),
+            Self::StorageFull => (S::SERVICE_UNAVAILABLE, "Storage full"),
+            Self::StorageUnavailable => (S::SERVICE_UNAVAILABLE, "Storage unavailable"),
+            Self::Starting => (S::SERVICE_UNAVAILABLE, "Starting"),
+            Self::Stopping => (S::SERVICE_UNAVAILABLE, "Stopping"),
+            Self::NotReady => (S::SERVICE_UNAVAILABLE, "Not ready"),
+        }
+    }
+}
+
+/// One field that does not fit.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct FieldError {
+    /// Where, as a path: `key.bits`, `assign_to[1]`, the name of a query parameter or header.
+    pub(crate) field: String,
+    /// What kind of failure it is.
+    pub(crate) code: Code,
+    /// What is wrong with it, and what would do.
+    pub(crate) detail: String,
+}
+
+impl FieldError {
+    pub(crate) fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { field: field.into(), code: Code::InvalidField, detail: detail.into() }
+    }
+}
+
+/// The body of every failure (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Problem {
+    /// Identifies the kind of problem: `urn:koios:problem:<code>`.
+    #[serde(rename = "type")]
+    problem_type: String,
+    /// The kind of problem in words.
+    title: &'static str,
+    /// The HTTP status.
+    status: u16,
+    /// What happened and what to do, for a person.
+    detail: String,
+    /// The kind of problem, for a program.
+    code: Code,
+    /// Finds the request in the daemon's log; the header `X-Request-Id` says the same.
+    request_id: String,
+    /// The fields concerned, if any.
+    errors: Vec<FieldError>,
+}
+
+/// A failure on its way to the client.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    code: Code,
+    detail: String,
+    errors: Vec<FieldError>,
+    header: Option<(HeaderName, String)>,
+}
+
+impl ApiError {
+    pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), errors: Vec::new(), header: None }
+    }
+
+    /// A failure of one field that has its own code.
+    pub(crate) fn of_field(code: Code, field: impl Into<String>, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        let error = FieldError { field: field.into(), code, detail: detail.clone() };
+        Self { code, detail, errors: vec![error], header: None }
+    }
+
+    pub(crate) fn invalid_field(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::invalid_fields(vec![FieldError::new(field, detail)])
+    }
+
+    pub(crate) fn invalid_fields(errors: Vec<FieldError>) -> Self {
+        let detail = match errors.as_slice() {
+            [only] => format!("{}: {}", only.field, only.detail),
+            several => format!("{} fields do not fit, see errors", several.len()),
+        };
+        Self { code: Code::InvalidField, detail, errors, header: None }
+    }
+
+    pub(crate) fn malformed(detail: impl Into<String>) -> Self {
+        Self::new(Code::MalformedRequest, detail)
+    }
+
+    pub(crate) fn not_found() -> Self {
+        Self::new(Code::NotFound, "There is nothing here; check the path and the id.")
+    }
+
+    pub(crate) fn method_not_allowed(allow: &str) -> Self {
+        Self {
+            header: Some((ALLOW, allow.to_owned())),
+            ..Self::new(Code::MethodNotAllowed, format!("This path answers {allow} only."))
+        }
+    }
+
+    pub(crate) fn unauthenticated(detail: &str, challenge: &str) -> Self {
+        let header = Some((WWW_AUTHENTICATE, challenge.to_owned()));
+        Self { header, ..Self::new(Code::Unauthenticated, detail) }
+    }
+
+    pub(crate) fn payload_too_large(limit: usize) -> Self {
+        Self::new(Code::PayloadTooLarge, format!("The body may have at most {limit} bytes."))
+    }
+
+    pub(crate) fn unsupported_media_type(expected: &str) -> Self {
+        Self::new(Code::UnsupportedMediaType, format!("Send the body as {expected}, and say so in Content-Type."))
+    }
+
+    /// Something that should not happen: the log has the causes, the client only the request id.
+    pub(crate) fn internal(error: &(dyn Error + 'static)) -> Self {
+        tracing::error!(error = chain(error), "a request failed");
+        Self::internal_unexplained()
+    }
+
+    /// As [`Self::internal`], for a failure that is in the log already.
+    pub(crate) fn internal_unexplained() -> Self {
+        Self::new(Code::Internal, "Internal error. The log has more under this request id.")
+    }
+
+    /// The answer to the request with this id.
+    pub(crate) fn response(&self, request_id: RequestId) -> HttpResponse {
+        let (status, title) = self.code.status_and_title();
+        let mut response = HttpResponse::build(status);
+        if let Some((name, value)) = &self.header {
+            response.insert_header((name, value.as_str()));
+        }
+        let problem = Problem {
+            problem_type: format!("urn:koios:problem:{}", self.code),
+            title,
+            status: status.as_u16(),
+            detail: self.detail.clone(),
+            code: self.code,
+            request_id: request_id.to_string(),
+            errors: self.errors.clone(),
+        };
+        match serde_json::to_vec(&problem) {
+            Ok(body) => response.content_type("application/problem+json").body(body),
+            // A problem is text and numbers: it always has a JSON form.
+            Err(_) => response.finish(),
+        }
+    }
+}
+
+/// An error and its causes on one line: Display never repeats a source.
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.detail)
+    }
+}
+
+impl Error for ApiError {}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.code.status_and_title().0
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        self.response(RequestId::current())
+    }
+}

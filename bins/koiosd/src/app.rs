@@ -1,0 +1,189 @@
+//! The daemon from start to stop.
+
+use std::{
+    error::Error,
+    io::{self, Write},
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+};
+
+use actix_web::{
+    App, HttpServer,
+    dev::{Server, ServerHandle},
+    middleware::from_fn,
+    rt,
+    web::Data,
+};
+use koios_pki::HostName;
+use koios_store::{OpenError, Store, StoreOptions};
+use zeroize::Zeroizing;
+
+use crate::{
+    api::{self, frame},
+    config::Settings,
+    first_start,
+    service::Services,
+    signals::Signals,
+    system_host::system_host,
+};
+
+/// How long requests that run at a stop may go on, in seconds. With [`SESSIONS_GRACE`] below the ten seconds that
+/// a stop may take.
+const REQUESTS_GRACE_SECONDS: u64 = 5;
+
+/// A daemon whose requests are answered once it [runs](Self::run).
+#[derive(Debug)]
+pub struct Application {
+    address: SocketAddr,
+    server: RunningServer,
+    services: Data<Services>,
+}
+
+struct RunningServer {
+    future: Server,
+    handle: ServerHandle,
+}
+
+impl std::fmt::Debug for RunningServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RunningServer")
+    }
+}
+
+/// Why the daemon did not start, or did not go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The token of the environment cannot be used.
+    #[error("KOIOS_BOOTSTRAP_TOKEN must have at least 32 characters, all of them visible ASCII")]
+    BootstrapToken,
+    /// The data directory cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The data directory could not be set up.
+    #[error("the first start could not be finished")]
+    Setup(#[source] Box<dyn Error + Send + Sync>),
+    /// The server failed while it ran.
+    #[error("the HTTP server failed")]
+    Serve(#[source] io::Error),
+}
+
+impl StartError {
+    pub(crate) fn setup(source: impl Error + Send + Sync + 'static) -> Self {
+        Self::Setup(Box::new(source))
+    }
+
+    /// The process's exit code.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::BootstrapToken => 2,
+            Self::Open(_) => 3,
+            Self::Bind { .. } | Self::Setup(_) | Self::Serve(_) => 1,
+        }
+    }
+}
+
+impl Application {
+    /// Opens the data directory, finishes a first start and takes the address.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] says what is in the way.
+    pub async fn build(settings: Settings, bootstrap_token: Option<Zeroizing<String>>) -> Result<Self, StartError> {
+        let store = Store::open(StoreOptions::new(&settings.data_dir)).await?;
+        let bind = |source| StartError::Bind { address: settings.listen, source };
+        let listener = TcpListener::bind(settings.listen).map_err(bind)?;
+        let address = listener.local_addr().map_err(bind)?;
+        let host = rt::task::spawn_blocking(system_host).await.map_err(StartError::setup)?;
+        let settings = Arc::new(settings);
+        let services = Data::new(Services::new(store.clone(), settings.clone(), Arc::new(host)));
+        first_start::prepare(&store, &settings, &services.certificates, bootstrap_token).await?;
+        warn_of_another_host(&store, &services.system_host).await?;
+        let server = serve(listener, services.clone()).map_err(StartError::Serve)?;
+        Ok(Self { address, server, services })
+    }
+
+    /// The address that was taken; its port is the real one.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers requests until a signal asks to stop.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Serve`] when the server fails.
+    pub async fn run(self) -> Result<(), StartError> {
+        let mut signals = Signals::listen().map_err(StartError::Serve)?;
+        let RunningServer { future, handle } = self.server;
+        let mut server = rt::spawn(future);
+        announce(self.address);
+        let ended = tokio::select! {
+            ended = &mut server => Some(ended),
+            () = signals.next() => None,
+        };
+        if let Some(ended) = ended {
+            return ended.map_err(io::Error::other).and_then(|result| result).map_err(StartError::Serve);
+        }
+        tracing::info!("stopping");
+        rt::spawn(signals.exit_at_next());
+        handle.stop(true).await;
+        self.services.store.clone().close().await;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// The one line on standard output.
+fn announce(address: SocketAddr) {
+    tracing::info!(listen = %address, "ready");
+    let mut stdout = io::stdout().lock();
+    if let Err(error) = writeln!(stdout, "koiosd ready on http://{address}").and_then(|()| stdout.flush()) {
+        tracing::warn!(error = %error, "nobody reads standard output");
+    }
+}
+
+fn serve(listener: TcpListener, services: Data<Services>) -> io::Result<RunningServer> {
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(services.clone())
+            .wrap(from_fn(frame::run_to_completion))
+            .wrap(api::cors(&services.settings))
+            .wrap(from_fn(frame::identify))
+            .configure(api::configure)
+    })
+    .disable_signals()
+    .shutdown_timeout(REQUESTS_GRACE_SECONDS)
+    .listen(listener)?
+    .run();
+    Ok(RunningServer { handle: server.handle(), future: server })
+}
+
+/// A changed host name is told, not acted on: the certificates that servers trust name the old one.
+async fn warn_of_another_host(store: &Store, host: &HostName) -> Result<(), StartError> {
+    let Some(default) = store.default_certificate().await.map_err(StartError::setup)? else { return Ok(()) };
+    let leaf = default.chain.leaf();
+    let text = host.to_string();
+    let named = leaf.dns_names().contains(&text)
+        || leaf.ip_addresses().iter().any(|address| address.to_string() == text)
+        || leaf.common_name().is_some_and(|name| name.ends_with(&format!("@{text}")));
+    if !named {
+        tracing::warn!(
+            hostname = text,
+            certificate.id = %default.id,
+            "the default certificate was made for another host; it still works, regenerate it to change that"
+        );
+    }
+    Ok(())
+}

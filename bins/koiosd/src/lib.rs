@@ -1,0 +1,21 @@
+//! The Koios daemon: a thin JSON REST API over the certificate manager.
+//!
+//! It ties the library crates together and holds no rule of the domain: [`config`](Settings) reads the
+//! settings, [`Application`] owns listener, store and supervisor, `api` speaks HTTP (extract, one service call,
+//! map) and `service` holds the use cases, which know no HTTP.
+
+mod api;
+mod app;
+mod command_line;
+mod config;
+mod first_start;
+mod logging;
+mod service;
+mod signals;
+mod system_host;
+
+pub use api::openapi::document as openapi_document;
+pub use app::{Application, StartError};
+pub use command_line::{Action, Arguments};
+pub use config::{ConfigError, DefaultKey, LogFormat, LogLevel, Settings};
+pub use logging::start as start_logging;

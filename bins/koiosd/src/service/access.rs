@@ -1,0 +1,119 @@
+//! Who may do what: bearer tokens, and the record of what was taken out.
+
+use aws_lc_rs::{
+    digest::{SHA256, digest},
+    rand,
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use koios_store::{AuditEntry, AuditResource, CertificateRecord, Permission, Role, Store, Token};
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+use super::error::ServiceError;
+
+/// Fewest characters of a token that someone chose.
+const CHOSEN_TOKEN_MIN: usize = 32;
+
+/// Who asks, and from where.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    pub(crate) token: Token,
+    pub(crate) address: Option<String>,
+}
+
+impl Caller {
+    pub(crate) fn has_role(&self, role: Role) -> bool {
+        self.token.role >= role
+    }
+
+    pub(crate) fn may(&self, permission: Permission) -> bool {
+        self.token.permissions.contains(&permission)
+    }
+}
+
+/// A bearer token in clear, on its way to the person it is for. Only its hash is kept.
+pub(crate) struct PlainToken(Zeroizing<String>);
+
+impl PlainToken {
+    /// 256 random bits, recognisable as one of ours.
+    pub(crate) fn generate() -> Result<Self, ServiceError> {
+        let mut bytes = Zeroizing::new([0; 32]);
+        rand::fill(bytes.as_mut_slice()).map_err(|_| ServiceError::NoRandomness)?;
+        Ok(Self(Zeroizing::new(format!("koios_{}", URL_SAFE_NO_PAD.encode(bytes.as_slice())))))
+    }
+
+    /// A token that someone chose: at least 32 characters, all of which can stand in a header field.
+    pub(crate) fn chosen(text: &str) -> Option<Self> {
+        let good = text.len() >= CHOSEN_TOKEN_MIN && text.bytes().all(|byte| byte.is_ascii_graphic());
+        good.then(|| Self(Zeroizing::new(text.to_owned())))
+    }
+
+    pub(crate) fn secret(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn hash(&self) -> [u8; 32] {
+        hash(&self.0)
+    }
+}
+
+/// Tells callers apart.
+#[derive(Clone, Debug)]
+pub(crate) struct Access {
+    store: Store,
+}
+
+impl Access {
+    pub(crate) fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// The token with this text, unless there is none or its time is over.
+    pub(crate) async fn authenticate(&self, text: &str) -> Result<Option<Token>, ServiceError> {
+        let now = OffsetDateTime::now_utc();
+        let token = self.store.token_by_hash(hash(text)).await?;
+        Ok(token.filter(|token| token.expires_at.is_none_or(|end| now < end)))
+    }
+
+    /// Records that a private key leaves; it must not when this fails.
+    pub(crate) async fn record_key_download(
+        &self,
+        caller: &Caller,
+        certificate: &CertificateRecord,
+    ) -> Result<(), ServiceError> {
+        let actor = caller.token.name.clone();
+        let mut entry =
+            AuditEntry::new(OffsetDateTime::now_utc(), actor, "certificate.private_key_downloaded");
+        entry.address = caller.address.clone();
+        let (id, name) = (certificate.id.to_string(), certificate.name.clone());
+        entry.resource = Some(AuditResource::new("certificate", id, Some(name)));
+        self.store.append_audit(entry).await?;
+        Ok(())
+    }
+}
+
+fn hash(text: &str) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
+    hash
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generated_tokens_differ_and_could_have_been_chosen() {
+        let (a, b) = (PlainToken::generate().unwrap(), PlainToken::generate().unwrap());
+        assert_ne!(a.secret(), b.secret());
+        assert!(PlainToken::chosen(a.secret()).is_some());
+    }
+
+    #[test]
+    fn a_chosen_token_is_long_and_fits_into_a_header() {
+        assert!(PlainToken::chosen(&"x".repeat(32)).is_some());
+        assert!(PlainToken::chosen(&"x".repeat(31)).is_none());
+        assert!(PlainToken::chosen(&"x y".repeat(20)).is_none());
+        assert!(PlainToken::chosen(&"ü".repeat(32)).is_none());
+    }
+}

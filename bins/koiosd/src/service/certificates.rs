@@ -1,0 +1,187 @@
+//! Certificates: what can be asked of them and done with them.
+
+mod generation;
+mod regeneration;
+mod subject;
+mod upload;
+
+use std::sync::Arc;
+
+use koios_pki::{HostName, PrivateKeyPem};
+use koios_store::{
+    Apply, Assigned, CertificateId, CertificatePatch, CertificateQuery, CertificateRecord, CertificateStatus,
+    DefaultChanged, Deleted, DeviceId, DeviceRef, IdentityFilesError, Name, Page, PageRequest, Resource, Store,
+    StoreError,
+};
+use time::{Duration, OffsetDateTime};
+use tokio::sync::{Mutex, Semaphore};
+
+use super::{
+    access::{Access, Caller},
+    error::ServiceError,
+};
+use crate::config::Settings;
+
+pub(crate) use generation::{GenerateOrder, KeyOrder};
+pub(crate) use regeneration::{Regenerated, RegenerateOrder};
+pub(crate) use upload::{ReplaceOrder, UploadOrder, UploadedPair};
+
+/// Most characters of a description.
+const DESCRIPTION_MAX_CHARS: usize = 1024;
+
+/// Makes, changes and hands out certificates.
+#[derive(Debug)]
+pub(crate) struct Certificates {
+    access: Access,
+    settings: Arc<Settings>,
+    store: Store,
+    system_host: Arc<HostName>,
+    /// Key generation takes a processor for up to seconds: one at a time per processor, the others wait their turn.
+    generators: Semaphore,
+    /// Held from choosing a free application URI to its commit, so that no two certificates choose the same.
+    naming: Mutex<()>,
+}
+
+impl Certificates {
+    pub(crate) fn new(store: Store, settings: Arc<Settings>, system_host: Arc<HostName>) -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self {
+            access: Access::new(store.clone()),
+            settings,
+            store,
+            system_host,
+            generators: Semaphore::new(processors),
+            naming: Mutex::new(()),
+        }
+    }
+
+    /// How long before its end a certificate is `expiring_soon`.
+    pub(crate) fn expiring_soon(&self) -> Duration {
+        self.settings.expiring_soon()
+    }
+
+    pub(crate) async fn list(&self, query: CertificateQuery) -> Result<Page<CertificateRecord>, ServiceError> {
+        Ok(self.store.certificates(query, OffsetDateTime::now_utc(), self.expiring_soon()).await?)
+    }
+
+    pub(crate) async fn detail(&self, id: CertificateId) -> Result<CertificateRecord, ServiceError> {
+        Ok(self.store.certificate(id).await?)
+    }
+
+    /// Changes name or description; `None` leaves a field as it is.
+    pub(crate) async fn patch(
+        &self,
+        id: CertificateId,
+        name: Option<&str>,
+        description: Option<Option<String>>,
+        expected_revision: Option<i64>,
+    ) -> Result<CertificateRecord, ServiceError> {
+        let mut patch = CertificatePatch::default();
+        patch.name = name.map(parse_name).transpose()?;
+        patch.description = description.map(check_description).transpose()?;
+        Ok(self.store.update_certificate(id, patch, expected_revision).await?)
+    }
+
+    pub(crate) async fn delete(
+        &self,
+        id: CertificateId,
+        apply: Apply,
+        expected_revision: Option<i64>,
+    ) -> Result<Deleted, ServiceError> {
+        Ok(self.store.delete_certificate(id, apply, expected_revision).await?)
+    }
+
+    /// Makes a certificate the default; one that servers refuse at the moment only when `force` is set.
+    pub(crate) async fn set_default(
+        &self,
+        id: CertificateId,
+        force: bool,
+        apply: Apply,
+        expected_revision: Option<i64>,
+    ) -> Result<DefaultChanged, ServiceError> {
+        let record = self.store.certificate(id).await.map_err(|error| match error {
+            StoreError::NotFound { resource: Resource::Certificate, .. } => StoreError::UnknownCertificate(id),
+            other => other,
+        })?;
+        expect_revision(&record, expected_revision)?;
+        let statuses = record.statuses(OffsetDateTime::now_utc(), self.expiring_soon());
+        if !record.is_default && !force && !statuses.contains(&CertificateStatus::Valid) {
+            return Err(ServiceError::CertificateNotUsable { statuses });
+        }
+        Ok(self.store.set_default(id, apply).await?)
+    }
+
+    pub(crate) async fn devices(
+        &self,
+        id: CertificateId,
+        page: PageRequest,
+    ) -> Result<Page<DeviceRef>, ServiceError> {
+        Ok(self.store.devices_of(id, page).await?)
+    }
+
+    pub(crate) async fn assign(
+        &self,
+        id: CertificateId,
+        assign: &[DeviceId],
+        unassign: &[DeviceId],
+        apply: Apply,
+        expected_revision: Option<i64>,
+    ) -> Result<Assigned, ServiceError> {
+        if let Some(both) = assign.iter().find(|device| unassign.contains(device)) {
+            let detail = format!("the device {both} cannot be assigned and unassigned at once");
+            return Err(ServiceError::invalid_field("unassign", detail));
+        }
+        if expected_revision.is_some() {
+            expect_revision(&self.store.certificate(id).await?, expected_revision)?;
+        }
+        Ok(self.store.assign_devices(id, assign, unassign, apply).await?)
+    }
+
+    /// A certificate whose files are all there.
+    pub(crate) async fn downloadable(&self, id: CertificateId) -> Result<CertificateRecord, ServiceError> {
+        let record = self.store.certificate(id).await?;
+        if record.downloadable() {
+            return Ok(record);
+        }
+        // Reading the files says which one it is.
+        match self.store.load_identity(id).await {
+            Ok(_) => Ok(record),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The private key, for backup; recorded before it leaves.
+    pub(crate) async fn private_key(
+        &self,
+        id: CertificateId,
+        caller: &Caller,
+    ) -> Result<(CertificateRecord, PrivateKeyPem), ServiceError> {
+        let record = self.downloadable(id).await?;
+        let key = self.store.private_key_pem(id).await.map_err(|error: IdentityFilesError| ServiceError::from(error))?;
+        self.access.record_key_download(caller, &record).await?;
+        Ok((record, key))
+    }
+}
+
+/// A check before a change that the store does not make conditional itself.
+fn expect_revision(record: &CertificateRecord, expected: Option<i64>) -> Result<(), StoreError> {
+    match expected {
+        Some(expected) if expected != record.revision => {
+            Err(StoreError::RevisionMismatch { expected, current: record.revision })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn parse_name(text: &str) -> Result<Name, ServiceError> {
+    Ok(Name::parse(text).map_err(StoreError::from)?)
+}
+
+/// Checked here, before a key is generated in vain; an empty description is none.
+fn check_description(text: Option<String>) -> Result<Option<String>, ServiceError> {
+    let text = text.filter(|text| !text.trim().is_empty());
+    if text.as_ref().is_some_and(|text| text.chars().count() > DESCRIPTION_MAX_CHARS) {
+        return Err(ServiceError::invalid_field("description", "may have at most 1024 characters"));
+    }
+    Ok(text)
+}

@@ -1,0 +1,165 @@
+//! Whom a certificate is made for: the parts of a request that end up in it, checked.
+
+use std::net::IpAddr;
+
+use koios_pki::{HostName, KeySpec};
+
+use super::KeyOrder;
+use crate::{config::VALIDITY_DAYS_MAX, service::error::ServiceError};
+
+/// The upper bound of common name and organization (RFC 5280 appendix A.1, `ub-common-name`).
+const NAME_PART_MAX_CHARS: usize = 64;
+
+/// More names than a certificate sensibly has; bounds its size.
+const ALTERNATIVE_NAMES_MAX: usize = 100;
+
+/// The alternative names of a certificate, without repetitions.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Hosts {
+    pub(super) dns_names: Vec<String>,
+    pub(super) ip_addresses: Vec<IpAddr>,
+}
+
+impl Hosts {
+    /// Adds a host; one that no `dNSName` can hold stays out.
+    pub(super) fn add(&mut self, host: &HostName) {
+        match host {
+            HostName::Dns { name, valid_in_san: true } if !self.dns_names.contains(name) => {
+                self.dns_names.push(name.clone());
+            }
+            HostName::Ip(address) if !self.ip_addresses.contains(address) => self.ip_addresses.push(*address),
+            HostName::Dns { .. } | HostName::Ip(_) => {}
+        }
+    }
+
+    /// The host of the request first, then the names asked for beside it.
+    pub(super) fn of_request(
+        host: &HostName,
+        dns_names: &[String],
+        ip_addresses: &[String],
+    ) -> Result<Self, ServiceError> {
+        if dns_names.len() + ip_addresses.len() > ALTERNATIVE_NAMES_MAX {
+            return Err(ServiceError::invalid_field("dns_names", "a certificate may have at most 100 names and addresses"));
+        }
+        let mut hosts = Self::default();
+        hosts.add(host);
+        for text in dns_names {
+            match HostName::parse(text) {
+                Ok(host @ HostName::Dns { valid_in_san: true, .. }) => hosts.add(&host),
+                Ok(_) => return Err(ServiceError::invalid_field("dns_names", "must hold DNS names, without underscores")),
+                Err(error) => return Err(ServiceError::invalid_field("dns_names", error.to_string())),
+            }
+        }
+        for text in ip_addresses {
+            match text.parse() {
+                Ok(address) => hosts.add(&HostName::Ip(address)),
+                Err(_) => return Err(ServiceError::invalid_field("ip_addresses", "must hold IPv4 or IPv6 addresses")),
+            }
+        }
+        Ok(hosts)
+    }
+
+    /// Puts `new` in the place of the host that the certificate was made for: the one its common name tells, else
+    /// the first.
+    pub(super) fn replace(&mut self, common_name: Option<&str>, new: &HostName) {
+        let told = common_name.and_then(|name| name.split_once('@')).map(|(_, host)| host);
+        let is_told = |name: &str| {
+            told.is_some_and(|told| name == told || name.strip_prefix(told).is_some_and(|rest| rest.starts_with('.')))
+        };
+        let old_name = self.dns_names.iter().position(|name| is_told(name));
+        let old_address = self.ip_addresses.iter().position(|address| Some(address.to_string().as_str()) == told);
+        match (old_name, old_address) {
+            (Some(index), _) => drop(self.dns_names.remove(index)),
+            (None, Some(index)) => drop(self.ip_addresses.remove(index)),
+            (None, None) if !self.dns_names.is_empty() => drop(self.dns_names.remove(0)),
+            (None, None) => {}
+        }
+        let rest = std::mem::take(self);
+        self.add(new);
+        for name in rest.dns_names {
+            self.add(&HostName::Dns { name, valid_in_san: true });
+        }
+        for address in rest.ip_addresses {
+            self.add(&HostName::Ip(address));
+        }
+    }
+}
+
+/// A text that means something when it is not blank.
+pub(super) fn not_blank(text: Option<String>) -> Option<String> {
+    text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+/// A common name or organization that a subject can hold.
+pub(super) fn check_name_part(field: &'static str, text: &str) -> Result<(), ServiceError> {
+    if text.chars().count() > NAME_PART_MAX_CHARS || text.chars().any(char::is_control) {
+        let detail = "may have at most 64 characters and no control characters";
+        return Err(ServiceError::invalid_field(field, detail));
+    }
+    Ok(())
+}
+
+pub(super) fn check_validity_days(days: u32) -> Result<u32, ServiceError> {
+    if (1..=VALIDITY_DAYS_MAX).contains(&days) {
+        return Ok(days);
+    }
+    Err(ServiceError::invalid_field("validity_days", format!("must be 1 to {VALIDITY_DAYS_MAX}")))
+}
+
+pub(super) fn key_spec(order: &KeyOrder) -> Result<KeySpec, ServiceError> {
+    let unsupported = |field, detail: &str| Err(ServiceError::UnsupportedKey { field, detail: detail.to_owned() });
+    match order.algorithm.as_str() {
+        "rsa" => {}
+        "ec" => return unsupported("key.algorithm", "This version generates RSA keys only; ask for {\"algorithm\": \"rsa\"}."),
+        _ => return Err(ServiceError::invalid_field("key.algorithm", "must be rsa")),
+    }
+    if order.curve.is_some() {
+        return Err(ServiceError::invalid_field("key.curve", "an RSA key has no curve"));
+    }
+    let bits = order.bits.unwrap_or(KeySpec::default().bits());
+    KeySpec::from_bits(bits).ok_or_else(|| ServiceError::invalid_field("key.bits", "must be 2048, 3072 or 4096"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hosts(dns_names: &[&str], ip_addresses: &[&str]) -> Hosts {
+        Hosts {
+            dns_names: dns_names.iter().map(ToString::to_string).collect(),
+            ip_addresses: ip_addresses.iter().map(|text| text.parse().unwrap()).collect(),
+        }
+    }
+
+    fn dns(name: &str) -> HostName {
+        HostName::Dns { name: name.to_owned(), valid_in_san: !name.contains('_') }
+    }
+
+    #[test]
+    fn the_host_comes_first_and_nothing_twice() {
+        let names = ["b.example".to_owned(), "a.example".to_owned()];
+        let found = Hosts::of_request(&dns("a.example"), &names, &["10.0.0.1".to_owned(), "10.0.0.1".to_owned()]);
+        assert_eq!(found.unwrap(), hosts(&["a.example", "b.example"], &["10.0.0.1"]));
+    }
+
+    #[test]
+    fn a_host_with_an_underscore_makes_no_dns_name() {
+        assert_eq!(Hosts::of_request(&dns("a_b"), &[], &[]).unwrap(), Hosts::default());
+    }
+
+    #[test]
+    fn a_new_host_takes_the_place_of_the_one_in_the_common_name() {
+        for (before, common_name, new, after) in [
+            (hosts(&["a.example", "alias"], &[]), Some("Koios@a.example"), dns("b"), hosts(&["b", "alias"], &[])),
+            (hosts(&["alias", "a.example"], &[]), Some("Koios@a"), dns("b"), hosts(&["b", "alias"], &[])),
+            (hosts(&[], &["10.0.0.1"]), Some("Koios@10.0.0.1"), dns("b"), hosts(&["b"], &[])),
+            (hosts(&["a"], &["10.0.0.1"]), Some("Koios@a"), HostName::Ip([10, 0, 0, 2].into()), hosts(&[], &["10.0.0.2", "10.0.0.1"])),
+            (hosts(&["x", "y"], &[]), Some("Other Client"), dns("b"), hosts(&["b", "y"], &[])),
+            (hosts(&["x"], &[]), None, dns("x"), hosts(&["x"], &[])),
+        ] {
+            let mut found = before.clone();
+            found.replace(common_name, &new);
+            assert_eq!(found, after, "{before:?} {new}");
+        }
+    }
+}

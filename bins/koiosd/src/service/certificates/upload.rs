@@ -1,0 +1,105 @@
+//! Uploading: pairs made elsewhere, judged before anything is stored.
+
+use koios_pki::{CertificateChain, PrivateKey, Validity, read_pair};
+use koios_store::{
+    Apply, CertificateId, CertificateRecord, EndReason, NewCertificate, Origin, ReplacePair, Replaced,
+};
+use zeroize::Zeroizing;
+
+use super::{Certificates, Regenerated, check_description, parse_name};
+use crate::{config::VALIDITY_DAYS_MAX, service::error::ServiceError};
+
+/// Certificate and key as they were sent.
+pub(crate) struct UploadedPair {
+    pub(crate) certificate: Zeroizing<Vec<u8>>,
+    /// The key may also stand in the certificate's part.
+    pub(crate) private_key: Option<Zeroizing<Vec<u8>>>,
+    pub(crate) passphrase: Option<Zeroizing<String>>,
+}
+
+/// A pair to store under a name.
+pub(crate) struct UploadOrder {
+    pub(crate) name: String,
+    pub(crate) description: Option<String>,
+    pub(crate) pair: UploadedPair,
+    pub(crate) make_default: bool,
+}
+
+/// A pair to put in another one's place.
+pub(crate) struct ReplaceOrder {
+    /// `None` leaves it as it is.
+    pub(crate) description: Option<String>,
+    pub(crate) pair: UploadedPair,
+    pub(crate) make_default: bool,
+    pub(crate) allow_uri_change: bool,
+}
+
+impl UploadedPair {
+    /// Reads the pair where its key checks hold up no other request.
+    async fn read(self) -> Result<(CertificateChain, PrivateKey), ServiceError> {
+        let read = tokio::task::spawn_blocking(move || {
+            let passphrase = self.passphrase.as_ref().map(|text| text.as_str());
+            read_pair(&self.certificate, self.private_key.as_ref().map(|key| key.as_slice()), passphrase)
+        });
+        Ok(read.await.map_err(ServiceError::Interrupted)??)
+    }
+}
+
+impl Certificates {
+    /// Stores a readable pair; what servers may dislike about it becomes findings.
+    pub(crate) async fn upload(&self, order: UploadOrder) -> Result<CertificateRecord, ServiceError> {
+        let name = parse_name(&order.name)?;
+        let description = check_description(order.description)?;
+        let (chain, key) = order.pair.read().await?;
+        let days = length_in_days(chain.leaf().validity());
+        let mut new = NewCertificate::new(name, Origin::Uploaded, chain, key.to_pem(), days);
+        new.description = description;
+        new.make_default = order.make_default;
+        Ok(self.store.create_certificate(new).await?)
+    }
+
+    /// Puts an uploaded pair in the place of an expired or compromised one: same id, name and assignments.
+    pub(crate) async fn replace(
+        &self,
+        id: CertificateId,
+        order: ReplaceOrder,
+        apply: Apply,
+        expected_revision: Option<i64>,
+    ) -> Result<Regenerated, ServiceError> {
+        let description = check_description(order.description)?;
+        let (chain, key) = order.pair.read().await?;
+        let days = length_in_days(chain.leaf().validity());
+        let mut pair = ReplacePair::new(Origin::Uploaded, chain, key.to_pem(), days, EndReason::Replaced);
+        pair.expected_revision = expected_revision;
+        pair.allow_uri_change = order.allow_uri_change;
+        let mut replaced = self.store.replace_key_pair(id, pair, apply).await?;
+        if apply == Apply::Commit {
+            self.apply_extras(&mut replaced, description, order.make_default).await?;
+        }
+        Ok(replaced.into())
+    }
+
+    /// What an upload may say beside the pair. The pair is in force already, and these can fail for want of storage
+    /// only, which the answer then says.
+    async fn apply_extras(
+        &self,
+        replaced: &mut Replaced,
+        description: Option<String>,
+        make_default: bool,
+    ) -> Result<(), ServiceError> {
+        let id = replaced.certificate.id;
+        if description.is_some() {
+            replaced.certificate = self.patch(id, None, Some(description), None).await?;
+        }
+        if make_default && !replaced.certificate.is_default {
+            replaced.certificate = self.store.set_default(id, Apply::Commit).await?.certificate;
+        }
+        Ok(())
+    }
+}
+
+/// The length that a regeneration repeats.
+fn length_in_days(validity: Validity) -> u32 {
+    let days = (validity.not_after - validity.not_before).whole_days();
+    u32::try_from(days).unwrap_or(1).clamp(1, VALIDITY_DAYS_MAX)
+}

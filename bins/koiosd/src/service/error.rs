@@ -1,0 +1,82 @@
+//! Why a use case failed, in words of the domain; `api::error` says what that is over HTTP.
+
+use koios_pki::{ApplicationUriError, CertificateError, HostNameError, IssueError, KeyError, ReadError};
+use koios_store::{CertificateStatus, IdentityFilesError, StoreError};
+
+/// A use case failed; nothing has changed, unless the variant says so.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum ServiceError {
+    /// Only an admin may do that.
+    #[error("only an admin may choose {what}")]
+    AdminNeeded { what: &'static str },
+    /// A certificate that no server will accept at the moment is not made the default unless forced.
+    #[error("the certificate is {}", names(.statuses))]
+    CertificateNotUsable { statuses: Vec<CertificateStatus> },
+    /// The certificate's files cannot be used.
+    #[error(transparent)]
+    Files(#[from] IdentityFilesError),
+    /// No certificate can be made for this host.
+    #[error("the host name cannot be used")]
+    HostName(#[from] HostNameError),
+    /// The same key was used for another request.
+    #[error("this Idempotency-Key was used for another request")]
+    IdempotencyKeyReused,
+    /// The work was cut off, by a panic or because the daemon stops.
+    #[error("the work was cut off")]
+    Interrupted(#[source] tokio::task::JoinError),
+    /// A field does not fit.
+    #[error("{field}: {detail}")]
+    InvalidField { field: &'static str, detail: String },
+    /// Several fields do not fit.
+    #[error("{} fields do not fit", .0.len())]
+    InvalidFields(Vec<FieldFault>),
+    /// No certificate could be made.
+    #[error("no certificate could be made")]
+    Issue(#[from] IssueError),
+    /// No key could be made or used.
+    #[error("no key could be made")]
+    Key(#[from] KeyError),
+    /// The system has no random numbers for us.
+    #[error("the system's random numbers are not available")]
+    NoRandomness,
+    /// A stored password would travel elsewhere, or less protected.
+    #[error("{reason}, so the stored password must be sent again")]
+    PasswordRequired { reason: &'static str },
+    /// An uploaded pair was refused.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The store refused or failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What was stored cannot be read.
+    #[error("a stored certificate cannot be read")]
+    StoredCertificate(#[from] CertificateError),
+    /// As many attempts run already as may run at once.
+    #[error("{limit} of these run already")]
+    TooManyAtOnce { limit: usize },
+    /// A kind of key that this version does not make.
+    #[error("{detail}")]
+    UnsupportedKey { field: &'static str, detail: String },
+}
+
+/// One field that does not fit.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct FieldFault {
+    pub(crate) field: &'static str,
+    pub(crate) detail: String,
+}
+
+impl ServiceError {
+    pub(crate) fn invalid_field(field: &'static str, detail: impl Into<String>) -> Self {
+        Self::InvalidField { field, detail: detail.into() }
+    }
+
+    pub(crate) fn application_uri(error: &ApplicationUriError) -> Self {
+        Self::invalid_field("application_uri", error.to_string())
+    }
+}
+
+fn names(statuses: &[CertificateStatus]) -> String {
+    statuses.iter().map(|status| status.as_str().replace('_', " ")).collect::<Vec<_>>().join(" and ")
+}
