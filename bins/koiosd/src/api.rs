@@ -4,10 +4,11 @@
 pub(crate) mod auth;
 pub(crate) mod body;
 pub(crate) mod certificates;
-pub(crate) mod codes;
 pub(crate) mod conditional;
+pub(crate) mod connection_code;
 pub(crate) mod device_ref;
 pub(crate) mod error;
+pub(crate) mod finding_code;
 pub(crate) mod form;
 pub(crate) mod frame;
 pub(crate) mod health;
@@ -18,15 +19,13 @@ pub(crate) mod path;
 pub(crate) mod query;
 pub(crate) mod request_id;
 pub(crate) mod routes;
-pub(crate) mod security_mode;
+pub(crate) mod security;
 
 use actix_cors::Cors;
 use actix_web::{
     http::{
         Method,
-        header::{
-            AUTHORIZATION, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, LOCATION,
-        },
+        header::{AUTHORIZATION, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, LOCATION},
     },
     middleware::from_fn,
     web::{self, ServiceConfig},

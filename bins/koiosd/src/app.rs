@@ -99,7 +99,10 @@ impl Application {
     /// # Errors
     ///
     /// [`StartError`] says what is in the way.
-    pub async fn build(settings: Settings, bootstrap_token: Option<Zeroizing<String>>) -> Result<Self, StartError> {
+    pub async fn build(
+        settings: Settings,
+        bootstrap_token: Option<Zeroizing<String>>,
+    ) -> Result<Self, StartError> {
         let store = Store::open(StoreOptions::new(&settings.data_dir)).await?;
         let bind = |source| StartError::Bind { address: settings.listen, source };
         let listener = TcpListener::bind(settings.listen).map_err(bind)?;

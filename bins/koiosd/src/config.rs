@@ -267,7 +267,8 @@ impl Settings {
         within((1.0..=3600.0).contains(&seconds), "retry_max_seconds", &seconds, "1 to 3600 seconds")?;
         let attempts = self.connect_concurrency;
         within((1..=1024).contains(&attempts), "connect_concurrency", &attempts, "1 to 1024")?;
-        self.organization = self.organization.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
+        self.organization =
+            self.organization.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
         if let Some(name) = &self.organization {
             let good = name.chars().count() <= 64 && !name.chars().any(char::is_control);
             within(good, "organization", name, "at most 64 characters without control characters")?;
@@ -354,7 +355,9 @@ fn listen_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAd
         return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
     }
     text.parse().map_err(|_| {
-        de::Error::custom(format!("`{text}` is not an address and a port such as 127.0.0.1:8470 or [::1]:8470"))
+        de::Error::custom(format!(
+            "`{text}` is not an address and a port such as 127.0.0.1:8470 or [::1]:8470"
+        ))
     })
 }
 
@@ -411,7 +414,9 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_an_error_that_names_it() {
-        let Err(ConfigError::Sources(source)) = load("listen_on = \"127.0.0.1:1\"\n", &["--data-dir", "/tmp/x"]) else {
+        let Err(ConfigError::Sources(source)) =
+            load("listen_on = \"127.0.0.1:1\"\n", &["--data-dir", "/tmp/x"])
+        else {
             panic!("the key was accepted");
         };
         assert!(source.to_string().contains("listen_on"), "{source}");

@@ -37,8 +37,11 @@ pub(crate) async fn prepare(
         Some(text) => Some(PlainToken::chosen(text).ok_or(StartError::BootstrapToken)?),
         None => None,
     };
-    if settings.create_default_certificate && store.default_certificate().await.map_err(StartError::setup)?.is_none() {
-        let order = GenerateOrder { name: "Default".to_owned(), make_default: true, ..GenerateOrder::default() };
+    if settings.create_default_certificate
+        && store.default_certificate().await.map_err(StartError::setup)?.is_none()
+    {
+        let order =
+            GenerateOrder { name: "Default".to_owned(), make_default: true, ..GenerateOrder::default() };
         let record = certificates.generate(order).await.map_err(StartError::setup)?;
         tracing::info!(certificate.id = %record.id, "generated the default certificate");
     }
@@ -62,7 +65,12 @@ async fn create_admin_token(store: &Store, chosen: Option<PlainToken>) -> Result
     let mut stderr = io::stderr().lock();
     // A token does not belong in a journal: it is shown to a person, else only its place is.
     let told = if stderr.is_terminal() {
-        writeln!(stderr, "koiosd admin token (shown this once, kept in {}): {}", path.display(), token.secret())
+        writeln!(
+            stderr,
+            "koiosd admin token (shown this once, kept in {}): {}",
+            path.display(),
+            token.secret()
+        )
     } else {
         writeln!(stderr, "koiosd admin token written to {}", path.display())
     };

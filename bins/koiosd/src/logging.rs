@@ -19,6 +19,10 @@ pub fn start(settings: &Settings) {
     }
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(panic.location = place, panic.message = panic.payload_as_str().unwrap_or("?"), "panic");
+        tracing::error!(
+            panic.location = place,
+            panic.message = panic.payload_as_str().unwrap_or("?"),
+            "panic"
+        );
     }));
 }

@@ -45,7 +45,11 @@ fn fully_qualified(name: &str) -> Option<String> {
     let (sender, receiver) = mpsc::channel();
     let asked = name.to_owned();
     thread::spawn(move || {
-        let hints = AddrInfoHints { flags: AI_CANONNAME, socktype: SockType::Stream.into(), ..AddrInfoHints::default() };
+        let hints = AddrInfoHints {
+            flags: AI_CANONNAME,
+            socktype: SockType::Stream.into(),
+            ..AddrInfoHints::default()
+        };
         let canonical = getaddrinfo(Some(&asked), None, Some(hints))
             .ok()
             .and_then(|answers| answers.filter_map(Result::ok).find_map(|answer| answer.canonname));

@@ -32,7 +32,8 @@ pub(crate) async fn authenticate<B: MessageBody + 'static>(
 }
 
 async fn identify(request: &ServiceRequest) -> Result<Caller, ApiError> {
-    let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let header =
+        request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let text = match header.split_once(' ') {
         Some((scheme, text)) if scheme.eq_ignore_ascii_case("bearer") => text.trim(),
         _ => {

@@ -99,7 +99,10 @@ impl BodyHead {
     pub(crate) fn of(request: &HttpRequest) -> Self {
         let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
         Self {
-            media_type: request.headers().contains_key(CONTENT_TYPE).then(|| request.content_type().to_ascii_lowercase()),
+            media_type: request
+                .headers()
+                .contains_key(CONTENT_TYPE)
+                .then(|| request.content_type().to_ascii_lowercase()),
             encoded: text(CONTENT_ENCODING).is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")),
             length: text(CONTENT_LENGTH).and_then(|length| length.parse().ok()),
         }
@@ -115,7 +118,8 @@ impl BodyHead {
 
     /// Refuses a body that says itself that it is too long.
     pub(crate) fn expect_length_within(&self, limit: usize) -> Result<(), ApiError> {
-        let within = self.length.is_none_or(|length| usize::try_from(length).is_ok_and(|length| length <= limit));
+        let within =
+            self.length.is_none_or(|length| usize::try_from(length).is_ok_and(|length| length <= limit));
         if within { Ok(()) } else { Err(ApiError::payload_too_large(limit)) }
     }
 
@@ -123,7 +127,8 @@ impl BodyHead {
         self.expect_length_within(limit)?;
         let mut bytes = BytesMut::new();
         while let Some(chunk) = payload.next().await {
-            let chunk = chunk.map_err(|_| ApiError::malformed("The body ended early, or its framing is broken."))?;
+            let chunk =
+                chunk.map_err(|_| ApiError::malformed("The body ended early, or its framing is broken."))?;
             if bytes.len() + chunk.len() > limit {
                 return Err(ApiError::payload_too_large(limit));
             }
@@ -246,7 +251,9 @@ mod tests {
 
     #[test]
     fn broken_json_is_another_error_than_a_field_that_does_not_fit() {
-        for text in [&b""[..], b"{", b"{\"name\": 5, ", b"{\"name\": \"\xff\"}", b"{\"name\": \"\\ud800\"}", b"{} {}"] {
+        for text in
+            [&b""[..], b"{", b"{\"name\": 5, ", b"{\"name\": \"\xff\"}", b"{\"name\": \"\\ud800\"}", b"{} {}"]
+        {
             let error = parse::<Sample>(text).unwrap_err();
             assert!(error.to_string().contains("malformed_request"), "{error}");
         }

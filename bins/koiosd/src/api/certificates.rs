@@ -26,9 +26,7 @@ use super::{
     routes,
 };
 use crate::service::Services;
-use representation::{
-    AssignedBody, CertificateBody, DefaultChangedBody, DeletedBody, RegeneratedBody, View,
-};
+use representation::{AssignedBody, CertificateBody, DefaultChangedBody, DeletedBody, RegeneratedBody, View};
 use requests::{
     AssignRequest, CertificatePatchRequest, DefaultRequest, GenerateRequest, ListQuery, RegenerateRequest,
     ReplaceForm, ReplaceQuery, UploadForm, replace_order, upload_order,

@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::security_mode::SecurityModeBody;
+use super::security::SecurityMode;
 
 /// A device among those concerned by something.
 #[derive(Debug, Serialize, ToSchema)]
@@ -14,7 +14,7 @@ pub(crate) struct DeviceRefBody {
     id: Uuid,
     name: String,
     endpoint_url: String,
-    security_mode: SecurityModeBody,
+    security_mode: SecurityMode,
     enabled: bool,
     /// Whether it names no certificate and so uses the default.
     through_default: bool,

@@ -206,7 +206,10 @@ impl ApiError {
     }
 
     pub(crate) fn unsupported_media_type(expected: &str) -> Self {
-        Self::new(Code::UnsupportedMediaType, format!("Send the body as {expected}, and say so in Content-Type."))
+        Self::new(
+            Code::UnsupportedMediaType,
+            format!("Send the body as {expected}, and say so in Content-Type."),
+        )
     }
 
     /// Something that should not happen: the log has the causes, the client only the request id.

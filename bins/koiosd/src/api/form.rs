@@ -60,7 +60,10 @@ impl Form {
 
     /// Refuses what was not taken, and what was noted.
     pub(crate) fn finish(mut self) -> Result<(), ApiError> {
-        let unknown = self.fields.iter().map(|(name, _)| FieldError::new(shortened(name), "there is no such field here"));
+        let unknown = self
+            .fields
+            .iter()
+            .map(|(name, _)| FieldError::new(shortened(name), "there is no such field here"));
         self.errors.extend(unknown);
         if self.errors.is_empty() { Ok(()) } else { Err(ApiError::invalid_fields(self.errors)) }
     }
@@ -91,7 +94,8 @@ impl Form {
             }
         }
         fields.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let fingerprint = Fingerprint::of(fields.iter().flat_map(|(name, bytes)| [name.as_bytes(), bytes.as_slice()]));
+        let fingerprint =
+            Fingerprint::of(fields.iter().flat_map(|(name, bytes)| [name.as_bytes(), bytes.as_slice()]));
         Ok(Self { fields, errors, fingerprint })
     }
 }

@@ -38,7 +38,8 @@ impl FromRequest for IdempotencyKey {
         let mut values = request.headers().get_all(IDEMPOTENCY_KEY);
         let (first, second) = (values.next(), values.next());
         let text = first.map(|value| value.to_str().unwrap_or_default());
-        let good = |key: &str| (1..=128).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+        let good =
+            |key: &str| (1..=128).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
         if second.is_some() || text.is_some_and(|key| !good(key)) {
             let detail = "must be one value of 1 to 128 visible ASCII characters";
             return ready(Err(ApiError::invalid_field(IDEMPOTENCY_KEY, detail)));
@@ -74,7 +75,10 @@ impl IdempotencyKey {
                 let (response, answer) = copy(operation.await?)?;
                 // The change is in force, so its answer must go out even when it could not be kept.
                 if let Err(error) = first.finish(answer).await {
-                    tracing::warn!(error = chain(&error), "an answer could not be kept for its Idempotency-Key");
+                    tracing::warn!(
+                        error = chain(&error),
+                        "an answer could not be kept for its Idempotency-Key"
+                    );
                 }
                 Ok(response)
             }

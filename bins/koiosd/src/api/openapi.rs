@@ -14,7 +14,7 @@ use utoipa::{
 };
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use super::{certificates, codes, error, health, routes};
+use super::{certificates, connection_code, error, finding_code, health, routes};
 
 const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
 
@@ -25,7 +25,7 @@ const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
         description = "Central manager of OPC UA client certificates. Failures are `application/problem+json` (RFC 9457).",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
-    components(schemas(error::Code, error::Problem, codes::ConnectionCode, codes::FindingCode)),
+    components(schemas(error::Code, error::Problem, connection_code::ConnectionCode, finding_code::FindingCode)),
     modifiers(&BearerToken),
     security(("bearer_token" = []))
 )]

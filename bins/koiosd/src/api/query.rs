@@ -148,7 +148,8 @@ impl QueryReader {
 
     fn read<T: FromQuery>(mut self) -> Result<T, ApiError> {
         let parameters = T::from_query(&mut self);
-        let unknown = self.pairs.iter().map(|(name, _)| FieldError::new(shortened(name), "is not a parameter here"));
+        let unknown =
+            self.pairs.iter().map(|(name, _)| FieldError::new(shortened(name), "is not a parameter here"));
         self.errors.extend(unknown);
         if self.errors.is_empty() { Ok(parameters) } else { Err(ApiError::invalid_fields(self.errors)) }
     }
@@ -195,8 +196,19 @@ mod tests {
     #[test]
     fn nothing_is_ignored_and_nothing_is_clamped() {
         for text in [
-            "limit=0", "limit=501", "limit=-1", "limit=+5", "limit=", "limit=1e2", "limit=1&limit=1", "limit",
-            "page=2", "cursor=%ff", "%ff=1", "Limit=5", "limit=99999999999999999999",
+            "limit=0",
+            "limit=501",
+            "limit=-1",
+            "limit=+5",
+            "limit=",
+            "limit=1e2",
+            "limit=1&limit=1",
+            "limit",
+            "page=2",
+            "cursor=%ff",
+            "%ff=1",
+            "Limit=5",
+            "limit=99999999999999999999",
         ] {
             assert!(page(text).is_err(), "accepted: {text}");
         }

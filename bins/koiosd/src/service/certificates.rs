@@ -10,8 +10,8 @@ use std::sync::Arc;
 use koios_pki::{HostName, PrivateKeyPem};
 use koios_store::{
     Apply, Assigned, CertificateId, CertificatePatch, CertificateQuery, CertificateRecord, CertificateStatus,
-    DefaultChanged, Deleted, DeviceId, DeviceRef, IdentityFilesError, Name, Page, PageRequest, Resource, Store,
-    StoreError,
+    DefaultChanged, Deleted, DeviceId, DeviceRef, IdentityFilesError, Name, Page, PageRequest, Resource,
+    Store, StoreError,
 };
 use time::{Duration, OffsetDateTime};
 use tokio::sync::{Mutex, Semaphore};
@@ -23,7 +23,7 @@ use super::{
 use crate::config::Settings;
 
 pub(crate) use generation::{GenerateOrder, KeyOrder};
-pub(crate) use regeneration::{Regenerated, RegenerateOrder};
+pub(crate) use regeneration::{RegenerateOrder, Regenerated};
 pub(crate) use upload::{ReplaceOrder, UploadOrder, UploadedPair};
 
 /// Most characters of a description.
@@ -60,7 +60,10 @@ impl Certificates {
         self.settings.expiring_soon()
     }
 
-    pub(crate) async fn list(&self, query: CertificateQuery) -> Result<Page<CertificateRecord>, ServiceError> {
+    pub(crate) async fn list(
+        &self,
+        query: CertificateQuery,
+    ) -> Result<Page<CertificateRecord>, ServiceError> {
         Ok(self.store.certificates(query, OffsetDateTime::now_utc(), self.expiring_soon()).await?)
     }
 
@@ -100,7 +103,9 @@ impl Certificates {
         expected_revision: Option<i64>,
     ) -> Result<DefaultChanged, ServiceError> {
         let record = self.store.certificate(id).await.map_err(|error| match error {
-            StoreError::NotFound { resource: Resource::Certificate, .. } => StoreError::UnknownCertificate(id),
+            StoreError::NotFound { resource: Resource::Certificate, .. } => {
+                StoreError::UnknownCertificate(id)
+            }
             other => other,
         })?;
         expect_revision(&record, expected_revision)?;
@@ -157,7 +162,11 @@ impl Certificates {
         caller: &Caller,
     ) -> Result<(CertificateRecord, PrivateKeyPem), ServiceError> {
         let record = self.downloadable(id).await?;
-        let key = self.store.private_key_pem(id).await.map_err(|error: IdentityFilesError| ServiceError::from(error))?;
+        let key = self
+            .store
+            .private_key_pem(id)
+            .await
+            .map_err(|error: IdentityFilesError| ServiceError::from(error))?;
         self.access.record_key_download(caller, &record).await?;
         Ok((record, key))
     }

@@ -128,7 +128,8 @@ fn content_disposition(name: &str, suffix: &str) -> String {
 /// The slug of a name with the letters and digits of every script; without any, the ASCII slug.
 fn international_slug(name: &str) -> String {
     let lower = name.to_lowercase();
-    let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> =
+        lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
     if words.is_empty() { slug(name) } else { words.join("-") }
 }
 
@@ -139,7 +140,10 @@ mod tests {
     #[test]
     fn the_file_name_is_ascii_and_international() {
         for (name, expected) in [
-            ("Plant A Certificate", "filename=\"plant-a-certificate.der\"; filename*=UTF-8''plant-a-certificate.der"),
+            (
+                "Plant A Certificate",
+                "filename=\"plant-a-certificate.der\"; filename*=UTF-8''plant-a-certificate.der",
+            ),
             ("証明書", "filename=\"certificate.der\"; filename*=UTF-8''%E8%A8%BC%E6%98%8E%E6%9B%B8.der"),
             ("../../\"etc\"\\passwd;", "filename=\"etc-passwd.der\"; filename*=UTF-8''etc-passwd.der"),
             ("!", "filename=\"certificate.der\"; filename*=UTF-8''certificate.der"),

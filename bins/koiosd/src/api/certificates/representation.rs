@@ -96,7 +96,7 @@ pub(crate) struct FilesBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Finding)]
 pub(crate) struct FindingBody {
-    #[schema(value_type = crate::api::codes::FindingCode)]
+    #[schema(value_type = crate::api::finding_code::FindingCode)]
     code: &'static str,
     /// `info`, `warning` or `error`.
     severity: &'static str,
@@ -194,7 +194,11 @@ impl View {
             description: record.description.clone(),
             is_default: record.is_default,
             origin: record.origin.as_str(),
-            statuses: record.statuses(self.now, self.expiring_soon).iter().map(|status| status.as_str()).collect(),
+            statuses: record
+                .statuses(self.now, self.expiring_soon)
+                .iter()
+                .map(|status| status.as_str())
+                .collect(),
             common_name: leaf.common_name().map(str::to_owned),
             organization: leaf.organization().map(str::to_owned),
             subject: leaf.subject().to_owned(),
@@ -267,11 +271,15 @@ impl View {
 
     /// What people must know before their plant stands still.
     fn trust_warning(&self, replaced: &Replaced, was_ca_issued: bool) -> String {
-        let (verb, devices) = (if self.dry_run { "would get" } else { "has" }, replaced.affected_devices.len());
+        let (verb, devices) =
+            (if self.dry_run { "would get" } else { "has" }, replaced.affected_devices.len());
         let whose = match devices {
-            0 => "No device uses it at the moment; a server that is to accept it must trust it first.".to_owned(),
+            0 => "No device uses it at the moment; a server that is to accept it must trust it first."
+                .to_owned(),
             1 => "The server of 1 device rejects connections until it trusts the new certificate.".to_owned(),
-            _ => format!("The servers of {devices} devices reject connections until they trust the new certificate."),
+            _ => format!(
+                "The servers of {devices} devices reject connections until they trust the new certificate."
+            ),
         };
         let authority = if was_ca_issued {
             " The certificate before was signed by a certification authority: servers that trusted the authority must \
@@ -290,7 +298,9 @@ impl View {
 impl From<&KeyAlgorithm> for KeyBody {
     fn from(algorithm: &KeyAlgorithm) -> Self {
         match algorithm {
-            KeyAlgorithm::Rsa { bits } => Self { algorithm: "rsa".to_owned(), bits: Some(*bits), curve: None },
+            KeyAlgorithm::Rsa { bits } => {
+                Self { algorithm: "rsa".to_owned(), bits: Some(*bits), curve: None }
+            }
             KeyAlgorithm::Ec { curve } => {
                 let curve = match curve {
                     Curve::P256 => Some("p256"),

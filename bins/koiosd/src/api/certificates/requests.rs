@@ -1,7 +1,8 @@
 //! What clients send about certificates.
 
 use koios_store::{
-    CertificateId, CertificateQuery, CertificateSortKey, CertificateStatus, DeviceId, Direction, PageRequest, Sort,
+    CertificateId, CertificateQuery, CertificateSortKey, CertificateStatus, DeviceId, Direction, PageRequest,
+    Sort,
 };
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
@@ -13,7 +14,9 @@ use crate::{
         form::Form,
         query::{DryRun, FromQuery, PageQuery, QueryReader},
     },
-    service::certificates::{GenerateOrder, KeyOrder, RegenerateOrder, ReplaceOrder, UploadOrder, UploadedPair},
+    service::certificates::{
+        GenerateOrder, KeyOrder, RegenerateOrder, ReplaceOrder, UploadOrder, UploadedPair,
+    },
 };
 
 /// A certificate to generate.
@@ -231,7 +234,12 @@ pub(super) fn replace_order(mut form: Form, query: ReplaceQuery) -> Result<Repla
     let allow_uri_change = form.flag("allow_uri_change")? || query.allow_uri_change;
     let pair = uploaded_pair(&mut form)?;
     form.finish()?;
-    Ok(ReplaceOrder { description: description.map(|text| text.to_string()), pair, make_default, allow_uri_change })
+    Ok(ReplaceOrder {
+        description: description.map(|text| text.to_string()),
+        pair,
+        make_default,
+        allow_uri_change,
+    })
 }
 
 fn uploaded_pair(form: &mut Form) -> Result<UploadedPair, ApiError> {

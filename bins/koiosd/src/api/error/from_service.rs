@@ -12,14 +12,20 @@ impl From<ServiceError> for ApiError {
             ServiceError::Store(error) => from_store(error),
             ServiceError::Files(error) => from_files(error),
             ServiceError::Read(error) => from_read(error),
-            ServiceError::AdminNeeded { .. } => {
-                Self::new(Code::Forbidden, format!("{}; ask one, or use a token with the role admin.", sentence(&error)))
-            }
+            ServiceError::AdminNeeded { .. } => Self::new(
+                Code::Forbidden,
+                format!("{}; ask one, or use a token with the role admin.", sentence(&error)),
+            ),
             ServiceError::CertificateNotUsable { .. } => Self::new(
                 Code::CertificateNotUsable,
-                format!("{}; servers will refuse it. Send \"force\": true to make it the default anyway.", sentence(&error)),
+                format!(
+                    "{}; servers will refuse it. Send \"force\": true to make it the default anyway.",
+                    sentence(&error)
+                ),
             ),
-            ServiceError::HostName(reason) => Self::of_field(Code::HostnameInvalid, "hostname", sentence(reason)),
+            ServiceError::HostName(reason) => {
+                Self::of_field(Code::HostnameInvalid, "hostname", sentence(reason))
+            }
             ServiceError::IdempotencyKeyReused => Self::of_field(
                 Code::IdempotencyKeyReused,
                 "Idempotency-Key",
@@ -29,12 +35,15 @@ impl From<ServiceError> for ApiError {
             ServiceError::InvalidFields(faults) => Self::invalid_fields(
                 faults.iter().map(|fault| FieldError::new(fault.field, fault.detail.clone())).collect(),
             ),
-            ServiceError::PasswordRequired { .. } => {
-                Self::of_field(Code::PasswordRequired, "user_identity.password", format!("{}.", sentence(&error)))
-            }
-            ServiceError::TooManyAtOnce { .. } => {
-                Self::new(Code::RateLimited, format!("{}; wait for one to end, then try again.", sentence(&error)))
-            }
+            ServiceError::PasswordRequired { .. } => Self::of_field(
+                Code::PasswordRequired,
+                "user_identity.password",
+                format!("{}.", sentence(&error)),
+            ),
+            ServiceError::TooManyAtOnce { .. } => Self::new(
+                Code::RateLimited,
+                format!("{}; wait for one to end, then try again.", sentence(&error)),
+            ),
             ServiceError::UnsupportedKey { field, detail } => {
                 Self::of_field(Code::UnsupportedKey, *field, detail.clone())
             }
@@ -61,12 +70,15 @@ impl From<IdentityFilesError> for ApiError {
 
 fn from_store(error: &StoreError) -> ApiError {
     match error {
-        StoreError::NotFound { resource: Resource::Certificate | Resource::Device | Resource::Token, .. } => {
-            ApiError::new(Code::NotFound, format!("{}.", sentence(error)))
-        }
+        StoreError::NotFound {
+            resource: Resource::Certificate | Resource::Device | Resource::Token, ..
+        } => ApiError::new(Code::NotFound, format!("{}.", sentence(error))),
         StoreError::ApplicationUriChanged { .. } => ApiError::new(
             Code::ApplicationUriChanged,
-            format!("{}; servers may refuse it. Send allow_uri_change=true if that is meant.", sentence(error)),
+            format!(
+                "{}; servers may refuse it. Send allow_uri_change=true if that is meant.",
+                sentence(error)
+            ),
         ),
         StoreError::CertificateExists { .. } => {
             ApiError::new(Code::CertificateExists, format!("{}.", sentence(error)))
@@ -106,9 +118,9 @@ fn from_store(error: &StoreError) -> ApiError {
             "The data directory cannot be read or written at the moment. The log has more under this request id.",
         ),
         StoreError::Interrupted => ApiError::new(Code::Stopping, "The daemon is stopping."),
-        StoreError::Corrupt { .. } | StoreError::OldKeyRemains { .. } | StoreError::PasswordUnreadable { .. } => {
-            ApiError::internal(error)
-        }
+        StoreError::Corrupt { .. }
+        | StoreError::OldKeyRemains { .. }
+        | StoreError::PasswordUnreadable { .. } => ApiError::internal(error),
         _ => ApiError::internal(error),
     }
 }

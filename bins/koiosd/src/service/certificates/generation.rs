@@ -2,8 +2,8 @@
 
 use aws_lc_rs::rand;
 use koios_pki::{
-    ApplicationUri, Certificate, CertificateChain, HostName, KeySpec, PrivateKey, SelfSignedParams, SerialNumber,
-    Validity, common_name_for, self_signed, slug,
+    ApplicationUri, Certificate, CertificateChain, HostName, KeySpec, PrivateKey, SelfSignedParams,
+    SerialNumber, Validity, common_name_for, self_signed, slug,
 };
 use koios_store::{CertificateRecord, DeviceId, NewCertificate, Origin};
 use time::OffsetDateTime;
@@ -67,7 +67,8 @@ impl Certificates {
             .map(|text| ApplicationUri::parse(&text).map_err(|error| ServiceError::application_uri(&error)))
             .transpose()?;
         let hosts = Hosts::of_request(&host, &order.dns_names, &order.ip_addresses)?;
-        let validity_days = check_validity_days(order.validity_days.unwrap_or(self.settings.default_validity_days))?;
+        let validity_days =
+            check_validity_days(order.validity_days.unwrap_or(self.settings.default_validity_days))?;
         let spec = order.key.as_ref().map(key_spec).transpose()?.unwrap_or(self.settings.default_key.spec());
 
         let key = self.generate_key(spec).await?;
@@ -105,7 +106,9 @@ impl Certificates {
 
     /// The organization of a request, else of the settings, else ours; never empty.
     pub(super) fn organization(&self, requested: Option<String>) -> String {
-        not_blank(requested).or_else(|| self.settings.organization.clone()).unwrap_or_else(|| ORGANIZATION.to_owned())
+        not_blank(requested)
+            .or_else(|| self.settings.organization.clone())
+            .unwrap_or_else(|| ORGANIZATION.to_owned())
     }
 
     /// The application URI for a new certificate, with a number behind it when others have the plain one.

@@ -1,6 +1,8 @@
 //! Regenerating: a new key and certificate in the place of one that expired or was compromised.
 
-use koios_pki::{ApplicationUri, Certificate, CertificateChain, HostName, KeyAlgorithm, KeySpec, common_name_for};
+use koios_pki::{
+    ApplicationUri, Certificate, CertificateChain, HostName, KeyAlgorithm, KeySpec, common_name_for,
+};
 use koios_store::{Apply, CertificateId, CertificateRecord, EndReason, Origin, ReplacePair, Replaced};
 
 use super::{

@@ -39,21 +39,34 @@ impl Hosts {
         ip_addresses: &[String],
     ) -> Result<Self, ServiceError> {
         if dns_names.len() + ip_addresses.len() > ALTERNATIVE_NAMES_MAX {
-            return Err(ServiceError::invalid_field("dns_names", "a certificate may have at most 100 names and addresses"));
+            return Err(ServiceError::invalid_field(
+                "dns_names",
+                "a certificate may have at most 100 names and addresses",
+            ));
         }
         let mut hosts = Self::default();
         hosts.add(host);
         for text in dns_names {
             match HostName::parse(text) {
                 Ok(host @ HostName::Dns { valid_in_san: true, .. }) => hosts.add(&host),
-                Ok(_) => return Err(ServiceError::invalid_field("dns_names", "must hold DNS names, without underscores")),
+                Ok(_) => {
+                    return Err(ServiceError::invalid_field(
+                        "dns_names",
+                        "must hold DNS names, without underscores",
+                    ));
+                }
                 Err(error) => return Err(ServiceError::invalid_field("dns_names", error.to_string())),
             }
         }
         for text in ip_addresses {
             match text.parse() {
                 Ok(address) => hosts.add(&HostName::Ip(address)),
-                Err(_) => return Err(ServiceError::invalid_field("ip_addresses", "must hold IPv4 or IPv6 addresses")),
+                Err(_) => {
+                    return Err(ServiceError::invalid_field(
+                        "ip_addresses",
+                        "must hold IPv4 or IPv6 addresses",
+                    ));
+                }
             }
         }
         Ok(hosts)
@@ -64,10 +77,13 @@ impl Hosts {
     pub(super) fn replace(&mut self, common_name: Option<&str>, new: &HostName) {
         let told = common_name.and_then(|name| name.split_once('@')).map(|(_, host)| host);
         let is_told = |name: &str| {
-            told.is_some_and(|told| name == told || name.strip_prefix(told).is_some_and(|rest| rest.starts_with('.')))
+            told.is_some_and(|told| {
+                name == told || name.strip_prefix(told).is_some_and(|rest| rest.starts_with('.'))
+            })
         };
         let old_name = self.dns_names.iter().position(|name| is_told(name));
-        let old_address = self.ip_addresses.iter().position(|address| Some(address.to_string().as_str()) == told);
+        let old_address =
+            self.ip_addresses.iter().position(|address| Some(address.to_string().as_str()) == told);
         match (old_name, old_address) {
             (Some(index), _) => drop(self.dns_names.remove(index)),
             (None, Some(index)) => drop(self.ip_addresses.remove(index)),
@@ -107,17 +123,24 @@ pub(super) fn check_validity_days(days: u32) -> Result<u32, ServiceError> {
 }
 
 pub(super) fn key_spec(order: &KeyOrder) -> Result<KeySpec, ServiceError> {
-    let unsupported = |field, detail: &str| Err(ServiceError::UnsupportedKey { field, detail: detail.to_owned() });
+    let unsupported =
+        |field, detail: &str| Err(ServiceError::UnsupportedKey { field, detail: detail.to_owned() });
     match order.algorithm.as_str() {
         "rsa" => {}
-        "ec" => return unsupported("key.algorithm", "This version generates RSA keys only; ask for {\"algorithm\": \"rsa\"}."),
+        "ec" => {
+            return unsupported(
+                "key.algorithm",
+                "This version generates RSA keys only; ask for {\"algorithm\": \"rsa\"}.",
+            );
+        }
         _ => return Err(ServiceError::invalid_field("key.algorithm", "must be rsa")),
     }
     if order.curve.is_some() {
         return Err(ServiceError::invalid_field("key.curve", "an RSA key has no curve"));
     }
     let bits = order.bits.unwrap_or(KeySpec::default().bits());
-    KeySpec::from_bits(bits).ok_or_else(|| ServiceError::invalid_field("key.bits", "must be 2048, 3072 or 4096"))
+    KeySpec::from_bits(bits)
+        .ok_or_else(|| ServiceError::invalid_field("key.bits", "must be 2048, 3072 or 4096"))
 }
 
 #[cfg(test)]
@@ -138,7 +161,8 @@ mod tests {
     #[test]
     fn the_host_comes_first_and_nothing_twice() {
         let names = ["b.example".to_owned(), "a.example".to_owned()];
-        let found = Hosts::of_request(&dns("a.example"), &names, &["10.0.0.1".to_owned(), "10.0.0.1".to_owned()]);
+        let found =
+            Hosts::of_request(&dns("a.example"), &names, &["10.0.0.1".to_owned(), "10.0.0.1".to_owned()]);
         assert_eq!(found.unwrap(), hosts(&["a.example", "b.example"], &["10.0.0.1"]));
     }
 
@@ -150,10 +174,20 @@ mod tests {
     #[test]
     fn a_new_host_takes_the_place_of_the_one_in_the_common_name() {
         for (before, common_name, new, after) in [
-            (hosts(&["a.example", "alias"], &[]), Some("Koios@a.example"), dns("b"), hosts(&["b", "alias"], &[])),
+            (
+                hosts(&["a.example", "alias"], &[]),
+                Some("Koios@a.example"),
+                dns("b"),
+                hosts(&["b", "alias"], &[]),
+            ),
             (hosts(&["alias", "a.example"], &[]), Some("Koios@a"), dns("b"), hosts(&["b", "alias"], &[])),
             (hosts(&[], &["10.0.0.1"]), Some("Koios@10.0.0.1"), dns("b"), hosts(&["b"], &[])),
-            (hosts(&["a"], &["10.0.0.1"]), Some("Koios@a"), HostName::Ip([10, 0, 0, 2].into()), hosts(&[], &["10.0.0.2", "10.0.0.1"])),
+            (
+                hosts(&["a"], &["10.0.0.1"]),
+                Some("Koios@a"),
+                HostName::Ip([10, 0, 0, 2].into()),
+                hosts(&[], &["10.0.0.2", "10.0.0.1"]),
+            ),
             (hosts(&["x", "y"], &[]), Some("Other Client"), dns("b"), hosts(&["b", "y"], &[])),
             (hosts(&["x"], &[]), None, dns("x"), hosts(&["x"], &[])),
         ] {

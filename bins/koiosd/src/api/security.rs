@@ -1,0 +1,98 @@
+//! Security modes and policies on the wire.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// How messages are protected.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SecurityMode {
+    None,
+    Sign,
+    SignAndEncrypt,
+}
+
+impl From<koios_pki::SecurityMode> for SecurityMode {
+    fn from(mode: koios_pki::SecurityMode) -> Self {
+        match mode {
+            koios_pki::SecurityMode::None => Self::None,
+            koios_pki::SecurityMode::Sign => Self::Sign,
+            koios_pki::SecurityMode::SignAndEncrypt => Self::SignAndEncrypt,
+        }
+    }
+}
+
+impl From<SecurityMode> for koios_pki::SecurityMode {
+    fn from(mode: SecurityMode) -> Self {
+        match mode {
+            SecurityMode::None => Self::None,
+            SecurityMode::Sign => Self::Sign,
+            SecurityMode::SignAndEncrypt => Self::SignAndEncrypt,
+        }
+    }
+}
+
+/// The security policy that a device asks for, by the name in its URI; `auto` takes the best one offered.
+///
+/// The policies below the first four are known and not available in this version.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, ToSchema)]
+pub(crate) enum SecurityPolicyChoice {
+    #[serde(rename = "auto")]
+    Auto,
+    Basic256Sha256,
+    #[serde(rename = "Aes128_Sha256_RsaOaep")]
+    Aes128Sha256RsaOaep,
+    #[serde(rename = "Aes256_Sha256_RsaPss")]
+    Aes256Sha256RsaPss,
+    #[serde(rename = "ECC_nistP256")]
+    EccNistP256,
+    #[serde(rename = "ECC_nistP384")]
+    EccNistP384,
+    Basic256,
+    Basic128Rsa15,
+}
+
+impl SecurityPolicyChoice {
+    /// The policy, `None` for the best one offered; an error says why this build cannot use it.
+    pub(crate) fn policy(self) -> Result<Option<koios_pki::SecurityPolicy>, &'static str> {
+        match self {
+            Self::Auto => Ok(None),
+            Self::Basic256Sha256 => Ok(Some(koios_pki::SecurityPolicy::Basic256Sha256)),
+            Self::Aes128Sha256RsaOaep => Ok(Some(koios_pki::SecurityPolicy::Aes128Sha256RsaOaep)),
+            Self::Aes256Sha256RsaPss => Ok(Some(koios_pki::SecurityPolicy::Aes256Sha256RsaPss)),
+            Self::EccNistP256 | Self::EccNistP384 => Err(
+                "this build cannot use the elliptic-curve policies yet; use auto or one of the Sha256 policies",
+            ),
+            Self::Basic256 | Self::Basic128Rsa15 => Err(
+                "this build cannot use the deprecated SHA-1 policies; use auto or one of the Sha256 policies",
+            ),
+        }
+    }
+
+    /// The name on the wire of what a device asks for.
+    pub(crate) fn name_of(policy: Option<koios_pki::SecurityPolicy>) -> &'static str {
+        policy.map_or("auto", koios_pki::SecurityPolicy::name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_stored_can_be_asked_for_again() {
+        for policy in koios_pki::SecurityPolicy::SECURE.into_iter().map(Some).chain([None]) {
+            let name = SecurityPolicyChoice::name_of(policy);
+            let choice: SecurityPolicyChoice = serde_json::from_value(name.into()).unwrap();
+            assert_eq!(choice.policy(), Ok(policy), "{name}");
+        }
+    }
+
+    #[test]
+    fn known_policies_that_this_build_lacks_say_so() {
+        for name in ["ECC_nistP256", "ECC_nistP384", "Basic256", "Basic128Rsa15"] {
+            let choice: SecurityPolicyChoice = serde_json::from_value(name.into()).unwrap();
+            assert!(choice.policy().unwrap_err().contains("this build cannot use"), "{name}");
+        }
+    }
+}
