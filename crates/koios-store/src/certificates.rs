@@ -1,5 +1,15 @@
 //! The collection of certificates: what can be asked of it, and what it answers.
 
+mod assignment;
+mod create;
+mod default;
+mod delete;
+mod history;
+mod list;
+mod read;
+mod replace;
+pub(crate) mod row;
+
 use std::fmt;
 
 use koios_pki::{CertificateChain, PrivateKeyPem};

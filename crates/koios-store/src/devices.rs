@@ -1,5 +1,12 @@
 //! The collection of devices: what can be asked of it, and what it answers.
 
+mod import;
+mod list;
+mod read;
+pub(crate) mod row;
+mod settings;
+mod write;
+
 use koios_pki::SecurityMode;
 
 use crate::error::StoreError;

@@ -253,6 +253,15 @@ impl StoreError {
         Self::Corrupt { what: what.into(), source: Some(source.into()) }
     }
 
+    /// Makes the path of a file inside the data directory a whole one.
+    pub(crate) fn located(self, data_dir: &Path) -> Self {
+        match self {
+            Self::StorageFull { path, source } => Self::StorageFull { path: data_dir.join(path), source },
+            Self::Unavailable { path, source } => Self::Unavailable { path: data_dir.join(path), source },
+            other => other,
+        }
+    }
+
     /// The error for a file operation that failed.
     pub(crate) fn io(path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
@@ -266,6 +275,17 @@ impl StoreError {
 }
 
 impl OpenError {
+    /// The error for what could not be created or written in the data directory.
+    pub(crate) fn not_writable(path: &Path, source: io::Error) -> Self {
+        match Self::io(path, source) {
+            Self::Unavailable { path, source } => match source.downcast::<io::Error>() {
+                Ok(source) => Self::NotWritable { path, source: *source },
+                Err(source) => Self::Unavailable { path, source },
+            },
+            other => other,
+        }
+    }
+
     /// The error for a file operation that failed.
     pub(crate) fn io(path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();

@@ -1,8 +1,13 @@
 //! Answers kept for a day, so that a request sent twice is carried out once.
 
-use time::OffsetDateTime;
+use sqlx::FromRow;
+use time::{Duration, OffsetDateTime};
 
+use crate::database::DatabaseResult;
+use crate::error::StoreError;
 use crate::id::TokenId;
+use crate::instant;
+use crate::store::{Apply, Store};
 
 /// An answer as it went over the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,5 +56,105 @@ impl IdempotencyRecord {
         at: OffsetDateTime,
     ) -> Self {
         Self { token, key: key.into(), body_hash, answer, at }
+    }
+}
+
+/// How long an answer is kept (`rest-api` §2).
+const KEPT: Duration = Duration::DAY;
+
+impl Store {
+    /// What a token used a key for in the last 24 hours.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] and its like.
+    pub async fn idempotency_lookup(
+        &self,
+        token: TokenId,
+        key: &str,
+        now: OffsetDateTime,
+    ) -> Result<Option<IdempotencyRecord>, StoreError> {
+        self.reading(async {
+            let row: Option<RecordRow> = sqlx::query_as(
+                "SELECT * FROM idempotency WHERE token_id = $1 AND idempotency_key = $2 AND at > $3",
+            )
+            .bind(token.to_string())
+            .bind(key)
+            .bind(instant::to_micros(now - KEPT))
+            .fetch_optional(&mut *self.inner.database.read().await?)
+            .await
+            .database()?;
+            row.map(|row| row.record(token)).transpose()
+        })
+        .await
+    }
+
+    /// Keeps an answer for 24 hours. The first answer under a key stays, a later one is not kept.
+    ///
+    /// # Errors
+    /// [`StoreError::StorageFull`] and its like.
+    pub async fn idempotency_store(&self, record: IdempotencyRecord) -> Result<(), StoreError> {
+        let store = self.clone();
+        self.run(async move {
+            let IdempotencyRecord {
+                token,
+                key,
+                body_hash,
+                answer: StoredAnswer { status, headers, body },
+                at,
+            } = record;
+            let headers = serde_json::to_string(&headers)
+                .map_err(|source| StoreError::corrupt("idempotency.headers", source))?;
+            let mut write = store.begin().await?;
+            sqlx::query("DELETE FROM idempotency WHERE at <= $1")
+                .bind(instant::to_micros(at - KEPT))
+                .execute(write.connection())
+                .await
+                .database()?;
+            sqlx::query(
+                "INSERT INTO idempotency (token_id, idempotency_key, body_hash, status, headers, body, at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (token_id, idempotency_key) DO NOTHING",
+            )
+            .bind(token.to_string())
+            .bind(key)
+            .bind(body_hash.as_slice())
+            .bind(i64::from(status))
+            .bind(headers)
+            .bind(body)
+            .bind(instant::to_micros(at))
+            .execute(write.connection())
+            .await
+            .database()?;
+            write.finish(Apply::Commit).await
+        })
+        .await
+    }
+}
+
+#[derive(Debug, FromRow)]
+struct RecordRow {
+    idempotency_key: String,
+    body_hash: Vec<u8>,
+    status: i64,
+    headers: String,
+    body: Vec<u8>,
+    at: i64,
+}
+
+impl RecordRow {
+    fn record(self, token: TokenId) -> Result<IdempotencyRecord, StoreError> {
+        let unreadable = |_| StoreError::Corrupt { what: "idempotency.body_hash".to_owned(), source: None };
+        Ok(IdempotencyRecord {
+            token,
+            key: self.idempotency_key,
+            body_hash: self.body_hash.try_into().map_err(unreadable)?,
+            answer: StoredAnswer {
+                status: u16::try_from(self.status)
+                    .map_err(|source| StoreError::corrupt("idempotency.status", source))?,
+                headers: serde_json::from_str(&self.headers)
+                    .map_err(|source| StoreError::corrupt("idempotency.headers", source))?,
+                body: self.body,
+            },
+            at: instant::from_micros(self.at, "idempotency.at")?,
+        })
     }
 }

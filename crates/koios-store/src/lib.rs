@@ -26,23 +26,33 @@
 #[macro_use]
 mod text_enum;
 
+mod atomic;
 mod audit;
 mod certificate;
+mod certificate_files;
 mod certificates;
 mod change;
+mod database;
 mod device;
 mod device_history;
 mod devices;
+mod directory_lock;
 mod error;
+mod fault;
+mod file_digest;
+mod file_system;
 mod id;
 mod idempotency;
 mod instant;
+mod key_files;
+mod layout;
 mod name;
 mod page;
+mod secrets;
 mod server_certificates;
-mod signatures;
 mod store;
 mod tokens;
+mod write;
 
 pub use audit::{AuditEntry, AuditResource};
 pub use certificate::{

@@ -1,5 +1,8 @@
 //! Server certificates: what servers presented, what devices pin, and what was ever seen.
 
+mod pin;
+mod seen;
+
 use koios_pki::CertificateChain;
 use time::OffsetDateTime;
 

@@ -1,11 +1,27 @@
 //! The handle on a data directory.
 
+use std::fmt;
+use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::broadcast;
+use tokio::sync::{RwLock, broadcast};
 
+use crate::atomic::{self, Access};
 use crate::change::Change;
-use crate::error::OpenError;
+use crate::database::{Connection, Database, DatabaseResult};
+use crate::directory_lock::DirectoryLock;
+use crate::error::{OpenError, StoreError};
+use crate::fault::Faults;
+use crate::id::CertificateId;
+use crate::layout::Layout;
+use crate::secrets::SecretsKey;
+use crate::write::Write;
+use crate::{certificate_files, file_system};
+
+/// How many changes a listener may lag behind before it loses some.
+const CHANGES_KEPT: usize = 1024;
 
 /// Where the data lies.
 #[derive(Clone, Debug)]
@@ -46,16 +62,54 @@ pub struct Counts {
 }
 
 /// A handle on a data directory; clones are handles on the same one.
-#[derive(Clone, Debug)]
-pub struct Store {}
+///
+/// Calls that change something go on when the caller stops waiting for them. They need a tokio runtime.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// What all handles share.
+pub(crate) struct Inner {
+    pub(crate) layout: Layout,
+    pub(crate) database: Database,
+    pub(crate) secrets: SecretsKey,
+    /// Whoever compares rows with files reads; whoever makes another generation current and removes the old one writes.
+    pub(crate) files: RwLock<()>,
+    pub(crate) set_up: AtomicBool,
+    changes: broadcast::Sender<Change>,
+    lock: Mutex<Option<DirectoryLock>>,
+    pub(crate) faults: Faults,
+}
 
 impl Store {
     /// Opens a data directory, or makes a new one.
     ///
     /// # Errors
     /// [`OpenError`] says what is in the way.
-    pub async fn open(_options: StoreOptions) -> Result<Self, OpenError> {
-        todo!()
+    pub async fn open(options: StoreOptions) -> Result<Self, OpenError> {
+        let (layout, lock) = blocking_open(move || prepare(&options.data_dir)).await?;
+        let database = Database::open(&layout.database()).await?;
+        let found = Found::read(&database)
+            .await
+            .map_err(|error| open_error(&layout, error.located(layout.root())))?;
+        let (secrets, layout) = blocking_open(move || {
+            certificate_files::sweep(&layout, &found.current)?;
+            Ok((SecretsKey::open(&layout, found.passwords_stored)?, layout))
+        })
+        .await?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                layout,
+                database,
+                secrets,
+                files: RwLock::new(()),
+                set_up: AtomicBool::new(found.set_up),
+                changes: broadcast::Sender::new(CHANGES_KEPT),
+                lock: Mutex::new(Some(lock)),
+                faults: Faults::default(),
+            }),
+        })
     }
 
     /// Whether setting up is not done yet: it is done when the first token is stored ([`Store::create_token`]).
@@ -64,24 +118,216 @@ impl Store {
     /// cut off in between is a first start again.
     #[must_use]
     pub fn is_first_start(&self) -> bool {
-        todo!()
+        !self.inner.set_up.load(Ordering::Acquire)
     }
 
-    /// The data directory.
+    /// The data directory, as an absolute path.
     #[must_use]
     pub fn data_dir(&self) -> &Path {
-        todo!()
+        self.inner.layout.root()
     }
 
-    /// Waits for running writes, writes everything back and lets the directory go; other handles fail from then on.
+    /// Waits for the running write, writes everything back and lets the directory go; other handles fail from then on.
     pub async fn close(self) {
-        todo!()
+        self.inner.database.close().await;
+        drop(self.inner.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
-    /// Every change from now on, after its commit. A receiver that lags behind by 1,024 changes loses some, is told so,
-    /// and must then read everything anew.
+    /// Every change from now on, after its commit.
+    ///
+    /// A receiver that lags behind by 1,024 changes loses some, is told so, and must then read everything anew.
     #[must_use]
     pub fn changes(&self) -> broadcast::Receiver<Change> {
-        todo!()
+        self.inner.changes.subscribe()
+    }
+
+    /// How much there is of everything.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] and its like, when the database cannot be read.
+    pub async fn counts(&self) -> Result<Counts, StoreError> {
+        self.reading(async {
+            let (certificates, devices, enabled): (i64, i64, i64) = sqlx::query_as(
+                "SELECT (SELECT COUNT(*) FROM certificates), (SELECT COUNT(*) FROM devices), \
+                 (SELECT COUNT(*) FROM devices WHERE enabled)",
+            )
+            .fetch_one(&mut *self.inner.database.read().await?)
+            .await
+            .database()?;
+            Ok(Counts {
+                certificates: count(certificates),
+                devices: count(devices),
+                enabled_devices: count(enabled),
+            })
+        })
+        .await
+    }
+
+    /// Whether directory and database can be written right now.
+    ///
+    /// # Errors
+    /// [`StoreError::StorageFull`] or [`StoreError::Unavailable`] with the path that cannot.
+    pub async fn check_writable(&self) -> Result<(), StoreError> {
+        let store = self.clone();
+        self.run(async move {
+            let path = store.inner.layout.write_probe();
+            store.blocking(move |_| probe(&path).map_err(|source| StoreError::io(&path, source))).await?;
+            let mut write = store.begin().await?;
+            sqlx::query("INSERT INTO facts (fact, value) VALUES ('write probe', '')")
+                .execute(write.connection())
+                .await
+                .database()?;
+            write.finish(Apply::DryRun).await
+        })
+        .await
+    }
+
+    /// Runs a change to its end, whether or not the caller keeps waiting.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        match tokio::spawn(work).await {
+            Ok(result) => result.map_err(|error| error.located(self.inner.layout.root())),
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(StoreError::Interrupted),
+            },
+        }
+    }
+
+    /// Completes the errors of something that only reads.
+    pub(crate) async fn reading<T>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        work.await.map_err(|error| error.located(self.inner.layout.root()))
+    }
+
+    pub(crate) async fn begin(&self) -> Result<Write, StoreError> {
+        Write::begin(&self.inner.database, self.inner.changes.clone()).await
+    }
+
+    /// Runs file work where it may block.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Layout) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let inner = Arc::clone(&self.inner);
+        match tokio::task::spawn_blocking(move || work(&inner.layout)).await {
+            Ok(result) => result,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(StoreError::Interrupted),
+            },
+        }
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("data_dir", &self.data_dir()).finish_non_exhaustive()
+    }
+}
+
+/// A number that `COUNT` gave, which is never negative.
+pub(crate) fn count(counted: i64) -> u64 {
+    u64::try_from(counted).unwrap_or(0)
+}
+
+/// Makes the directory ready and takes its lock.
+fn prepare(data_dir: &Path) -> Result<(Layout, DirectoryLock), OpenError> {
+    let not_writable = |path: &Path| {
+        let path = path.to_owned();
+        move |source| OpenError::not_writable(&path, source)
+    };
+    let root = std::path::absolute(data_dir).map_err(not_writable(data_dir))?;
+    atomic::create_folder(&root).map_err(not_writable(&root))?;
+    file_system::require_local(&root)?;
+    let layout = Layout::new(root);
+    let lock = DirectoryLock::acquire(&layout)?;
+    probe(&layout.write_probe()).map_err(not_writable(layout.root()))?;
+    atomic::create_folder(&layout.certificates()).map_err(not_writable(&layout.certificates()))?;
+    refuse_lost_database(&layout)?;
+    Ok((layout, lock))
+}
+
+fn probe(path: &Path) -> std::io::Result<()> {
+    atomic::remove_file(path)?;
+    atomic::write_new(path, b"", Access::Secret)?;
+    atomic::remove_file(path)
+}
+
+/// Certificates without a database: a start would take their folders, with the only copies of the keys, for leftovers.
+fn refuse_lost_database(layout: &Layout) -> Result<(), OpenError> {
+    let path = layout.database();
+    let lost = std::fs::metadata(&path).map_or(true, |metadata| metadata.len() == 0);
+    if lost && certificate_files::any(layout) {
+        return Err(OpenError::Damaged {
+            path,
+            problem: "it is missing or empty, but there are certificates beside it".to_owned(),
+            remedy: "restore koios.db from a backup, or move the folder \"certificates\" away to begin anew",
+            source: None,
+        });
+    }
+    Ok(())
+}
+
+/// What a start needs to know from the database.
+struct Found {
+    current: std::collections::HashMap<CertificateId, u32>,
+    passwords_stored: bool,
+    set_up: bool,
+}
+
+impl Found {
+    async fn read(database: &Database) -> Result<Self, StoreError> {
+        let connection: &mut Connection = &mut *database.read().await?;
+        let rows: Vec<(String, i64)> = sqlx::query_as("SELECT id, generation FROM certificates")
+            .fetch_all(&mut *connection)
+            .await
+            .database()?;
+        let current = rows
+            .into_iter()
+            .map(|(id, generation)| {
+                let id = id.parse().map_err(|source| StoreError::corrupt("certificates.id", source))?;
+                let generation = u32::try_from(generation)
+                    .map_err(|source| StoreError::corrupt("certificates.generation", source))?;
+                Ok((id, generation))
+            })
+            .collect::<Result<_, StoreError>>()?;
+        let (passwords, set_up): (i64, i64) = sqlx::query_as(
+            "SELECT (SELECT COUNT(*) FROM devices WHERE password IS NOT NULL), \
+             (SELECT COUNT(*) FROM facts WHERE fact = 'set up')",
+        )
+        .fetch_one(connection)
+        .await
+        .database()?;
+        Ok(Self { current, passwords_stored: passwords > 0, set_up: set_up > 0 })
+    }
+}
+
+fn open_error(layout: &Layout, error: StoreError) -> OpenError {
+    match error {
+        StoreError::Corrupt { what, source } => OpenError::Damaged {
+            path: layout.database(),
+            problem: format!("it holds something unreadable in {what}"),
+            remedy: "restore koios.db from a backup",
+            source,
+        },
+        StoreError::StorageFull { path, source } => OpenError::StorageFull { path, source },
+        other => OpenError::Unavailable { path: layout.database(), source: other.into() },
+    }
+}
+
+async fn blocking_open<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, OpenError> + Send + 'static,
+) -> Result<T, OpenError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(error) => Err(OpenError::Unavailable { path: PathBuf::new(), source: error.into() }),
+        },
     }
 }

@@ -1,0 +1,203 @@
+//! The files of a certificate: one folder per generation, written whole before the commit that makes it current.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+
+use koios_pki::{CertificateChain, PrivateKeyPem};
+
+use crate::atomic::{self, Access};
+use crate::certificate::{FileState, FileStates};
+use crate::error::{OpenError, StoreError, StoredFile};
+use crate::file_digest::FileDigest;
+use crate::id::CertificateId;
+use crate::key_files;
+use crate::layout::Layout;
+
+/// Longest certificate file that is read; what an upload may carry (256 KiB) fits twice, as PEM.
+const MAX_BYTES: u64 = 1024 * 1024;
+
+/// What each file must hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Digests {
+    pub(crate) certificate: FileDigest,
+    pub(crate) chain: FileDigest,
+    pub(crate) private_key: FileDigest,
+}
+
+/// The files of a new generation, still in memory.
+pub(crate) struct GenerationFiles {
+    certificate_der: Vec<u8>,
+    chain_pem: String,
+    key: PrivateKeyPem,
+}
+
+impl GenerationFiles {
+    pub(crate) fn new(chain: &CertificateChain, key: PrivateKeyPem) -> Self {
+        Self { certificate_der: chain.leaf().der().to_vec(), chain_pem: chain.to_pem(), key }
+    }
+
+    pub(crate) fn digests(&self) -> Digests {
+        Digests {
+            certificate: FileDigest::of(&self.certificate_der),
+            chain: FileDigest::of(self.chain_pem.as_bytes()),
+            private_key: key_files::digest(&self.key),
+        }
+    }
+
+    /// Writes the folder of the generation and waits until it is on the disk: files first, then their folders.
+    ///
+    /// Takes what an earlier, cut-off attempt left there out of the way; the caller makes sure that the generation is
+    /// not current.
+    pub(crate) fn write(
+        &self,
+        layout: &Layout,
+        id: CertificateId,
+        generation: u32,
+    ) -> Result<(), StoreError> {
+        let folder = layout.generation(id, generation);
+        self.try_write(layout, &folder, id, generation).map_err(|source| StoreError::io(&folder, source))
+    }
+
+    fn try_write(
+        &self,
+        layout: &Layout,
+        folder: &Path,
+        id: CertificateId,
+        generation: u32,
+    ) -> io::Result<()> {
+        atomic::remove_folder(folder)?;
+        atomic::create_folder(folder)?;
+        let path = |file| layout.file(id, generation, file);
+        atomic::write_new(&path(StoredFile::Certificate), &self.certificate_der, Access::Public)?;
+        atomic::write_new(&path(StoredFile::Chain), self.chain_pem.as_bytes(), Access::Public)?;
+        key_files::write(layout, id, generation, &self.key)?;
+        atomic::sync_folder(folder)?;
+        atomic::sync_folder(&layout.certificate(id))?;
+        atomic::sync_folder(&layout.certificates())?;
+        atomic::sync_folder(layout.root())
+    }
+}
+
+/// What the disk says about the files of a generation.
+pub(crate) fn states(layout: &Layout, id: CertificateId, generation: u32, digests: &Digests) -> FileStates {
+    let state = |file, digest| {
+        public_file_state(key_files::read_bounded(&layout.file(id, generation, file), MAX_BYTES), digest)
+    };
+    let certificate = state(StoredFile::Certificate, digests.certificate);
+    let chain = state(StoredFile::Chain, digests.chain);
+    let private_key = match key_files::read(layout, id, generation) {
+        Ok(key) if key_files::digest(&key) == digests.private_key => FileState::Present,
+        Ok(_) => FileState::Changed,
+        Err(error) => unreadable(&error),
+    };
+    // The order of the variants is from good to bad.
+    FileStates { certificate: certificate.max(chain), private_key }
+}
+
+/// Which file of a generation is not the stored one, if any; certificate files before the key.
+pub(crate) fn first_fault(
+    layout: &Layout,
+    id: CertificateId,
+    generation: u32,
+    digests: &Digests,
+) -> Option<(StoredFile, FileState)> {
+    [(StoredFile::Certificate, digests.certificate), (StoredFile::Chain, digests.chain)]
+        .into_iter()
+        .map(|(file, digest)| {
+            let contents = key_files::read_bounded(&layout.file(id, generation, file), MAX_BYTES);
+            (file, public_file_state(contents, digest))
+        })
+        .find(|(_, state)| *state != FileState::Present)
+}
+
+fn public_file_state(contents: io::Result<Vec<u8>>, digest: FileDigest) -> FileState {
+    match contents {
+        Ok(contents) if FileDigest::of(&contents) == digest => FileState::Present,
+        Ok(_) => FileState::Changed,
+        Err(error) => unreadable(&error),
+    }
+}
+
+/// A file that cannot be read.
+pub(crate) fn unreadable(error: &io::Error) -> FileState {
+    match error.kind() {
+        // Too long, or not a plain file: something else lies there.
+        io::ErrorKind::InvalidData => FileState::Changed,
+        _ => FileState::Missing,
+    }
+}
+
+/// Removes a generation that is no longer, or never became, current: the key first.
+pub(crate) fn remove_generation(layout: &Layout, id: CertificateId, generation: u32) -> io::Result<()> {
+    key_files::remove(layout, id, generation)?;
+    atomic::remove_folder(&layout.generation(id, generation))
+}
+
+/// Removes a generation that never became current, and the certificate's folder when nothing else is in it.
+pub(crate) fn discard(layout: &Layout, id: CertificateId, generation: u32) -> io::Result<()> {
+    remove_generation(layout, id, generation)?;
+    match std::fs::remove_dir(layout.certificate(id)) {
+        Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => {
+            Err(error)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Removes a certificate's folder with all generations: the key of the current one first.
+pub(crate) fn remove_certificate(layout: &Layout, id: CertificateId, generation: u32) -> io::Result<()> {
+    remove_generation(layout, id, generation)?;
+    atomic::remove_folder(&layout.certificate(id))
+}
+
+/// Whether there is any certificate's folder.
+pub(crate) fn any(layout: &Layout) -> bool {
+    std::fs::read_dir(layout.certificates()).is_ok_and(|mut entries| entries.next().is_some())
+}
+
+/// Removes every generation that is not current: what a crash between file and commit, or between commit and removal,
+/// left behind. Folders that are not named as ours are left alone.
+pub(crate) fn sweep(layout: &Layout, current: &HashMap<CertificateId, u32>) -> Result<(), OpenError> {
+    for (id, folder) in named_folders::<CertificateId>(&layout.certificates())? {
+        match current.get(&id) {
+            None => sweep_folder(&folder),
+            Some(kept) => named_folders::<u32>(&folder)?
+                .iter()
+                .filter(|(generation, _)| generation != kept)
+                .for_each(|(_, folder)| sweep_folder(folder)),
+        }
+    }
+    Ok(())
+}
+
+/// A folder that stays is no reason to keep every device disconnected; the next start tries again.
+fn sweep_folder(folder: &Path) {
+    match atomic::remove_folder(folder) {
+        Ok(()) => tracing::info!(path = %folder.display(), "removed what an interrupted change left behind"),
+        Err(error) => {
+            tracing::warn!(path = %folder.display(), %error, "what an interrupted change left behind cannot be removed");
+        }
+    }
+}
+
+/// The folders whose name is exactly that of a `T`.
+fn named_folders<T: std::str::FromStr + ToString>(
+    root: &Path,
+) -> Result<Vec<(T, std::path::PathBuf)>, OpenError> {
+    let failed = |source| OpenError::io(root, source);
+    let mut folders = Vec::new();
+    for entry in std::fs::read_dir(root).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name();
+        let Some(value) =
+            name.to_str().and_then(|name| name.parse::<T>().ok().filter(|v| v.to_string() == name))
+        else {
+            continue;
+        };
+        if entry.file_type().map_err(failed)?.is_dir() {
+            folders.push((value, entry.path()));
+        }
+    }
+    Ok(folders)
+}

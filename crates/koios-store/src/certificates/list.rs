@@ -1,0 +1,179 @@
+//! The list of certificates: searched, filtered and sorted.
+//!
+//! Statuses follow from the clock and the disk, so filtering happens here and not in the database; chains are read
+//! for the page that is shown only.
+
+use sqlx::FromRow;
+use time::{Duration, OffsetDateTime};
+
+use koios_pki::Validity;
+
+use crate::certificate::{CertificateRecord, CertificateStatus, statuses};
+use crate::certificate_files::{self, Digests};
+use crate::certificates::row::{CertificateRow, certificate_counts};
+use crate::certificates::{CertificateQuery, CertificateSortKey};
+use crate::database::DatabaseResult;
+use crate::error::StoreError;
+use crate::file_digest::FileDigest;
+use crate::id::CertificateId;
+use crate::instant;
+use crate::layout::Layout;
+use crate::name::fold;
+use crate::page::{Entry, Page, SortValue, paginate};
+use crate::store::Store;
+
+/// What searching, filtering and sorting need of a row.
+#[derive(Debug, FromRow)]
+struct Summary {
+    id: String,
+    name: String,
+    description: Option<String>,
+    generation: i64,
+    certificate_digest: Vec<u8>,
+    chain_digest: Vec<u8>,
+    private_key_digest: Vec<u8>,
+    common_name: Option<String>,
+    application_uri: Option<String>,
+    not_before: i64,
+    not_after: i64,
+    thumbprint_sha1: String,
+    thumbprint_sha256: String,
+    created_at: i64,
+    assigned: i64,
+    through_default: i64,
+}
+
+const SUMMARIES: &str = concat!(
+    "SELECT c.id, c.name, c.description, c.generation, c.certificate_digest, c.chain_digest, c.private_key_digest, ",
+    "c.common_name, c.application_uri, c.not_before, c.not_after, c.thumbprint_sha1, c.thumbprint_sha256, c.created_at, ",
+    certificate_counts!(),
+    " FROM certificates c"
+);
+
+impl Store {
+    /// A page of the certificates asked for, as they are at the instant `now`; `expiring_soon` is how long before its
+    /// end a certificate counts as [`CertificateStatus::ExpiringSoon`].
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidCursor`]; [`StoreError::Unavailable`] and its like.
+    pub async fn certificates(
+        &self,
+        query: CertificateQuery,
+        now: OffsetDateTime,
+        expiring_soon: Duration,
+    ) -> Result<Page<CertificateRecord>, StoreError> {
+        self.reading(self.list(query, now, expiring_soon)).await
+    }
+
+    async fn list(
+        &self,
+        query: CertificateQuery,
+        now: OffsetDateTime,
+        expiring_soon: Duration,
+    ) -> Result<Page<CertificateRecord>, StoreError> {
+        let _files = self.inner.files.read().await;
+        let CertificateQuery { q, statuses: wanted, sort, page } = query;
+        let mut found: Vec<Summary> =
+            sqlx::query_as(SUMMARIES).fetch_all(&mut *self.inner.database.read().await?).await.database()?;
+        if let Some(q) = q.map(|q| fold(q.trim())).filter(|q| !q.is_empty()) {
+            found.retain(|summary| summary.mentions(&q));
+        }
+        if !wanted.is_empty() {
+            found =
+                self.blocking(move |layout| with_status(layout, found, &wanted, now, expiring_soon)).await?;
+        }
+        let entries = found
+            .into_iter()
+            .map(|summary| Entry {
+                value: summary.sort_value(sort.key),
+                id: summary.id.clone(),
+                item: summary.id,
+            })
+            .collect();
+        let ids = paginate(entries, sort.key.as_str(), sort.direction, &page)?;
+
+        let mut rows = Vec::with_capacity(ids.items.len());
+        for id in &ids.items {
+            let id: CertificateId =
+                id.parse().map_err(|source| StoreError::corrupt("certificates.id", source))?;
+            match CertificateRow::find(&mut *self.inner.database.read().await?, id).await {
+                Ok(row) => rows.push(row),
+                // Deleted since the list was read.
+                Err(StoreError::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let records = self.observed(rows).await?;
+        Ok(ids.with_items(records))
+    }
+}
+
+fn with_status(
+    layout: &Layout,
+    found: Vec<Summary>,
+    wanted: &[CertificateStatus],
+    now: OffsetDateTime,
+    expiring_soon: Duration,
+) -> Result<Vec<Summary>, StoreError> {
+    let mut kept = Vec::new();
+    for summary in found {
+        let statuses = summary.statuses(layout, now, expiring_soon)?;
+        if statuses.iter().any(|status| wanted.contains(status)) {
+            kept.push(summary);
+        }
+    }
+    Ok(kept)
+}
+
+impl Summary {
+    /// Whether `q`, which is folded, is part of anything one would search for.
+    fn mentions(&self, q: &str) -> bool {
+        [
+            Some(&self.name),
+            self.description.as_ref(),
+            self.common_name.as_ref(),
+            self.application_uri.as_ref(),
+            Some(&self.thumbprint_sha1),
+            Some(&self.thumbprint_sha256),
+        ]
+        .into_iter()
+        .flatten()
+        .any(|text| fold(text).contains(q))
+    }
+
+    fn sort_value(&self, key: CertificateSortKey) -> SortValue {
+        match key {
+            CertificateSortKey::Name => SortValue::Text(fold(&self.name)),
+            CertificateSortKey::CommonName => {
+                SortValue::Text(self.common_name.as_deref().map(fold).unwrap_or_default())
+            }
+            CertificateSortKey::NotAfter => SortValue::Number(self.not_after),
+            CertificateSortKey::DeviceCount => {
+                SortValue::Number(self.assigned.saturating_add(self.through_default))
+            }
+            CertificateSortKey::CreatedAt => SortValue::Number(self.created_at),
+        }
+    }
+
+    fn statuses(
+        &self,
+        layout: &Layout,
+        now: OffsetDateTime,
+        expiring_soon: Duration,
+    ) -> Result<Vec<CertificateStatus>, StoreError> {
+        let id = self.id.parse().map_err(|source| StoreError::corrupt("certificates.id", source))?;
+        let generation = u32::try_from(self.generation)
+            .map_err(|source| StoreError::corrupt("certificates.generation", source))?;
+        let digests = Digests {
+            certificate: FileDigest::from_bytes(&self.certificate_digest, "certificates.certificate_digest")?,
+            chain: FileDigest::from_bytes(&self.chain_digest, "certificates.chain_digest")?,
+            private_key: FileDigest::from_bytes(&self.private_key_digest, "certificates.private_key_digest")?,
+        };
+        let validity = Validity {
+            not_before: instant::from_micros(self.not_before, "certificates.not_before")?,
+            not_after: instant::from_micros(self.not_after, "certificates.not_after")?,
+        };
+        let present = certificate_files::states(layout, id, generation, &digests).all_present();
+        Ok(statuses(validity.status_at(now), validity.not_after, present, now, expiring_soon))
+    }
+}

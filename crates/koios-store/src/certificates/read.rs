@@ -1,0 +1,113 @@
+//! Reading one certificate, and the key pair itself.
+
+use std::io;
+
+use koios_pki::PrivateKeyPem;
+
+use crate::certificate::{CertificateRecord, FileState, StoredIdentity};
+use crate::certificate_files;
+use crate::certificates::row::CertificateRow;
+use crate::database::DatabaseResult;
+use crate::error::{IdentityFilesError, StoreError, StoredFile};
+use crate::id::CertificateId;
+use crate::key_files;
+use crate::layout::Layout;
+use crate::store::Store;
+
+impl Store {
+    /// One certificate.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::Unavailable`] and its like.
+    pub async fn certificate(&self, id: CertificateId) -> Result<CertificateRecord, StoreError> {
+        self.reading(async {
+            let _files = self.inner.files.read().await;
+            let row = CertificateRow::find(&mut *self.inner.database.read().await?, id).await?;
+            self.observed_one(row).await
+        })
+        .await
+    }
+
+    /// The default certificate; `None` when there is no certificate at all.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] and its like.
+    pub async fn default_certificate(&self) -> Result<Option<CertificateRecord>, StoreError> {
+        self.reading(async {
+            let _files = self.inner.files.read().await;
+            let row = CertificateRow::find_default(&mut *self.inner.database.read().await?).await?;
+            match row {
+                Some(row) => self.observed_one(row).await.map(Some),
+                None => Ok(None),
+            }
+        })
+        .await
+    }
+
+    /// Whether a certificate in the store has this application URI.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] and its like.
+    pub async fn application_uri_in_use(&self, uri: &str) -> Result<bool, StoreError> {
+        self.reading(async {
+            let found: Option<i64> =
+                sqlx::query_scalar("SELECT 1 FROM certificates WHERE application_uri = $1 LIMIT 1")
+                    .bind(uri)
+                    .fetch_optional(&mut *self.inner.database.read().await?)
+                    .await
+                    .database()?;
+            Ok(found.is_some())
+        })
+        .await
+    }
+
+    /// Reads a certificate's key pair from disk, if all its files are the stored ones.
+    ///
+    /// # Errors
+    /// [`IdentityFilesError::Missing`] or [`IdentityFilesError::Changed`] names the first file that is not as it was
+    /// stored; [`StoreError::NotFound`] and its like.
+    pub async fn load_identity(&self, id: CertificateId) -> Result<StoredIdentity, IdentityFilesError> {
+        let read = self
+            .reading(async {
+                let _files = self.inner.files.read().await;
+                let row = CertificateRow::find(&mut *self.inner.database.read().await?, id).await?;
+                self.blocking(move |layout| read_identity(layout, id, &row)).await
+            })
+            .await?;
+        read
+    }
+
+    /// Reads a certificate's private key for download, if all its files are the stored ones.
+    ///
+    /// # Errors
+    /// As [`Store::load_identity`].
+    pub async fn private_key_pem(&self, id: CertificateId) -> Result<PrivateKeyPem, IdentityFilesError> {
+        self.load_identity(id).await.map(|identity| identity.key)
+    }
+}
+
+fn read_identity(
+    layout: &Layout,
+    id: CertificateId,
+    row: &CertificateRow,
+) -> Result<Result<StoredIdentity, IdentityFilesError>, StoreError> {
+    let (generation, digests, chain) = (row.generation()?, row.digests()?, row.chain()?);
+    let fault = |(file, state)| {
+        let path = layout.file(id, generation, file);
+        match state {
+            FileState::Changed => IdentityFilesError::Changed { file, path },
+            _ => IdentityFilesError::Missing { file, path },
+        }
+    };
+    if let Some(first) = certificate_files::first_fault(layout, id, generation, &digests) {
+        return Ok(Err(fault(first)));
+    }
+    let key: io::Result<PrivateKeyPem> = key_files::read(layout, id, generation);
+    Ok(match key {
+        Ok(key) if key_files::digest(&key) == digests.private_key => {
+            Ok(StoredIdentity { chain, key, generation })
+        }
+        Ok(_) => Err(fault((StoredFile::PrivateKey, FileState::Changed))),
+        Err(error) => Err(fault((StoredFile::PrivateKey, certificate_files::unreadable(&error)))),
+    })
+}

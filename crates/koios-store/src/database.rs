@@ -1,0 +1,184 @@
+//! The database. All that is particular to SQLite stands here and in the migrations; every other statement is to run
+//! on PostgreSQL as it is.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::migrate::MigrateError;
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Sqlite, SqlitePool, Transaction};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use crate::atomic::{self, Access};
+use crate::error::{OpenError, StoreError};
+use crate::layout::DATABASE;
+
+pub(crate) use sqlx::SqliteConnection as Connection;
+
+/// One writer, and readers that do not wait for it.
+const CONNECTIONS: u32 = 4;
+
+/// How long SQLite waits for another process' lock, such as a backup's.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+const RESTORE: &str = "restore koios.db from a backup; the certificates' folders may be whole, so keep them";
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
+
+/// The open database.
+#[derive(Debug)]
+pub(crate) struct Database {
+    pool: SqlitePool,
+    /// Writers wait here for their turn, in order; SQLite would let them starve.
+    turn: Arc<Mutex<()>>,
+}
+
+impl Database {
+    /// Opens and checks the database, or makes a new one, and brings it to the present format.
+    pub(crate) async fn open(path: &Path) -> Result<Self, OpenError> {
+        create_private(path)?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options)
+            .await
+            .map_err(|source| open_error(path, source))?;
+        check(&pool, path).await?;
+        MIGRATIONS.run(&pool).await.map_err(|source| migrate_error(path, source))?;
+        Ok(Self { pool, turn: Arc::default() })
+    }
+
+    /// A connection for statements that change nothing.
+    pub(crate) async fn read(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
+        self.pool.acquire().await.database()
+    }
+
+    /// Waits for its turn and begins a transaction that can write.
+    pub(crate) async fn write(
+        &self,
+    ) -> Result<(OwnedMutexGuard<()>, Transaction<'static, Sqlite>), StoreError> {
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        // IMMEDIATE takes the write lock at once; a transaction that begins as a reader may be refused it later.
+        let transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.database()?;
+        Ok((turn, transaction))
+    }
+
+    /// Waits for the running write and closes; every later call fails.
+    pub(crate) async fn close(&self) {
+        let _turn = self.turn.lock().await;
+        self.pool.close().await;
+    }
+}
+
+/// Makes the file before SQLite does, which would make it readable for all; its companions inherit the mode.
+fn create_private(path: &Path) -> Result<(), OpenError> {
+    match atomic::write_new(path, b"", Access::Secret) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        other => other.map_err(|source| OpenError::io(path, source)),
+    }
+}
+
+/// Looks for damage: a database that is damaged gets worse by being used.
+async fn check(pool: &SqlitePool, path: &Path) -> Result<(), OpenError> {
+    let findings: Vec<String> = sqlx::query_scalar("PRAGMA quick_check(5)")
+        .fetch_all(pool)
+        .await
+        .map_err(|source| open_error(path, source))?;
+    if findings.iter().all(|finding| finding == "ok") {
+        return Ok(());
+    }
+    Err(OpenError::Damaged {
+        path: path.to_owned(),
+        problem: findings.join("; "),
+        remedy: RESTORE,
+        source: None,
+    })
+}
+
+/// What SQLite's primary result codes mean to us (<https://sqlite.org/rescode.html>).
+enum Trouble {
+    Damaged,
+    Full,
+    ReadOnly,
+    Unavailable,
+    Other,
+}
+
+fn trouble(error: &sqlx::Error) -> Trouble {
+    let sqlx::Error::Database(database) = error else {
+        return match error {
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => Trouble::Unavailable,
+            _ => Trouble::Other,
+        };
+    };
+    // The low byte of an extended code is the primary one.
+    match database.code().and_then(|code| code.parse::<u32>().ok()).map(|code| code & 0xFF) {
+        // SQLITE_CORRUPT, SQLITE_NOTADB
+        Some(11 | 26) => Trouble::Damaged,
+        // SQLITE_FULL
+        Some(13) => Trouble::Full,
+        // SQLITE_READONLY, SQLITE_PERM, SQLITE_AUTH
+        Some(8 | 3 | 23) => Trouble::ReadOnly,
+        // SQLITE_BUSY, SQLITE_LOCKED, SQLITE_NOMEM, SQLITE_IOERR, SQLITE_CANTOPEN, SQLITE_PROTOCOL
+        Some(5 | 6 | 7 | 10 | 14 | 15) => Trouble::Unavailable,
+        _ => Trouble::Other,
+    }
+}
+
+fn open_error(path: &Path, source: sqlx::Error) -> OpenError {
+    let path = path.to_owned();
+    match trouble(&source) {
+        Trouble::Damaged => OpenError::Damaged {
+            path,
+            problem: "it is no SQLite database, or a damaged one".to_owned(),
+            remedy: RESTORE,
+            source: Some(source.into()),
+        },
+        Trouble::Full => OpenError::StorageFull { path, source: source.into() },
+        Trouble::ReadOnly => OpenError::NotWritable { path, source: std::io::Error::other(source) },
+        Trouble::Unavailable | Trouble::Other => OpenError::Unavailable { path, source: source.into() },
+    }
+}
+
+fn migrate_error(path: &Path, source: MigrateError) -> OpenError {
+    match source {
+        MigrateError::VersionMissing(format) => OpenError::NewerFormat { path: path.to_owned(), format },
+        MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => open_error(path, source),
+        source => OpenError::Damaged {
+            path: path.to_owned(),
+            problem: "its format is not one that any version wrote".to_owned(),
+            remedy: RESTORE,
+            source: Some(source.into()),
+        },
+    }
+}
+
+/// Makes store errors of database errors.
+pub(crate) trait DatabaseResult<T> {
+    /// The same result, its error told by what can be done about it. [`StoreError::located`] completes the path.
+    fn database(self) -> Result<T, StoreError>;
+}
+
+impl<T> DatabaseResult<T> for Result<T, sqlx::Error> {
+    fn database(self) -> Result<T, StoreError> {
+        self.map_err(|source| match (trouble(&source), &source) {
+            (_, sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed) => StoreError::Interrupted,
+            (Trouble::Full, _) => {
+                StoreError::StorageFull { path: PathBuf::from(DATABASE), source: source.into() }
+            }
+            (Trouble::ReadOnly | Trouble::Unavailable, _) => {
+                StoreError::Unavailable { path: PathBuf::from(DATABASE), source: source.into() }
+            }
+            (Trouble::Damaged | Trouble::Other, _) => StoreError::corrupt(DATABASE, source),
+        })
+    }
+}

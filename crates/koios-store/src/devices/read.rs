@@ -1,0 +1,56 @@
+//! Reading devices.
+
+use zeroize::Zeroizing;
+
+use crate::database::DatabaseResult;
+use crate::device::Device;
+use crate::devices::row::DeviceRow;
+use crate::error::StoreError;
+use crate::id::DeviceId;
+use crate::store::Store;
+
+impl Store {
+    /// One device.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::Unavailable`] and its like.
+    pub async fn device(&self, id: DeviceId) -> Result<Device, StoreError> {
+        self.reading(async { DeviceRow::find(&mut *self.inner.database.read().await?, id).await?.device() })
+            .await
+    }
+
+    /// Every device, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] and its like.
+    pub async fn all_devices(&self) -> Result<Vec<Device>, StoreError> {
+        self.reading(self.rows("SELECT * FROM devices ORDER BY created_at, id")).await
+    }
+
+    /// Every device that connects by itself, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] and its like.
+    pub async fn enabled_devices(&self) -> Result<Vec<Device>, StoreError> {
+        self.reading(self.rows("SELECT * FROM devices WHERE enabled ORDER BY created_at, id")).await
+    }
+
+    async fn rows(&self, statement: &'static str) -> Result<Vec<Device>, StoreError> {
+        let rows: Vec<DeviceRow> =
+            sqlx::query_as(statement).fetch_all(&mut *self.inner.database.read().await?).await.database()?;
+        rows.iter().map(DeviceRow::device).collect()
+    }
+
+    /// The password a device logs in with; `None` when none is stored.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::PasswordUnreadable`] when `secrets.key` is not the one it was sealed
+    /// with; [`StoreError::Unavailable`] and its like.
+    pub async fn device_password(&self, id: DeviceId) -> Result<Option<Zeroizing<String>>, StoreError> {
+        self.reading(async {
+            let row = DeviceRow::find(&mut *self.inner.database.read().await?, id).await?;
+            row.password.map(|sealed| self.inner.secrets.open_password(id, &sealed)).transpose()
+        })
+        .await
+    }
+}

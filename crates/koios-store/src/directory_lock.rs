@@ -1,0 +1,44 @@
+//! One process per data directory.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::Path;
+
+use crate::atomic::{self, Access};
+use crate::error::OpenError;
+use crate::layout::Layout;
+
+/// The lock on a data directory; the system takes it back when the process ends, however it ends.
+#[derive(Debug)]
+pub(crate) struct DirectoryLock {
+    /// Holds the lock for as long as it is open.
+    _file: File,
+}
+
+impl DirectoryLock {
+    /// Takes the lock and leaves the process id in the file, for whoever comes later.
+    pub(crate) fn acquire(layout: &Layout) -> Result<Self, OpenError> {
+        let path = layout.lock();
+        let failed = |source| OpenError::io(&path, source);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let mut file = options.open(&path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(OpenError::InUse { path: layout.root().to_owned(), pid: read_pid(&path) });
+            }
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        atomic::restrict(&file, Access::Secret).map_err(failed)?;
+        file.set_len(0).and_then(|()| file.rewind()).map_err(failed)?;
+        writeln!(file, "{}", std::process::id()).map_err(failed)?;
+        Ok(Self { _file: file })
+    }
+}
+
+fn read_pid(path: &Path) -> Option<u32> {
+    let mut text = String::new();
+    File::open(path).ok()?.take(32).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}

@@ -1,0 +1,62 @@
+//! Every path in the data directory, named once.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::StoredFile;
+use crate::id::CertificateId;
+
+/// The name of the database inside the data directory.
+pub(crate) const DATABASE: &str = "koios.db";
+
+/// The data directory, and where everything lies in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    pub(crate) fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.root.join(DATABASE)
+    }
+
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.root.join("koios.lock")
+    }
+
+    pub(crate) fn secrets_key(&self) -> PathBuf {
+        self.root.join("secrets.key")
+    }
+
+    pub(crate) fn initial_admin_token(&self) -> PathBuf {
+        self.root.join("initial-admin-token")
+    }
+
+    /// A file that is written and removed to see whether that works.
+    pub(crate) fn write_probe(&self) -> PathBuf {
+        self.root.join(".write-probe")
+    }
+
+    pub(crate) fn certificates(&self) -> PathBuf {
+        self.root.join("certificates")
+    }
+
+    pub(crate) fn certificate(&self, id: CertificateId) -> PathBuf {
+        self.certificates().join(id.to_string())
+    }
+
+    pub(crate) fn generation(&self, id: CertificateId, generation: u32) -> PathBuf {
+        self.certificate(id).join(generation.to_string())
+    }
+
+    pub(crate) fn file(&self, id: CertificateId, generation: u32, file: StoredFile) -> PathBuf {
+        self.generation(id, generation).join(file.file_name())
+    }
+}
