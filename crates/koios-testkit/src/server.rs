@@ -183,10 +183,12 @@ impl ServerCertificate {
     fn make(&self, options: &ServerOptions) -> TestCertificate {
         // Slots of the shared keys that clients in tests do not use.
         let key = |slot| TestKey::shared(options.key_bits, slot);
-        let good = CertificateSpec {
+        let mut good = CertificateSpec {
             key: key(200),
             ..CertificateSpec::application(&options.application_uri).named(&options.application_name)
         };
+        // Servers advertise this name instead of the address at which they are found.
+        good.san.extend(host_name().map(San::Dns));
         match self {
             Self::Chain => {
                 let authority = CertificateSpec::authority("Koios test server authority")
@@ -482,6 +484,14 @@ impl Server {
             }
         }
     }
+}
+
+/// This machine's name, when it can stand in a certificate.
+fn host_name() -> Option<String> {
+    let name = rustix::system::uname().nodename().to_str().ok()?.to_owned();
+    let fits =
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
+    (fits && name != "localhost").then_some(name)
 }
 
 /// Asks until there is an answer, for ten seconds at most.

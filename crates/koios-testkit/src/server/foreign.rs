@@ -96,13 +96,13 @@ pub(super) fn start(
 }
 
 fn write_lists(options: &ServerOptions, pki: &PkiFolders) {
-    for (folder, files, ending) in
-        [(&pki.issuers, &options.issuers, "der"), (&pki.revocation_lists, &options.revocation_lists, "crl")]
+    for (folder, files) in
+        [(&pki.issuers, &options.issuers), (&pki.revocation_lists, &options.revocation_lists)]
     {
         let folder = folder.as_deref().expect("both stacks have issuers and revocation lists");
         for der in files {
-            let name = format!("{}.{ending}", crate::certificate::sha1(der).to_ascii_lowercase());
-            fs::write(folder.join(name), der).expect("a writable PKI folder");
+            // asyncua reads revocation lists only from .der and .pem files.
+            fs::write(folder.join(file_name(der)), der).expect("a writable PKI folder");
         }
     }
 }

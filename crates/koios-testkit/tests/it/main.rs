@@ -1,0 +1,6 @@
+//! The testkit itself, judged by clients and programs that are not ours.
+
+mod certificates;
+mod client;
+mod odd_peers;
+mod servers;
