@@ -1,6 +1,6 @@
 //! Signatures on certificates, the weak ones of old certificates included: verified here, judged in findings.
 
-use aws_lc_rs::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
+use aws_lc_rs::signature::{self, RsaPssSaltLength, UnparsedPublicKey, VerificationAlgorithm};
 use der::asn1::ObjectIdentifier;
 
 use crate::{Curve, KeyAlgorithm};
@@ -25,8 +25,8 @@ pub(super) fn verifies(
         .any(|candidate| UnparsedPublicKey::new(*candidate, key).verify(message, signature).is_ok())
 }
 
-/// The verifications that fit: one, save for PSS, whose hash stands in parameters that we need not read, because
-/// the signature verifies under one hash only.
+/// The verifications that fit: one, save for PSS, whose hash and salt length stand in parameters that we need not
+/// read, because the signature verifies under one of them only.
 fn candidates(
     algorithm: ObjectIdentifier,
     key_algorithm: &KeyAlgorithm,
@@ -42,6 +42,10 @@ fn candidates(
                 &signature::RSA_PSS_2048_8192_SHA256,
                 &signature::RSA_PSS_2048_8192_SHA384,
                 &signature::RSA_PSS_2048_8192_SHA512,
+                // OpenSSL's default.
+                &const { signature::RSA_PSS_2048_8192_SHA256.with_pss_salt_length(RsaPssSaltLength::Max) },
+                &const { signature::RSA_PSS_2048_8192_SHA384.with_pss_salt_length(RsaPssSaltLength::Max) },
+                &const { signature::RSA_PSS_2048_8192_SHA512.with_pss_salt_length(RsaPssSaltLength::Max) },
             ],
             _ => &[],
         },

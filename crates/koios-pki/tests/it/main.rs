@@ -1,0 +1,17 @@
+//! koios-pki through its public API: judged by OpenSSL where a foreign judge is possible, by properties where none is
+//! needed.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the tests start openssl, which works on files; the library itself stays pure"
+)]
+
+mod findings;
+mod foreign_certificates;
+mod foreign_keys;
+mod generation;
+mod keys;
+mod openssl;
+mod properties;
+mod samples;
+mod upload;
