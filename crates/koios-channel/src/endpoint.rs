@@ -27,6 +27,21 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// An endpoint over `opc.tcp` without certificate, user tokens or level; the other fields are the caller's to set.
+    pub fn new(url: impl Into<String>, security_mode: SecurityMode, security_policy: SecurityPolicy) -> Self {
+        Self {
+            url: url.into(),
+            security_mode: Some(security_mode),
+            security_policy_uri: security_policy.uri().to_owned(),
+            security_policy: Some(security_policy),
+            security_level: 0,
+            server_certificate: None,
+            transport_profile_uri: OPC_TCP_PROFILE.to_owned(),
+            user_tokens: Vec::new(),
+            server: ApplicationDescription::default(),
+        }
+    }
+
     /// Whether the endpoint speaks `opc.tcp` with binary encoding, the only transport of this crate.
     pub fn is_opc_tcp(&self) -> bool {
         // An empty profile is written by some small servers, which speak nothing else.
@@ -56,6 +71,13 @@ pub struct UserTokenPolicy {
     pub kind: UserTokenKind,
     /// The policy that protects the token; `None`: the endpoint's.
     pub security_policy_uri: Option<String>,
+}
+
+impl UserTokenPolicy {
+    /// A policy for tokens of this kind, protected by the endpoint's security policy.
+    pub fn new(policy_id: impl Into<String>, kind: UserTokenKind) -> Self {
+        Self { policy_id: policy_id.into(), kind, security_policy_uri: None }
+    }
 }
 
 /// The kind of a user token (OPC 10000-4 §7.40).

@@ -1,0 +1,250 @@
+//! From a stored device to the values of one attempt.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use koios_channel::{
+    ClientIdentity, EndpointUrl, EndpointUrlError, SecurityMode, SecurityPolicy, UserIdentity,
+};
+use koios_pki::{CertificateChain, KeyError, PrivateKey};
+use koios_store::{
+    CertificateId, CertificateRecord, Device, DeviceId, DeviceUser, IdentityFilesError,
+    ServerCertificatePolicy, Store, StoreError, StoredIdentity,
+};
+use zeroize::Zeroizing;
+
+use crate::assignment::{EffectiveCertificate, effective_certificate};
+use crate::server_certificate::ServerTrust;
+use crate::target::{CertificateLabel, ClientCertificate, Target, UnavailableReason};
+
+/// What a device is set to, saved or not: its fields may be overridden before a Test.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct DevicePlan {
+    /// The device that this is about; what the attempt sees of the server is kept for it. `None` keeps nothing.
+    pub device: Option<DeviceId>,
+    /// The server, as the user typed it. Changed through [`DevicePlan::at_endpoint`], which minds the pin.
+    pub endpoint_url: EndpointUrl,
+    /// How messages are to be protected.
+    pub security_mode: SecurityMode,
+    /// The policy; `None` takes the best one offered.
+    pub security_policy: Option<SecurityPolicy>,
+    /// The certificate named; `None` takes the default.
+    pub certificate_id: Option<CertificateId>,
+    /// Who logs in.
+    pub user: UserIdentity,
+    /// How the server's certificate is judged.
+    pub server_certificate_policy: ServerCertificatePolicy,
+    /// The server certificate known.
+    pub pinned_server_certificate: Option<CertificateChain>,
+    /// The bound of one attempt.
+    pub timeout: Duration,
+    /// How often an enabled device is read.
+    pub scan_rate: Duration,
+}
+
+impl DevicePlan {
+    /// A plan with the defaults of a device: mode `None`, best policy, anonymous, pin, 10 s, one scan a second.
+    #[must_use]
+    pub fn new(endpoint_url: EndpointUrl) -> Self {
+        Self {
+            device: None,
+            endpoint_url,
+            security_mode: SecurityMode::None,
+            security_policy: None,
+            certificate_id: None,
+            user: UserIdentity::Anonymous,
+            server_certificate_policy: ServerCertificatePolicy::Pin,
+            pinned_server_certificate: None,
+            timeout: Duration::from_secs(10),
+            scan_rate: Duration::from_secs(1),
+        }
+    }
+
+    /// The plan of a stored device, its password included.
+    ///
+    /// # Errors
+    /// [`PlanError`] when the password cannot be read, or the stored URL is none.
+    pub async fn of(store: &Store, device: &Device) -> Result<Self, PlanError> {
+        let endpoint_url = EndpointUrl::parse(&device.endpoint_url)?;
+        let user = match &device.user_identity {
+            DeviceUser::UserName { username, password_set } => {
+                let password = if *password_set { store.device_password(device.id).await? } else { None };
+                UserIdentity::UserName {
+                    user_name: username.clone(),
+                    password: password.unwrap_or_else(|| Zeroizing::new(String::new())),
+                }
+            }
+            _ => UserIdentity::Anonymous,
+        };
+        Ok(Self {
+            device: Some(device.id),
+            endpoint_url,
+            security_mode: device.security_mode,
+            security_policy: device.security_policy,
+            certificate_id: device.certificate_id,
+            user,
+            server_certificate_policy: device.server_certificate_policy,
+            pinned_server_certificate: device.pinned_server_certificate.clone(),
+            timeout: Duration::from_secs(device.timeout_seconds.into()),
+            scan_rate: scan_rate(device),
+        })
+    }
+
+    /// The same at another URL. Another host or port is another server: the pin says nothing about it, and what is
+    /// seen there is not kept for the device.
+    #[must_use]
+    pub fn at_endpoint(mut self, endpoint_url: EndpointUrl) -> Self {
+        let same_server = endpoint_url.port() == self.endpoint_url.port()
+            && endpoint_url.host().eq_ignore_ascii_case(self.endpoint_url.host());
+        if !same_server {
+            self.device = None;
+            self.pinned_server_certificate = None;
+        }
+        self.endpoint_url = endpoint_url;
+        self
+    }
+}
+
+/// A device's scan rate; the store keeps it within 0.1 to 3600 s.
+pub(crate) fn scan_rate(device: &Device) -> Duration {
+    Duration::try_from_secs_f64(device.scan_rate_seconds).unwrap_or(Duration::from_secs(1))
+}
+
+/// Why no target could be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// The stored endpoint URL is none.
+    #[error("the endpoint URL cannot be read")]
+    EndpointUrl(#[from] EndpointUrlError),
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+    /// The policy `trust_list` is not part of this version; to connect all the same would be to trust anybody.
+    #[error("the server certificate policy trust_list is not part of this version; choose pin")]
+    TrustListUnsupported,
+}
+
+/// Makes the values of one attempt: effective certificate, identity from the disk, ApplicationUri of the certificate.
+///
+/// Certificate and key are loaded here, each time, so that files put back or replaced count at the next attempt. What
+/// is wrong with them is part of the target ([`ClientCertificate::Unavailable`]) and becomes the attempt's verdict.
+/// `fallback_application_uri` is stated where no certificate says one: mode `None`, and certificates without URI.
+///
+/// # Errors
+/// [`PlanError`] when the store fails or the plan asks for what this version cannot do.
+pub async fn target_of(
+    store: &Store,
+    plan: &DevicePlan,
+    fallback_application_uri: &str,
+) -> Result<Target, PlanError> {
+    let server_trust = match plan.server_certificate_policy {
+        ServerCertificatePolicy::Pin => ServerTrust::Pin { expected: plan.pinned_server_certificate.clone() },
+        ServerCertificatePolicy::AcceptAny => ServerTrust::AcceptAny,
+        _ => return Err(PlanError::TrustListUnsupported),
+    };
+    let client = client_certificate(store, plan).await?;
+    let mut target = Target::new(plan.endpoint_url.clone(), fallback_application_uri);
+    if let Some(uri) = client.chain().and_then(|chain| chain.leaf().application_uri()) {
+        uri.clone_into(&mut target.application_uri);
+    }
+    target.security_mode = plan.security_mode;
+    target.security_policy = plan.security_policy;
+    target.client = client;
+    target.user = plan.user.clone();
+    target.server_trust = server_trust;
+    target.timeout = plan.timeout;
+    Ok(target)
+}
+
+/// The certificate that a device of these settings uses, with its row.
+///
+/// # Errors
+/// [`StoreError`] when the store fails, or the certificate named does not exist.
+pub async fn effective_certificate_of(
+    store: &Store,
+    mode: SecurityMode,
+    assigned: Option<CertificateId>,
+) -> Result<EffectiveCertificate<CertificateRecord>, StoreError> {
+    if mode == SecurityMode::None {
+        return Ok(EffectiveCertificate::NotNeeded);
+    }
+    let own = match assigned {
+        Some(id) => Some(store.certificate(id).await?),
+        None => None,
+    };
+    let default = if own.is_none() { store.default_certificate().await? } else { None };
+    Ok(effective_certificate(mode, own, default))
+}
+
+async fn client_certificate(store: &Store, plan: &DevicePlan) -> Result<ClientCertificate, PlanError> {
+    let record = match effective_certificate_of(store, plan.security_mode, plan.certificate_id).await? {
+        EffectiveCertificate::NotNeeded => return Ok(ClientCertificate::NotNeeded),
+        EffectiveCertificate::Missing => return Ok(ClientCertificate::None),
+        EffectiveCertificate::Own(record) | EffectiveCertificate::Default(record) => record,
+    };
+    let label = Some(CertificateLabel::new(record.id.to_string(), record.name.as_str()));
+    let unavailable = |reason, detail: String, label, chain| {
+        Ok(ClientCertificate::Unavailable { reason, detail, label, chain: Some(chain) })
+    };
+    let StoredIdentity { chain, key, .. } = match store.load_identity(record.id).await {
+        Ok(stored) => stored,
+        Err(IdentityFilesError::Store(error)) => return Err(error.into()),
+        Err(error) => return unavailable(UnavailableReason::Files, sentence(&error), label, record.chain),
+    };
+    let key = match PrivateKey::from_pem(&key) {
+        Ok(key) => key,
+        Err(error) => return unavailable(reason_of(&error), sentence(&error), label, chain),
+    };
+    match ClientIdentity::new(chain.clone(), key) {
+        Ok(identity) => Ok(ClientCertificate::Ready { identity: Arc::new(identity), label }),
+        Err(error) => unavailable(UnavailableReason::KeyMismatch, sentence(&error), label, chain),
+    }
+}
+
+fn reason_of(error: &KeyError) -> UnavailableReason {
+    match error {
+        KeyError::UnsupportedAlgorithm { .. } => UnavailableReason::KeyType,
+        KeyError::UnsupportedSize { .. } => UnavailableReason::KeySize,
+        _ => UnavailableReason::Files,
+    }
+}
+
+/// An error as a sentence for a person.
+fn sentence(error: &dyn std::error::Error) -> String {
+    let text = error.to_string();
+    let mut characters = text.chars();
+    match characters.next() {
+        Some(first) => format!("{}{}.", first.to_uppercase(), characters.as_str()),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_identity::identity;
+
+    #[test]
+    fn another_host_or_port_is_another_server_and_a_path_is_not() {
+        let mut plan = DevicePlan::new(EndpointUrl::parse("opc.tcp://Press4:4840/a").unwrap());
+        plan.pinned_server_certificate = Some(identity().chain().clone());
+        for (url, same) in [
+            ("opc.tcp://press4:4840/b", true),
+            ("opc.tcp://press4", true),
+            ("opc.tcp://press4:4841/a", false),
+            ("opc.tcp://press5:4840/a", false),
+        ] {
+            let moved = plan.clone().at_endpoint(EndpointUrl::parse(url).unwrap());
+            assert_eq!(moved.pinned_server_certificate.is_some(), same, "{url}");
+            assert_eq!(moved.endpoint_url.as_str(), url);
+        }
+    }
+
+    #[test]
+    fn errors_become_sentences() {
+        assert_eq!(sentence(&PlanError::TrustListUnsupported).chars().next(), Some('T'));
+        assert!(sentence(&PlanError::TrustListUnsupported).ends_with("choose pin."));
+    }
+}

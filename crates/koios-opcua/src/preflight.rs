@@ -1,0 +1,226 @@
+//! What can be known to fail before anything is sent.
+
+use koios_channel::{SecurityMode, SecurityPolicy};
+use koios_pki::{Certificate, KeyAlgorithm, ValidityStatus};
+
+use crate::clock::{ClockReading, ClockTrust};
+use crate::code::Code;
+use crate::stage::Stage;
+use crate::target::{ClientCertificate, UnavailableReason};
+use crate::verdict::{Cause, CauseCode, Confidence, ReportedBy, Verdict};
+
+/// What the preflight let pass.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Preflight {
+    /// The mode is `None`: there is nothing to present.
+    NotNeeded,
+    /// The certificate may be presented.
+    Passed {
+        /// What was let pass although it looks wrong: our clock is not believed.
+        warning: Option<String>,
+    },
+}
+
+/// Judges our own certificate before an attempt; pure.
+///
+/// # Errors
+/// A verdict at stage `certificate`: no certificate, files missing, a key that does not fit the certificate or the
+/// policy, a certificate outside its validity period.
+pub fn preflight(
+    mode: SecurityMode,
+    policy: Option<SecurityPolicy>,
+    client: &ClientCertificate,
+    clock: ClockReading,
+) -> Result<Preflight, Box<Verdict>> {
+    if mode == SecurityMode::None {
+        return Ok(Preflight::NotNeeded);
+    }
+    let leaf = match client {
+        ClientCertificate::Ready { identity, .. } => identity.leaf(),
+        ClientCertificate::Unavailable { reason, detail, .. } => {
+            let code = match reason {
+                UnavailableReason::Files => Code::CertificateFilesMissing,
+                UnavailableReason::KeyMismatch => Code::CertificateKeyMismatch,
+                UnavailableReason::KeySize => Code::CertificateKeySize,
+                UnavailableReason::KeyType => Code::CertificateKeyTypeUnsupported,
+            };
+            return Err(refuse(code, detail.clone()));
+        }
+        ClientCertificate::None | ClientCertificate::NotNeeded => {
+            return Err(refuse(
+                Code::NoCertificate,
+                format!(
+                    "The security mode {mode} needs a client certificate, and none is assigned or the default."
+                ),
+            ));
+        }
+    };
+    judge_key(leaf, policy)?;
+    judge_validity(leaf, clock)
+}
+
+fn judge_key(leaf: &Certificate, policy: Option<SecurityPolicy>) -> Result<(), Box<Verdict>> {
+    match leaf.key_algorithm() {
+        KeyAlgorithm::Rsa { bits } if fits(*bits, policy) => Ok(()),
+        KeyAlgorithm::Rsa { bits } => Err(refuse(
+            Code::CertificateKeySize,
+            match policy {
+                Some(policy) => {
+                    format!("The certificate's RSA key has {bits} bits, which {policy} does not allow.")
+                }
+                None => {
+                    format!("The certificate's RSA key has {bits} bits, which no security policy allows.")
+                }
+            },
+        )),
+        other => Err(refuse(
+            Code::CertificateKeyTypeUnsupported,
+            format!("The certificate's key is {}; this version connects with RSA keys.", key_name(other)),
+        )),
+    }
+}
+
+/// Whether an RSA key of that size fits the policy, or any policy of ours when none is asked for.
+pub(crate) fn fits(bits: u32, policy: Option<SecurityPolicy>) -> bool {
+    let allows = |policy: SecurityPolicy| policy.rsa_key_bits().is_some_and(|range| range.contains(&bits));
+    policy.map_or_else(|| SecurityPolicy::SECURE.into_iter().any(allows), allows)
+}
+
+/// A kind of key, for a person.
+pub(crate) fn key_name(key: &KeyAlgorithm) -> String {
+    match key {
+        KeyAlgorithm::Rsa { bits } => format!("RSA with {bits} bits"),
+        KeyAlgorithm::Ec { curve } => format!("an elliptic-curve key ({curve:?})"),
+        KeyAlgorithm::Other { oid } => format!("of the kind {oid}"),
+        _ => "of an unknown kind".to_owned(),
+    }
+}
+
+fn judge_validity(leaf: &Certificate, clock: ClockReading) -> Result<Preflight, Box<Verdict>> {
+    let validity = leaf.validity();
+    let (code, problem) = match validity.status_at(clock.now) {
+        ValidityStatus::Valid => return Ok(Preflight::Passed { warning: None }),
+        ValidityStatus::Expired => {
+            (Code::CertificateExpired, format!("The certificate expired at {}.", validity.not_after))
+        }
+        ValidityStatus::NotYetValid => (
+            Code::CertificateNotYetValid,
+            format!("The certificate is valid only from {} on.", validity.not_before),
+        ),
+    };
+    if clock.trust == ClockTrust::Implausible {
+        let warning =
+            format!("{problem} It is presented all the same, since this machine's clock is plainly wrong.");
+        return Ok(Preflight::Passed { warning: Some(warning) });
+    }
+    let mut verdict = refuse(code, problem);
+    verdict.causes.push(
+        Cause::new(CauseCode::CertificateTime, Confidence::Certain, code.message())
+            .because(format!("This machine's clock says {}.", clock.now)),
+    );
+    Err(verdict)
+}
+
+fn refuse(code: Code, detail: String) -> Box<Verdict> {
+    Box::new(Verdict::failure(code, Stage::Certificate, ReportedBy::Koios, detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use time::OffsetDateTime;
+
+    use super::*;
+    use crate::target::CertificateLabel;
+    use crate::test_identity::{identity, label};
+
+    fn ready() -> ClientCertificate {
+        ClientCertificate::Ready { identity: identity(), label: None }
+    }
+
+    fn at(now: OffsetDateTime, trust: ClockTrust) -> ClockReading {
+        ClockReading::new(now, trust)
+    }
+
+    fn code(client: &ClientCertificate, clock: ClockReading) -> Result<Preflight, Code> {
+        preflight(SecurityMode::SignAndEncrypt, None, client, clock).map_err(|verdict| {
+            assert_eq!(verdict.failed_stage, Some(Stage::Certificate));
+            assert_eq!(verdict.reported_by, Some(ReportedBy::Koios));
+            assert_eq!(verdict.status_code, None);
+            verdict.code
+        })
+    }
+
+    #[test]
+    fn r1_mode_none_passes_whatever_the_certificate_is() {
+        let clock = ClockReading::system();
+        let unavailable = unavailable(UnavailableReason::Files);
+        for client in [ClientCertificate::NotNeeded, ClientCertificate::None, unavailable] {
+            assert_eq!(preflight(SecurityMode::None, None, &client, clock), Ok(Preflight::NotNeeded));
+        }
+    }
+
+    #[test]
+    fn a_valid_certificate_passes_with_each_policy_and_with_auto() {
+        let clock = ClockReading::system();
+        for policy in SecurityPolicy::SECURE.into_iter().map(Some).chain([None]) {
+            for mode in [SecurityMode::Sign, SecurityMode::SignAndEncrypt] {
+                let passed = Ok(Preflight::Passed { warning: None });
+                assert_eq!(preflight(mode, policy, &ready(), clock), passed);
+            }
+        }
+    }
+
+    #[test]
+    fn validity_is_judged_to_the_second_and_both_ends_are_inside() {
+        let validity = identity().leaf().validity();
+        let second = time::Duration::SECOND;
+        for (now, expected) in [
+            (validity.not_before - second, Err(Code::CertificateNotYetValid)),
+            (validity.not_before, Ok(Preflight::Passed { warning: None })),
+            (validity.not_after, Ok(Preflight::Passed { warning: None })),
+            (validity.not_after + second, Err(Code::CertificateExpired)),
+        ] {
+            assert_eq!(code(&ready(), at(now, ClockTrust::Plausible)), expected, "{now}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_plainly_wrong_warns_instead_of_refusing() {
+        let validity = identity().leaf().validity();
+        for now in [validity.not_before - time::Duration::DAY, validity.not_after + time::Duration::DAY] {
+            let passed = code(&ready(), at(now, ClockTrust::Implausible));
+            let Ok(Preflight::Passed { warning: Some(warning) }) = passed else { panic!("{passed:?}") };
+            assert!(warning.contains("clock"));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_presented_is_refused_by_its_name() {
+        let clock = ClockReading::system();
+        assert_eq!(code(&ClientCertificate::None, clock), Err(Code::NoCertificate));
+        for (reason, expected) in [
+            (UnavailableReason::Files, Code::CertificateFilesMissing),
+            (UnavailableReason::KeyMismatch, Code::CertificateKeyMismatch),
+            (UnavailableReason::KeySize, Code::CertificateKeySize),
+            (UnavailableReason::KeyType, Code::CertificateKeyTypeUnsupported),
+        ] {
+            assert_eq!(code(&unavailable(reason), clock), Err(expected));
+        }
+    }
+
+    #[test]
+    fn the_range_of_key_sizes_is_that_of_the_policies() {
+        for policy in SecurityPolicy::SECURE.into_iter().map(Some).chain([None]) {
+            for (bits, fit) in [(1024, false), (2047, false), (2048, true), (4096, true), (4097, false)] {
+                assert_eq!(fits(bits, policy), fit, "{bits} {policy:?}");
+            }
+        }
+        assert!(!fits(2048, Some(SecurityPolicy::None)));
+    }
+
+    fn unavailable(reason: UnavailableReason) -> ClientCertificate {
+        let label: Option<CertificateLabel> = Some(label());
+        ClientCertificate::Unavailable { reason, detail: "why".to_owned(), label, chain: None }
+    }
+}

@@ -1,0 +1,178 @@
+//! Which of the server's endpoints is used, and under which URL.
+
+use koios_channel::{Endpoint, EndpointUrl, SecurityMode, SecurityPolicy, UserTokenKind};
+use koios_pki::KeyAlgorithm;
+
+use crate::code::Code;
+use crate::preflight::fits;
+use crate::stage::Stage;
+use crate::verdict::{Cause, CauseCode, Confidence, ReportedBy, Verdict, quoted};
+
+/// At most this many offered combinations are listed; servers have at most about a dozen.
+const MAX_LISTED: usize = 12;
+
+/// What an endpoint must have.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SelectionCriteria {
+    /// The mode, exactly.
+    pub security_mode: SecurityMode,
+    /// The policy; `None` takes the best one. Not looked at in mode `None`.
+    pub security_policy: Option<SecurityPolicy>,
+    /// The key of the client certificate; `None` when none is presented.
+    pub key: Option<KeyAlgorithm>,
+    /// The kind of user; decides between endpoints that are otherwise equally good.
+    pub user: UserTokenKind,
+}
+
+impl SelectionCriteria {
+    /// Criteria for a mode, the best policy, no key, and an anonymous user.
+    #[must_use]
+    pub fn new(security_mode: SecurityMode) -> Self {
+        Self { security_mode, security_policy: None, key: None, user: UserTokenKind::Anonymous }
+    }
+}
+
+/// The endpoint to use.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct SelectedEndpoint {
+    /// As the server describes it.
+    pub endpoint: Endpoint,
+    /// Its policy.
+    pub security_policy: SecurityPolicy,
+    /// Where it is reached: the host that the user typed, the path that the server advertises.
+    pub url: EndpointUrl,
+}
+
+/// Chooses the best endpoint; pure.
+///
+/// Fitting is an endpoint over `opc.tcp` with the mode asked for and a policy that is asked for, known to this version
+/// and takes the certificate's key. Of those the highest security level wins (OPC 10000-4 §7.14); between equals the
+/// stronger policy, then one that takes this kind of user.
+///
+/// # Errors
+/// [`Code::NoMatchingEndpoint`] with what the server offers instead.
+pub fn select_endpoint(
+    endpoints: &[Endpoint],
+    criteria: &SelectionCriteria,
+    typed: &EndpointUrl,
+) -> Result<SelectedEndpoint, Box<Verdict>> {
+    let best = endpoints
+        .iter()
+        .filter_map(|endpoint| fitting_policy(endpoint, criteria).map(|policy| (endpoint, policy)))
+        // The last of equals wins in max_by_key; reversed, the server's own order decides.
+        .rev()
+        .max_by_key(|(endpoint, policy)| {
+            let takes_user = endpoint.user_tokens.iter().any(|token| token.kind == criteria.user);
+            (endpoint.security_level, strength(*policy), takes_user)
+        });
+    match best {
+        Some((endpoint, security_policy)) => Ok(SelectedEndpoint {
+            endpoint: endpoint.clone(),
+            security_policy,
+            url: dialled_url(typed, endpoint, endpoints),
+        }),
+        None => Err(no_match(endpoints, criteria)),
+    }
+}
+
+fn fitting_policy(endpoint: &Endpoint, criteria: &SelectionCriteria) -> Option<SecurityPolicy> {
+    let policy = endpoint.security_policy?;
+    if !endpoint.is_opc_tcp() || endpoint.security_mode != Some(criteria.security_mode) {
+        return None;
+    }
+    if criteria.security_mode == SecurityMode::None {
+        return (policy == SecurityPolicy::None).then_some(policy);
+    }
+    let wanted = criteria.security_policy.is_none_or(|wanted| wanted == policy);
+    let fits_key = match criteria.key {
+        Some(KeyAlgorithm::Rsa { bits }) => fits(bits, Some(policy)),
+        Some(_) => false,
+        None => policy != SecurityPolicy::None,
+    };
+    (wanted && fits_key).then_some(policy)
+}
+
+/// Whether this version can use an endpoint at all.
+pub(crate) fn is_supported(endpoint: &Endpoint) -> bool {
+    let secure = endpoint.security_policy.is_some_and(|policy| policy != SecurityPolicy::None);
+    endpoint.is_opc_tcp()
+        && match endpoint.security_mode {
+            Some(SecurityMode::None) => endpoint.security_policy == Some(SecurityPolicy::None),
+            Some(SecurityMode::Sign | SecurityMode::SignAndEncrypt) => secure,
+            None => false,
+        }
+}
+
+// OPC 10000-7 does not rank policies; PSS and OAEP with SHA-256 are the stronger constructions.
+fn strength(policy: SecurityPolicy) -> u8 {
+    match policy {
+        SecurityPolicy::Aes256Sha256RsaPss => 3,
+        SecurityPolicy::Aes128Sha256RsaOaep => 2,
+        SecurityPolicy::Basic256Sha256 => 1,
+        _ => 0,
+    }
+}
+
+/// The URL under which an advertised endpoint is reached from here.
+///
+/// Servers advertise the host name that they know themselves by, which is often unknown or wrong here (containers,
+/// address translation): the typed host is kept. The advertised port is used when the server also advertises the typed
+/// one, since then its ports are the ones seen from here; behind a forwarded port they are not.
+fn dialled_url(typed: &EndpointUrl, chosen: &Endpoint, endpoints: &[Endpoint]) -> EndpointUrl {
+    let Ok(advertised) = EndpointUrl::parse(&chosen.url) else { return typed.clone() };
+    let port_is_known = endpoints
+        .iter()
+        .filter_map(|endpoint| EndpointUrl::parse(&endpoint.url).ok())
+        .any(|url| url.port() == typed.port());
+    let port = if port_is_known { advertised.port() } else { typed.port() };
+    let host =
+        if typed.host().contains(':') { format!("[{}]", typed.host()) } else { typed.host().to_owned() };
+    EndpointUrl::parse(&format!("opc.tcp://{host}:{port}{}", advertised.path()))
+        .unwrap_or_else(|_| typed.clone())
+}
+
+fn no_match(endpoints: &[Endpoint], criteria: &SelectionCriteria) -> Box<Verdict> {
+    let wanted = match (criteria.security_mode, criteria.security_policy) {
+        (SecurityMode::None, _) => "security mode None".to_owned(),
+        (mode, Some(policy)) => format!("security mode {mode} with {policy}"),
+        (mode, None) => format!("security mode {mode} with a policy of this version"),
+    };
+    let offered = offered(endpoints);
+    let detail = if offered.is_empty() {
+        format!("The server offers no endpoint at all; {wanted} was asked for.")
+    } else {
+        format!("The server offers no endpoint with {wanted}. It offers: {}.", offered.join(", "))
+    };
+    let mut verdict =
+        Verdict::failure(Code::NoMatchingEndpoint, Stage::EndpointSelection, ReportedBy::Koios, detail);
+    let mut cause = Cause::new(
+        CauseCode::NotOffered,
+        Confidence::Certain,
+        "The server's settings do not offer this combination of mode and policy.",
+    );
+    cause.evidence = offered;
+    verdict.causes.push(cause);
+    Box::new(verdict)
+}
+
+fn offered(endpoints: &[Endpoint]) -> Vec<String> {
+    let mut offered = Vec::new();
+    for endpoint in endpoints {
+        let mode = endpoint.security_mode.map_or("an unknown mode", SecurityMode::name);
+        let policy = endpoint.security_policy.map_or_else(
+            || {
+                let uri = &endpoint.security_policy_uri;
+                format!("{}, unknown to this version", quoted(uri.rsplit('#').next().unwrap_or(uri)))
+            },
+            |policy| policy.name().to_owned(),
+        );
+        let transport = if endpoint.is_opc_tcp() { "" } else { " over another transport" };
+        let line = format!("{mode} ({policy}){transport}");
+        if !offered.contains(&line) && offered.len() < MAX_LISTED {
+            offered.push(line);
+        }
+    }
+    offered
+}

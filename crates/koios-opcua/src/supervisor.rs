@@ -1,0 +1,159 @@
+//! Keeps every enabled device connected, on threads of its own.
+
+mod connection;
+mod device_task;
+mod isolation;
+mod reconciler;
+mod registry;
+mod schedule;
+mod shared;
+mod status;
+mod test_desk;
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use koios_channel::EndpointUrl;
+use koios_store::{DeviceId, Store};
+use time::OffsetDateTime;
+use tokio::runtime::{Builder, Handle, Runtime};
+
+use crate::connection_test::TestReport;
+use crate::discovery::Discovery;
+use crate::plan::DevicePlan;
+
+pub use registry::StoppedDevice;
+pub use shared::ConnectLoad;
+pub use status::DeviceStatus;
+pub use test_desk::TestError;
+
+use registry::Registry;
+use shared::Shared;
+use test_desk::TestDesk;
+
+/// How the supervisor works.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SupervisorSettings {
+    /// The longest time between two attempts of a failed device (setting `retry_max_seconds`).
+    pub retry_max: Duration,
+    /// How many devices connect at the same time.
+    pub connect_concurrency: usize,
+    /// The ApplicationUri stated where no certificate says one: `urn:koios:<system hostname>`.
+    pub fallback_application_uri: String,
+    /// An instant that has certainly passed, such as the build; a clock before it is not believed.
+    pub known_past: OffsetDateTime,
+}
+
+impl SupervisorSettings {
+    /// 10 s between attempts, 16 connects at a time, any clock believed.
+    #[must_use]
+    pub fn new(fallback_application_uri: impl Into<String>) -> Self {
+        Self {
+            retry_max: Duration::from_secs(10),
+            connect_concurrency: 16,
+            fallback_application_uri: fallback_application_uri.into(),
+            known_past: OffsetDateTime::UNIX_EPOCH,
+        }
+    }
+}
+
+/// One task per enabled device: connect, read `Server_ServerStatus` each scan, notice loss, retry.
+///
+/// It follows the store's changes: a device whose settings, certificate or trust change is reconnected at once, a
+/// disabled or deleted one is closed. Tests and discovery run on the same threads, beside the running sessions.
+#[derive(Debug)]
+pub struct Supervisor {
+    registry: Arc<Registry>,
+    desk: TestDesk,
+    handle: Handle,
+    // Taken by shutdown; a runtime must not be dropped where it could block an async thread.
+    runtime: Mutex<Option<Runtime>>,
+}
+
+impl Supervisor {
+    /// Starts the threads and the tasks of all enabled devices.
+    ///
+    /// # Errors
+    /// When the operating system refuses the threads.
+    pub fn start(store: Store, settings: SupervisorSettings) -> io::Result<Self> {
+        let runtime =
+            Builder::new_multi_thread().worker_threads(2).thread_name("koios-opcua").enable_all().build()?;
+        let handle = runtime.handle().clone();
+        // Listening begins here, not in the task: a change right after the start must not fall between.
+        let changes = store.changes();
+        let shared = Arc::new(Shared::new(store, settings));
+        let (registry, nudges) = Registry::new(Arc::clone(&shared), handle.clone());
+        let registry = Arc::new(registry);
+        handle.spawn(reconciler::run(Arc::clone(&registry), changes, nudges));
+        let desk = TestDesk::new(shared, handle.clone());
+        Ok(Self { registry, desk, handle, runtime: Mutex::new(Some(runtime)) })
+    }
+
+    /// The status of a device; `stopped` for one that is not enabled or not known.
+    #[must_use]
+    pub fn status(&self, device: DeviceId) -> DeviceStatus {
+        self.registry.shared().board.status(device)
+    }
+
+    /// The status of every device that the supervisor has seen.
+    #[must_use]
+    pub fn statuses(&self) -> HashMap<DeviceId, DeviceStatus> {
+        self.registry.shared().board.statuses()
+    }
+
+    /// How many devices wait for their turn to connect, and how long the last one had to.
+    #[must_use]
+    pub fn connect_load(&self) -> ConnectLoad {
+        self.registry.shared().connect_load()
+    }
+
+    /// Makes a Test. Two Tests of the same device run one after the other; its running session is not touched.
+    ///
+    /// # Errors
+    /// [`TestError::Busy`] beyond 8 at once, [`TestError::Plan`] when the plan cannot be carried out.
+    pub async fn test(&self, plan: DevicePlan) -> Result<TestReport, TestError> {
+        self.desk.test(plan).await
+    }
+
+    /// Asks a server for its endpoints, within `timeout`.
+    ///
+    /// # Errors
+    /// [`TestError::Busy`] beyond 8 Tests and discoveries at once.
+    pub async fn discover(&self, url: EndpointUrl, timeout: Duration) -> Result<Discovery, TestError> {
+        self.desk.discover(url, timeout).await
+    }
+
+    /// Closes a device's session and keeps it closed until the answer is dropped.
+    ///
+    /// For deleting and disabling: stop, change the store, drop. If the change fails, dropping lets the device go on.
+    pub async fn stop_device(&self, device: DeviceId) -> StoppedDevice {
+        Registry::stop_device(&self.registry, device).await
+    }
+
+    /// Closes all sessions and ends the threads, within `deadline`; Tests under way are cut off.
+    pub async fn shutdown(&self, deadline: Duration) {
+        let registry = Arc::clone(&self.registry);
+        // On the supervisor's own threads, so that its timers drive it wherever the caller runs.
+        let stopping = self.handle.spawn(async move {
+            tokio::time::timeout(deadline, registry.stop_all()).await.ok();
+        });
+        stopping.await.ok();
+        self.end_threads();
+    }
+
+    fn end_threads(&self) {
+        let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(runtime) = runtime {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        self.end_threads();
+    }
+}

@@ -1,0 +1,286 @@
+//! One connection of a device, from its attempt to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use koios_channel::{ChannelError, Deadline, EndpointUrl, SecurityMode, SecurityPolicy, Session};
+use koios_pki::CertificateChain;
+use koios_store::{DeviceId, PinOutcome, StoreError};
+use time::OffsetDateTime;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::device_task::Orders;
+use super::registry::Used;
+use super::shared::Shared;
+use crate::attempt::{Attempt, Connected, attempt};
+use crate::code::Code;
+use crate::plan::{DevicePlan, PlanError, target_of};
+use crate::plan_key::PlanKey;
+use crate::server_certificate::ServerTrust;
+use crate::stage::Stage;
+use crate::target::Target;
+use crate::verdict::{Facts, ReportedBy, Verdict};
+
+/// How long a server may take to confirm the close of a session.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a Read under way may still take when the device is to stop.
+const READ_GRACE: Duration = Duration::from_millis(500);
+
+/// At the latest after this time the server hears from us, whatever the scan rate: a loss is noticed, and the session
+/// (asked to live a minute) does not run out.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Why a connection ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// The device is to stop; its session is closed.
+    Stopped,
+    /// What the connection was made of has changed; its session is closed.
+    Changed,
+    /// The attempt failed, or the session was lost.
+    Failed {
+        verdict: Box<Verdict>,
+        /// Whether the session had stood.
+        ran: bool,
+    },
+}
+
+pub(super) async fn live(
+    shared: Arc<Shared>,
+    device: DeviceId,
+    used: Arc<Used>,
+    mut orders: watch::Receiver<Orders>,
+) -> End {
+    let begun = *orders.borrow_and_update();
+    tokio::select! {
+        end = interrupted(orders.clone(), begun) => end,
+        connected = Box::pin(connect(&shared, device, &used)) => match connected {
+            Ok(connection) => Box::pin(connection.scan(&shared, orders, begun)).await,
+            Err(end) => end,
+        },
+    }
+}
+
+/// Ends when the device is told to stop or to connect anew.
+async fn interrupted(mut orders: watch::Receiver<Orders>, begun: Orders) -> End {
+    let told = orders.wait_for(|now| now.stop || now.reconnect != begun.reconnect).await;
+    match told {
+        Ok(now) if !now.stop => End::Changed,
+        // The sender is gone when the supervisor is.
+        _ => End::Stopped,
+    }
+}
+
+async fn connect(shared: &Shared, device: DeviceId, used: &Used) -> Result<Connection, End> {
+    let failed = |verdict| End::Failed { verdict, ran: false };
+    let turn = shared.connect_turn().await;
+    let (plan, target) = load(shared, device, used).await.map_err(|error| failed(verdict_on(&error)))?;
+    let clock = shared.clock().await;
+    let Attempt { server_certificate, proven, result, endpoint, .. } =
+        Box::pin(attempt(&target, clock)).await;
+    drop(turn);
+
+    let client = target.client.chain().cloned();
+    let server = server_certificate.map(|presented| presented.chain);
+    let thumbprints = (
+        client.as_ref().map(|chain| chain.leaf().thumbprint_sha256()),
+        server.as_ref().map(|chain| chain.leaf().thumbprint_sha256()),
+    );
+    shared
+        .update(device, |status| {
+            (status.certificate_thumbprint_sha256, status.server_certificate_thumbprint_sha256) = thumbprints;
+        })
+        .await;
+    if let Some(chain) = &server {
+        note(device, shared.store.record_presented(device, chain.clone(), clock.now).await);
+    }
+    // The proof is OpenSecureChannel, whatever becomes of the session.
+    let unpinned = matches!(target.server_trust, ServerTrust::Pin { expected: None });
+    let pinned = match &server {
+        Some(chain) if proven && unpinned => pin(shared, device, chain).await,
+        _ => Ok(()),
+    };
+    let Connected { session, .. } = result.map_err(failed)?;
+    let connection = Connection {
+        device,
+        session,
+        scan_rate: plan.scan_rate,
+        url: endpoint.map_or_else(|| target.endpoint_url.clone(), |endpoint| endpoint.url),
+        security_mode: target.security_mode,
+        security_policy: target.security_policy,
+        application_uri: target.application_uri.clone(),
+        timeout: target.timeout,
+        client,
+        server,
+    };
+    // The target goes, and with it our hold on the key; the session keeps its own for renewals.
+    drop(target);
+    if let Err(verdict) = pinned {
+        connection.close().await;
+        return Err(failed(verdict));
+    }
+    shared.update(device, |status| status.set_running(OffsetDateTime::now_utc())).await;
+    Ok(connection)
+}
+
+async fn load(shared: &Shared, device: DeviceId, used: &Used) -> Result<(DevicePlan, Target), PlanError> {
+    let device = shared.store.device(device).await?;
+    used.set(PlanKey::of(&shared.store, &device).await?);
+    let plan = DevicePlan::of(&shared.store, &device).await?;
+    let target = target_of(&shared.store, &plan, &shared.settings.fallback_application_uri).await?;
+    Ok((plan, target))
+}
+
+fn verdict_on(error: &PlanError) -> Box<Verdict> {
+    Box::new(match error {
+        PlanError::TrustListUnsupported => Verdict::failure(
+            Code::ServerCertificateUntrusted,
+            Stage::ServerCertificate,
+            ReportedBy::Koios,
+            format!("{error}."),
+        ),
+        error => {
+            tracing::error!(error = error as &dyn std::error::Error, "an attempt could not be prepared");
+            Verdict::internal(
+                Some(Stage::Certificate),
+                "The attempt could not be prepared; the log has the reason.",
+            )
+        }
+    })
+}
+
+/// Pins the certificate; fails when another one was pinned meanwhile, or when it cannot be kept: a device that cannot
+/// remember its server would take any server the next time.
+async fn pin(shared: &Shared, device: DeviceId, chain: &CertificateChain) -> Result<(), Box<Verdict>> {
+    match shared.store.pin_server_certificate(device, chain.clone()).await {
+        Ok(PinOutcome::Pinned) => Ok(()),
+        Ok(PinOutcome::AlreadyPinned(known)) => {
+            let trust = ServerTrust::Pin { expected: Some(known) };
+            crate::server_certificate::judge_server_certificate(&trust, chain, None)
+        }
+        Err(error) => {
+            tracing::error!(device.id = %device, error = &error as &dyn std::error::Error, "pin not stored");
+            let detail = "The server's certificate could not be remembered; the log has the reason.";
+            Err(Box::new(Verdict::internal(Some(Stage::ServerCertificate), detail)))
+        }
+    }
+}
+
+fn note(device: DeviceId, recorded: Result<(), StoreError>) {
+    if let Err(error) = recorded {
+        tracing::warn!(
+            device.id = %device,
+            error = &error as &dyn std::error::Error,
+            "server certificate not recorded"
+        );
+    }
+}
+
+/// A session that stands, and what a verdict on its loss needs.
+#[derive(Debug)]
+struct Connection {
+    device: DeviceId,
+    session: Session,
+    scan_rate: Duration,
+    url: EndpointUrl,
+    security_mode: SecurityMode,
+    security_policy: Option<SecurityPolicy>,
+    application_uri: String,
+    timeout: Duration,
+    client: Option<CertificateChain>,
+    server: Option<CertificateChain>,
+}
+
+impl Connection {
+    async fn scan(mut self, shared: &Shared, mut orders: watch::Receiver<Orders>, begun: Orders) -> End {
+        let mut recheck = begun.recheck;
+        let keep_alive = KEEP_ALIVE.min(self.session.timeout() / 3).max(Duration::from_secs(1));
+        let mut next_scan = Instant::now() + self.scan_rate;
+        let mut next_word = Instant::now() + keep_alive;
+        loop {
+            let wake = next_scan.min(next_word).min(self.session.needs_renewal_at());
+            tokio::select! {
+                () = tokio::time::sleep_until(wake) => {}
+                told = orders.changed() => {
+                    let now = *orders.borrow_and_update();
+                    if told.is_err() || now.stop {
+                        self.close().await;
+                        return End::Stopped;
+                    }
+                    let distrusted = now.recheck != recheck && !self.is_still_trusted(shared).await;
+                    if now.reconnect != begun.reconnect || distrusted {
+                        self.close().await;
+                        return End::Changed;
+                    }
+                    recheck = now.recheck;
+                    continue;
+                }
+            }
+            let now = Instant::now();
+            let scan_is_due = now >= next_scan;
+            let spoken = tokio::select! {
+                spoken = self.speak() => spoken,
+                end = after_grace(orders.clone(), begun) => {
+                    self.close().await;
+                    return end;
+                }
+            };
+            if let Err(error) = spoken {
+                return End::Failed { verdict: Box::new(self.verdict_on_loss(&error)), ran: true };
+            }
+            next_word = Instant::now() + keep_alive;
+            if scan_is_due {
+                shared
+                    .update(self.device, |status| status.last_scan_at = Some(OffsetDateTime::now_utc()))
+                    .await;
+                // Scans that were missed are not made up for.
+                next_scan = (next_scan + self.scan_rate).max(Instant::now());
+            }
+        }
+    }
+
+    /// Renews the channel when that is due, and reads.
+    async fn speak(&mut self) -> Result<(), ChannelError> {
+        let deadline = Deadline::after(self.timeout);
+        if Instant::now() >= self.session.needs_renewal_at() {
+            self.session.renew(deadline).await?;
+        }
+        self.session.read_server_status(deadline).await.map(drop)
+    }
+
+    async fn is_still_trusted(&self, shared: &Shared) -> bool {
+        let Ok(device) = shared.store.device(self.device).await else { return true };
+        match (device.pinned_server_certificate, &self.server) {
+            (Some(pinned), Some(server)) => pinned.leaf() == server.leaf(),
+            // Without a pin the next connection makes one; without a server certificate there is nothing to compare.
+            _ => true,
+        }
+    }
+
+    fn verdict_on_loss(&self, error: &ChannelError) -> Verdict {
+        let facts = Facts {
+            endpoint_url: &self.url,
+            security_mode: self.security_mode,
+            security_policy: self.security_policy,
+            certificate: self.client.as_ref(),
+            application_uri: &self.application_uri,
+            now: OffsetDateTime::now_utc(),
+            clock_offset: None,
+            timeout: self.timeout,
+        };
+        Verdict::of_lost_session(error, &facts)
+    }
+
+    async fn close(self) {
+        // A server that does not confirm loses the session by its timeout.
+        self.session.close(Deadline::after(CLOSE_TIMEOUT.min(self.timeout))).await.ok();
+    }
+}
+
+async fn after_grace(orders: watch::Receiver<Orders>, begun: Orders) -> End {
+    let end = interrupted(orders, begun).await;
+    tokio::time::sleep(READ_GRACE).await;
+    end
+}

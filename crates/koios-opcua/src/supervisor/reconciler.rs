@@ -1,0 +1,128 @@
+//! Brings the running tasks in line with the store, at every change.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use koios_store::{Change, Device, DeviceId, DeviceState, StoreError};
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::sync::{broadcast, mpsc};
+
+use super::registry::Registry;
+use crate::plan_key::PlanKey;
+
+/// After the store failed, everything is looked at again.
+const AFTER_FAILURE: Duration = Duration::from_secs(5);
+
+/// What has to be looked at.
+#[derive(Debug, Default, Eq, PartialEq)]
+struct Agenda {
+    everything: bool,
+    devices: HashSet<DeviceId>,
+    trust: HashSet<DeviceId>,
+    trust_of_all: bool,
+}
+
+impl Agenda {
+    fn add(&mut self, change: Change) {
+        match change {
+            Change::DeviceCreated(id) | Change::DeviceUpdated(id) | Change::DeviceDeleted(id) => {
+                self.devices.insert(id);
+            }
+            Change::ServerCertificateApproved(id) | Change::PinForgotten(id) => {
+                self.trust.insert(id);
+            }
+            // A name is no part of a connection, and the first pin is that of the running one.
+            Change::CertificateUpdated(_) | Change::ServerCertificatePinned(_) => {}
+            _ => self.everything = true,
+        }
+    }
+
+    /// Changes were missed: nothing that could have happened may be left out.
+    fn add_everything(&mut self) {
+        self.everything = true;
+        self.trust_of_all = true;
+    }
+}
+
+pub(super) async fn run(
+    registry: Arc<Registry>,
+    mut changes: broadcast::Receiver<Change>,
+    mut nudges: mpsc::UnboundedReceiver<DeviceId>,
+) {
+    let mut agenda = Agenda { everything: true, ..Agenda::default() };
+    loop {
+        if let Err(error) = reconcile(&registry, &agenda).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "devices could not be read");
+            tokio::time::sleep(AFTER_FAILURE).await;
+            agenda.everything = true;
+            continue;
+        }
+        agenda = Agenda::default();
+        tokio::select! {
+            change = changes.recv() => match change {
+                Ok(change) => agenda.add(change),
+                Err(RecvError::Lagged(_)) => agenda.add_everything(),
+                // The store is closed: nothing changes any more, and running sessions go on.
+                Err(RecvError::Closed) => return,
+            },
+            nudge = nudges.recv() => match nudge {
+                Some(device) => { agenda.devices.insert(device); }
+                None => return,
+            },
+        }
+        // A bulk change is one reconcile, not hundreds.
+        loop {
+            match changes.try_recv() {
+                Ok(change) => agenda.add(change),
+                Err(TryRecvError::Lagged(_)) => agenda.add_everything(),
+                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+            }
+        }
+    }
+}
+
+async fn reconcile(registry: &Registry, agenda: &Agenda) -> Result<(), StoreError> {
+    let store = &registry.shared().store;
+    let mut desired: Vec<Device> = Vec::new();
+    let mut unwanted: Vec<DeviceId> = Vec::new();
+    let mut deleted: Vec<DeviceId> = Vec::new();
+    if agenda.everything {
+        desired = store.enabled_devices().await?;
+        let enabled: HashSet<DeviceId> = desired.iter().map(|device| device.id).collect();
+        unwanted = registry.devices().into_iter().filter(|device| !enabled.contains(device)).collect();
+    }
+    for &id in &agenda.devices {
+        match store.device(id).await {
+            Ok(device) if device.enabled => desired.push(device),
+            Ok(_) => unwanted.push(id),
+            Err(StoreError::NotFound { .. }) => {
+                unwanted.push(id);
+                deleted.push(id);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+
+    registry.stop(&unwanted).await;
+    for &id in &unwanted {
+        let was = registry.shared().board.status(id).state;
+        if !deleted.contains(&id) && was != DeviceState::Stopped {
+            registry.shared().update(id, |status| status.set_stopped()).await;
+        }
+    }
+    for &id in &deleted {
+        registry.shared().board.forget(id);
+    }
+    for device in desired {
+        // What a device is made of may vanish while it is read; its task then finds out by itself.
+        let key = PlanKey::of(store, &device).await.ok();
+        registry.ensure(device.id, key.as_ref());
+    }
+
+    let trust = if agenda.trust_of_all { registry.devices() } else { agenda.trust.iter().copied().collect() };
+    for device in trust {
+        registry.recheck(device);
+    }
+    Ok(())
+}

@@ -1,0 +1,152 @@
+//! What each device is doing.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use koios_pki::Sha256Thumbprint;
+use koios_store::{DeviceId, DeviceState, Transition};
+use time::OffsetDateTime;
+
+use crate::code::Code;
+use crate::verdict::Verdict;
+
+/// The status of a device.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct DeviceStatus {
+    /// What it is doing.
+    pub state: DeviceState,
+    /// Since when.
+    pub since: OffsetDateTime,
+    /// When it was last read by its scan.
+    pub last_scan_at: Option<OffsetDateTime>,
+    /// When the next attempt is due; `None` during an attempt, and when only a change brings one.
+    pub next_attempt_at: Option<OffsetDateTime>,
+    /// Failed attempts in a row.
+    pub attempts: u32,
+    /// Why it failed: the Test's code for the same cause.
+    pub error_code: Option<Code>,
+    /// The Test's message for the same cause.
+    pub error_message: Option<String>,
+    /// The Test's detail for the same cause.
+    pub error_detail: Option<String>,
+    /// The client certificate of the running session, or of the last attempt.
+    pub certificate_thumbprint_sha256: Option<Sha256Thumbprint>,
+    /// The server certificate of the running session, or of the last attempt.
+    pub server_certificate_thumbprint_sha256: Option<Sha256Thumbprint>,
+}
+
+impl DeviceStatus {
+    fn stopped(since: OffsetDateTime) -> Self {
+        Self {
+            state: DeviceState::Stopped,
+            since,
+            last_scan_at: None,
+            next_attempt_at: None,
+            attempts: 0,
+            error_code: None,
+            error_message: None,
+            error_detail: None,
+            certificate_thumbprint_sha256: None,
+            server_certificate_thumbprint_sha256: None,
+        }
+    }
+
+    /// The device connects, or connects anew after a change.
+    pub(super) fn set_starting(&mut self) {
+        self.state = DeviceState::Starting;
+        self.attempts = 0;
+        self.next_attempt_at = None;
+        self.clear_error();
+    }
+
+    /// The session stands and has been read.
+    pub(super) fn set_running(&mut self, at: OffsetDateTime) {
+        self.state = DeviceState::Running;
+        self.attempts = 0;
+        self.next_attempt_at = None;
+        self.last_scan_at = Some(at);
+        self.clear_error();
+    }
+
+    /// The attempt, or the session, ended with this verdict.
+    pub(super) fn set_failed(
+        &mut self,
+        verdict: &Verdict,
+        attempts: u32,
+        next_attempt_at: Option<OffsetDateTime>,
+    ) {
+        self.state = DeviceState::Failed;
+        self.attempts = attempts;
+        self.next_attempt_at = next_attempt_at;
+        self.error_code = Some(verdict.code);
+        self.error_message = Some(verdict.message.clone());
+        self.error_detail.clone_from(&verdict.detail);
+    }
+
+    /// The device was disabled.
+    pub(super) fn set_stopped(&mut self) {
+        *self = Self { last_scan_at: self.last_scan_at, ..Self::stopped(self.since) };
+    }
+
+    fn clear_error(&mut self) {
+        self.error_code = None;
+        self.error_message = None;
+        self.error_detail = None;
+    }
+
+    fn transition(&self, at: OffsetDateTime) -> Transition {
+        let mut transition = Transition::new(at, self.state);
+        transition.error_code = self.error_code.map(|code| code.as_str().to_owned());
+        transition.error_message.clone_from(&self.error_message);
+        transition
+    }
+}
+
+/// The statuses of all devices.
+#[derive(Debug)]
+pub(super) struct StatusBoard {
+    statuses: Mutex<HashMap<DeviceId, DeviceStatus>>,
+    started_at: OffsetDateTime,
+}
+
+impl StatusBoard {
+    pub(super) fn new() -> Self {
+        Self { statuses: Mutex::default(), started_at: OffsetDateTime::now_utc() }
+    }
+
+    pub(super) fn status(&self, device: DeviceId) -> DeviceStatus {
+        self.lock().get(&device).cloned().unwrap_or_else(|| DeviceStatus::stopped(self.started_at))
+    }
+
+    pub(super) fn statuses(&self) -> HashMap<DeviceId, DeviceStatus> {
+        self.lock().clone()
+    }
+
+    /// Changes a status; answers the transition to record when state or error code are others than before.
+    pub(super) fn update(
+        &self,
+        device: DeviceId,
+        change: impl FnOnce(&mut DeviceStatus),
+    ) -> Option<Transition> {
+        let mut statuses = self.lock();
+        let status = statuses.entry(device).or_insert_with(|| DeviceStatus::stopped(self.started_at));
+        let before = (status.state, status.error_code);
+        change(status);
+        let changed = before != (status.state, status.error_code);
+        let now = OffsetDateTime::now_utc();
+        if before.0 != status.state {
+            status.since = now;
+        }
+        changed.then(|| status.transition(now))
+    }
+
+    pub(super) fn forget(&self, device: DeviceId) {
+        self.lock().remove(&device);
+    }
+
+    // A panic while the lock is held leaves at worst one status half changed, which the next change mends.
+    fn lock(&self) -> MutexGuard<'_, HashMap<DeviceId, DeviceStatus>> {
+        self.statuses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,154 @@
+//! What to do, per code.
+
+use super::{Remedy, RemedyLink};
+use crate::code::Code;
+
+/// The steps towards a cure, in order.
+pub(super) fn remedy_for(code: Code) -> Vec<Remedy> {
+    match code {
+        Code::Connected => Vec::new(),
+        Code::CertificateRejectedByServer => trust_steps(),
+        Code::CertificateTimeInvalidAtServer => vec![
+            say("Compare the clocks of the server and of this machine, and correct the wrong one."),
+            say(
+                "If the certificate is expired, regenerate or replace it and let the server trust the new one.",
+            ),
+        ],
+        Code::CertificateUriMismatch => {
+            vec![say("Use a certificate that carries its application URI in the subject alternative name; \
+                 those that Koios generates do.")]
+        }
+        Code::CertificateUsageNotAllowed => {
+            vec![say("Use a certificate with the key usages of an OPC UA application: digital signature, \
+                 non-repudiation, key encipherment, data encipherment, and client authentication; \
+                 those that Koios generates have them.")]
+        }
+        Code::CertificateRevoked => {
+            vec![say("Ask who issued the certificate for a new one, and replace it.")]
+        }
+        Code::CertificateChainIncomplete => vec![
+            say("Import every issuer of the certificate at the server, with its revocation list."),
+            say("Upload the certificate together with its issuers, so that they are sent along."),
+        ],
+        Code::CertificateRevocationUnknown => {
+            vec![say("Import the revocation list (CRL) of every issuer at the server; an empty one will do.")]
+        }
+        Code::CertificateInvalidAtServer => vec![
+            say("Read the server's log: it names the reason that it does not send."),
+            say("Try a certificate that Koios generated; what servers are known to demand, it has."),
+        ],
+        Code::CertificateExpired => {
+            vec![say("Regenerate or replace the certificate, then let the server trust the new one.")]
+        }
+        Code::CertificateNotYetValid => {
+            vec![say("Check the clock of this machine, or wait until the certificate is valid.")]
+        }
+        Code::CertificateFilesMissing => {
+            vec![say("Put the certificate's files back, or regenerate the certificate.")]
+        }
+        Code::CertificateKeyMismatch => {
+            vec![say("Replace the certificate with a pair that belongs together, or regenerate it.")]
+        }
+        Code::CertificateKeySize => {
+            vec![say("Assign a certificate whose RSA key has 2048 to 4096 bits, or regenerate this one so.")]
+        }
+        Code::CertificateKeyTypeUnsupported => vec![say("Assign a certificate with an RSA key.")],
+        Code::NoCertificate => {
+            vec![say("Generate or upload a certificate; the first one becomes the default.")]
+        }
+        Code::HostNotFound => {
+            vec![say("Check the spelling of the host name, and that this machine can resolve it; \
+                      or use the server's IP address.")]
+        }
+        Code::ConnectionRefused => {
+            vec![say("Check that the server runs, and that the port of the endpoint URL is its port.")]
+        }
+        Code::HostUnreachable => {
+            vec![say("Check the network, routes and firewalls between this machine and the server.")]
+        }
+        Code::Timeout => vec![
+            say("Check host and port, and that no firewall drops the connection."),
+            say("If the server is slow, raise the device's timeout."),
+        ],
+        Code::NotOpcUa => {
+            vec![say("Correct the port of the endpoint URL; the usual port of OPC UA servers is 4840.")]
+        }
+        Code::EndpointUrlRejected => {
+            vec![say("Correct the path of the endpoint URL, or leave it out and let discovery find it.")]
+        }
+        Code::ConnectionClosed => vec![say(
+            "Check that the port is that of an OPC UA server, and that the server takes more connections.",
+        )],
+        Code::NoMatchingEndpoint => vec![say(
+            "Choose a security mode and policy that the server offers, or enable the wanted one at the server.",
+        )],
+        Code::ServerCertificateChanged => vec![
+            approve(
+                "Compare the thumbprint of the new certificate with the one at the server itself. \
+                     If they are equal, approve it.",
+            ),
+            say(
+                "If nobody renewed the server's certificate, somebody else may answer in its place: do not approve.",
+            ),
+        ],
+        Code::ServerCertificateUntrusted
+        | Code::ServerCertificateExpired
+        | Code::ServerCertificateHostMismatch
+        | Code::ServerCertificateUriMismatch
+        | Code::ServerCertificateRevoked
+        | Code::ServerCertificateChainIncomplete => {
+            vec![approve("Look at the server's certificate; renew it at the server, or decide to trust it.")]
+        }
+        Code::ServerCertificateInvalid => {
+            vec![say("Give the server a certificate with an RSA key of 2048 to 4096 bits.")]
+        }
+        Code::HandshakeFailed => vec![
+            say("Read the server's log: it names the reason that it does not send."),
+            download("Check that the server trusts this certificate."),
+            say("Try another security policy."),
+        ],
+        Code::ServerSilent => vec![
+            say("Read the server's log: it names the reason that it does not send."),
+            say("Test with security mode none: if that works, the server's secured endpoint does not."),
+        ],
+        Code::UserIdentityRejected => vec![say(
+            "The certificate is accepted. Check user name and password, and that the account is not locked.",
+        )],
+        Code::UserIdentityNotOffered => {
+            vec![say("Choose a user identity that the server offers, or enable this kind at the server.")]
+        }
+        Code::PasswordWouldBeInClear => {
+            vec![say("Use the security mode sign and encrypt, or an endpoint that encrypts passwords.")]
+        }
+        Code::TooManySessions => {
+            vec![say("Close sessions that are not needed, or raise the server's limit.")]
+        }
+        Code::ClockSkew => vec![say("Correct the clock of the server or of this machine.")],
+        Code::ServerError => vec![say("Read the server's log around the time of this attempt.")],
+        Code::Internal => vec![say("Report this error with the log around the time of this attempt.")],
+    }
+}
+
+fn trust_steps() -> Vec<Remedy> {
+    vec![
+        download("Download the certificate as .der."),
+        say(
+            "At the server, trust it: move it from the rejected to the trusted certificates (move, do not copy), \
+             or import the .der there. Compare the thumbprint.",
+        ),
+        say("Restart the server if it reads its trust list only at start."),
+        say("Test again; an enabled device connects by itself."),
+    ]
+}
+
+fn say(text: &str) -> Remedy {
+    Remedy { text: text.to_owned(), link: None }
+}
+
+fn download(text: &str) -> Remedy {
+    Remedy { text: text.to_owned(), link: Some(RemedyLink::CertificateDownload) }
+}
+
+fn approve(text: &str) -> Remedy {
+    Remedy { text: text.to_owned(), link: Some(RemedyLink::ServerCertificate) }
+}
