@@ -295,6 +295,20 @@ struct Made {
 }
 
 impl TestCertificate {
+    /// A certificate made elsewhere, with its key in PKCS#8 PEM. It can be presented; it can issue none.
+    ///
+    /// # Panics
+    ///
+    /// When the key is none of RSA with 2048 bits or more.
+    pub fn from_parts(der: &[u8], key_pem: &str) -> Self {
+        Self(Arc::new(Made {
+            der: der.to_vec(),
+            key: TestKey::from_pem(key_pem),
+            issuers: vec![],
+            params: CertificateParams::default(),
+        }))
+    }
+
     /// The certificate alone.
     pub fn der(&self) -> &[u8] {
         &self.0.der

@@ -45,6 +45,18 @@ impl TestKey {
         Self(Arc::new(Inner { bits, pem: pair.serialize_pem(), pair: Some(pair) }))
     }
 
+    /// The key in this PKCS#8 PEM.
+    ///
+    /// # Panics
+    ///
+    /// When it is none, or has fewer than 2048 bits.
+    pub fn from_pem(pem: &str) -> Self {
+        let pair = KeyPair::from_pem(pem).expect("a private key in PKCS#8 PEM");
+        let key = aws_lc_rs::rsa::KeyPair::from_pkcs8(pair.serialized_der()).expect("an RSA key");
+        let bits = u32::try_from(key.public_modulus_len() * 8).expect("a key of a sensible size");
+        Self(Arc::new(Inner { bits, pem: pem.to_owned(), pair: Some(pair) }))
+    }
+
     /// The size of the modulus in bits.
     pub fn bits(&self) -> u32 {
         self.0.bits

@@ -1,7 +1,8 @@
 //! A server's PKI folder, as its operator sees it.
 
-use std::fs;
-use std::io;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Where a server keeps what it trusts and what it has refused.
@@ -46,6 +47,19 @@ impl PkiFolders {
     pub(crate) fn trusted_file(&self, sha1: &str) -> Option<PathBuf> {
         self.trusted_files().into_iter().find(|path| name_carries(path, sha1))
     }
+}
+
+/// Writes a private key that only its owner reads.
+pub(crate) fn write_private_key(path: &Path, pem: &str) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    // The mode counts for new files only: an old one is replaced.
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(pem.as_bytes())
 }
 
 fn name_carries(path: &Path, sha1: &str) -> bool {

@@ -297,7 +297,7 @@ impl Server {
         let (root, temporary) = match &options.pki_dir {
             Some(root) => (root.clone(), None),
             None => {
-                let folder = tempfile::tempdir().expect("a temporary folder");
+                let folder = tempfile::Builder::new().prefix("koios-").tempdir().expect("a temporary folder");
                 (folder.path().to_owned(), Some(folder))
             }
         };

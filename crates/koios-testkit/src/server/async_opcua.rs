@@ -12,6 +12,7 @@ use opcua::server::{ANONYMOUS_USER_TOKEN_ID, ServerBuilder, ServerConfig, Server
 use opcua::types::MessageSecurityMode;
 use tokio::sync::oneshot;
 
+use crate::pki_folders::write_private_key;
 use crate::server::{Mode, Policy, ServerCertificate, ServerOptions};
 use crate::{PkiFolders, TestCertificate};
 
@@ -114,11 +115,10 @@ fn serve(
 }
 
 fn write_own_certificate(certificate: &TestCertificate, pki: &PkiFolders) {
-    let (own, private) = (pki.root.join(OWN_CERTIFICATE), pki.root.join(PRIVATE_KEY));
-    for (path, bytes) in [(own, certificate.der()), (private, certificate.key_pem().as_bytes())] {
-        fs::create_dir_all(path.parent().expect("a file in a folder")).expect("a writable PKI folder");
-        fs::write(path, bytes).expect("a writable PKI folder");
-    }
+    let own = pki.root.join(OWN_CERTIFICATE);
+    fs::create_dir_all(own.parent().expect("a file in a folder")).expect("a writable PKI folder");
+    fs::write(own, certificate.der()).expect("a writable PKI folder");
+    write_private_key(&pki.root.join(PRIVATE_KEY), certificate.key_pem()).expect("a writable PKI folder");
 }
 
 fn builder(options: &ServerOptions, pki: &PkiFolders, port: u16) -> ServerBuilder {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::pki_folders::write_private_key;
 use crate::server::child::Child;
 use crate::server::{Mode, Policy, ServerOptions, Stack, Unavailable};
 use crate::{PkiFolders, TestCertificate};
@@ -57,14 +58,15 @@ pub(super) fn start(
     let own = pki.root.join("own");
     fs::create_dir_all(&own).expect("a writable PKI folder");
     let certificate_file = own.join("server.pem");
-    let key_file = own.join("server.key.pem");
+    // node-opcua's certificate manager makes a key of its own when it finds none here.
+    let key_file = own.join("private/private_key.pem");
     // Only node-opcua sends a chain; asyncua takes one certificate.
     let certificate_pem = match stack {
         Stack::NodeOpcua => certificate.chain_pem(),
         Stack::AsyncOpcua | Stack::Asyncua => certificate.pem(),
     };
     fs::write(&certificate_file, certificate_pem).expect("a writable PKI folder");
-    fs::write(&key_file, certificate.key_pem()).expect("a writable PKI folder");
+    write_private_key(&key_file, certificate.key_pem()).expect("a writable PKI folder");
 
     let mut last = None;
     for attempt in 0..ATTEMPTS {

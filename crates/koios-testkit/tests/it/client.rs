@@ -31,10 +31,14 @@ impl<'a> Visit<'a> {
 
     /// Connects, opens a session, reads the server's state, and leaves; what the client library says on failure.
     pub(crate) fn pay(&self, server: &Server) -> Result<(), StatusCode> {
+        self.pay_to(&server.endpoint_url)
+    }
+
+    pub(crate) fn pay_to(&self, endpoint_url: &str) -> Result<(), StatusCode> {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let result = runtime.block_on(async {
-            tokio::time::timeout(Duration::from_secs(30), self.connect(server))
+            tokio::time::timeout(Duration::from_secs(30), self.connect(endpoint_url))
                 .await
                 .expect("an answer in time")
         });
@@ -42,7 +46,7 @@ impl<'a> Visit<'a> {
         result
     }
 
-    async fn connect(&self, server: &Server) -> Result<(), StatusCode> {
+    async fn connect(&self, endpoint_url: &str) -> Result<(), StatusCode> {
         let folder = tempfile::tempdir().unwrap();
         let (certificate_file, key_file) = (folder.path().join("own.der"), folder.path().join("own.pem"));
         fs::write(&certificate_file, self.certificate.der()).unwrap();
@@ -67,8 +71,7 @@ impl<'a> Visit<'a> {
             Some((Policy::Aes128Sha256RsaOaep, mode)) => ("Aes128-Sha256-RsaOaep", security_mode(mode)),
             Some((Policy::Aes256Sha256RsaPss, mode)) => ("Aes256-Sha256-RsaPss", security_mode(mode)),
         };
-        let endpoint: EndpointDescription =
-            (server.endpoint_url.as_str(), policy, mode, UserTokenPolicy::anonymous()).into();
+        let endpoint: EndpointDescription = (endpoint_url, policy, mode, UserTokenPolicy::anonymous()).into();
         let token = match self.user {
             None => IdentityToken::Anonymous,
             Some((user, password)) => IdentityToken::UserName(user.to_owned(), Password::new(password)),

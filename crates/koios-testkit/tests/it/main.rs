@@ -2,5 +2,6 @@
 
 mod certificates;
 mod client;
+mod demo_server;
 mod odd_peers;
 mod servers;
