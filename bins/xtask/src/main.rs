@@ -1,1 +1,35 @@
-fn main() {}
+//! The repository's own chores: `cargo xtask`.
+
+mod fixtures;
+mod openapi;
+mod repository;
+mod suites;
+mod test;
+
+use std::env;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match arguments.as_slice() {
+        ["test", cargo_arguments @ ..] => test::run(cargo_arguments),
+        ["fixtures"] => fixtures::run(),
+        ["openapi"] => openapi::write().map(|()| ExitCode::SUCCESS),
+        ["openapi", "--check"] => openapi::check(),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("xtask: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+const USAGE: &str = "usage: cargo xtask <chore>
+  test [arguments]   install the fixtures that can be, run `cargo test --workspace --locked [arguments]`,
+                     and tell which suites ran; KOIOS_REQUIRE_INTEROP=1 makes a skipped suite a failure
+  fixtures           install the OPC UA servers of other languages (needs npm; python3)
+  openapi [--check]  write bins/koiosd/openapi.json, or tell whether it has drifted";

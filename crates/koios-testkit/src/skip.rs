@@ -3,10 +3,11 @@
 use std::env;
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::thread;
 
 /// Reports that the running test is skipped for want of `what`; the test then returns.
 ///
-/// Appends one line `<suite>\t<reason>` to the file that `KOIOS_SKIP_REPORT` names (a passing test's output is
+/// Appends one line `<suite>\t<reason>\t<test>` to the file that `KOIOS_SKIP_REPORT` names (a passing test's output is
 /// swallowed by the test harness), and says it on standard error.
 ///
 /// # Panics
@@ -39,7 +40,10 @@ fn suite(what: &str) -> String {
 
 fn report(suite: &str, reason: &str) {
     let Some(path) = env::var_os("KOIOS_SKIP_REPORT") else { return };
-    let line = format!("{}\t{}\n", one_line(suite), one_line(reason));
+    // The harness names the thread after the test that it runs.
+    let thread = thread::current();
+    let test = thread.name().unwrap_or("unnamed");
+    let line = format!("{}\t{}\t{}\n", one_line(suite), one_line(reason), one_line(test));
     // One write in append mode: lines of tests that run at the same time do not mix.
     OpenOptions::new()
         .append(true)

