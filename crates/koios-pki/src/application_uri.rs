@@ -41,7 +41,7 @@ impl ApplicationUri {
 
     /// The URI of a new certificate: `urn:koios:<host>:<slug>`, the same for the same arguments.
     ///
-    /// `name_slug` goes through [`crate::slug`] once more. A host that would make the URI too long is cut to its first
+    /// `name_slug` goes through [`crate::slug()`] once more. A host that would make the URI too long is cut to its first
     /// label.
     pub fn for_certificate(host: &HostName, name_slug: &str) -> Self {
         let slug = crate::slug(name_slug);

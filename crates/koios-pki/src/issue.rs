@@ -80,7 +80,8 @@ pub fn self_signed(params: &SelfSignedParams, key: &PrivateKey) -> Result<Certif
     } = params;
     check_name("common name", common_name)?;
     check_name("organization", organization)?;
-    if validity.not_after < validity.not_before || !(0..=9999).contains(&validity.not_before.year()) {
+    // Before 1970 the decoder's calendar ends, and no machine's clock is meant to be.
+    if validity.not_after < validity.not_before || validity.not_before.unix_timestamp() < 0 {
         return Err(IssueError::Validity);
     }
     let signer = Signer::new(key)?;
@@ -134,8 +135,8 @@ pub enum IssueError {
         /// The name.
         name: String,
     },
-    /// The period ends before it begins, or lies outside of what a certificate can say.
-    #[error("the validity period is empty or out of range")]
+    /// The period ends before it begins, or begins before 1970.
+    #[error("the validity period ends before it begins, or begins before 1970")]
     Validity,
     /// The key refused.
     #[error("the certificate could not be signed with the key")]

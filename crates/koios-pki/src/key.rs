@@ -48,13 +48,13 @@ impl KeySpec {
 /// It cannot be cloned, printed or serialised; the one way out is [`PrivateKey::to_pem`]. Its memory is
 /// overwritten when it is dropped, here and in the cryptographic library.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// fn prints(key: koios_pki::PrivateKey) -> String { format!("{key:?}") }
 /// ```
-/// ```compile_fail
+/// ```compile_fail,E0599
 /// fn displays(key: koios_pki::PrivateKey) -> String { key.to_string() }
 /// ```
-/// ```compile_fail
+/// ```compile_fail,E0599
 /// fn clones(key: &koios_pki::PrivateKey) -> koios_pki::PrivateKey { key.clone() }
 /// ```
 #[expect(missing_debug_implementations, reason = "a private key is never printed")]
@@ -183,13 +183,13 @@ impl PrivateKey {
 ///
 /// Nobody but this crate reads what is inside; others store and stream the bytes.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// fn prints(pem: koios_pki::PrivateKeyPem) -> String { format!("{pem:?}") }
 /// ```
-/// ```compile_fail
+/// ```compile_fail,E0599
 /// fn displays(pem: koios_pki::PrivateKeyPem) -> String { pem.to_string() }
 /// ```
-/// ```compile_fail
+/// ```compile_fail,E0599
 /// fn clones(pem: &koios_pki::PrivateKeyPem) -> koios_pki::PrivateKeyPem { pem.clone() }
 /// ```
 #[expect(missing_debug_implementations, reason = "a private key is never printed")]
@@ -256,3 +256,41 @@ fn pkcs1_public_key(key: &pkcs1::RsaPrivateKeyRef<'_>) -> Result<Vec<u8>, KeyErr
 }
 
 const PKCS8_LABEL: &str = "PRIVATE KEY";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two implementations of `check` apply to a type with the trait, and then nothing can choose between them; so
+    /// this compiles only while the type lacks the trait.
+    macro_rules! assert_lacks {
+        ($type:ty: $trait:path) => {{
+            trait Lacks<Marker> {
+                fn check() {}
+            }
+            struct Has;
+            impl<T: ?Sized> Lacks<()> for T {}
+            impl<T: ?Sized + $trait> Lacks<Has> for T {}
+            <$type as Lacks<_>>::check();
+        }};
+    }
+
+    #[test]
+    fn private_keys_cannot_be_printed_displayed_or_cloned() {
+        assert_lacks!(PrivateKey: std::fmt::Debug);
+        assert_lacks!(PrivateKey: std::fmt::Display);
+        assert_lacks!(PrivateKey: Clone);
+        assert_lacks!(PrivateKeyPem: std::fmt::Debug);
+        assert_lacks!(PrivateKeyPem: std::fmt::Display);
+        assert_lacks!(PrivateKeyPem: Clone);
+    }
+
+    #[test]
+    fn keys_may_be_used_from_many_threads() {
+        fn assert_shared<T: Send + Sync + 'static>() {}
+        assert_shared::<PrivateKey>();
+        assert_shared::<PrivateKeyPem>();
+        assert_shared::<PublicKey>();
+        assert_shared::<Certificate>();
+    }
+}

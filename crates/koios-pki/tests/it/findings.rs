@@ -51,7 +51,7 @@ fn each_fault_of_a_client_certificate_has_its_finding() {
     type Change = fn(&mut rcgen::CertificateParams);
     let cases: [(FindingCode, Severity, Change); 15] = [
         (FindingCode::NoApplicationUri, Severity::Error, |params| {
-            params.subject_alt_names = vec![dns("gw01")]
+            params.subject_alt_names = vec![dns("gw01")];
         }),
         (FindingCode::ApplicationUriNotFirst, Severity::Warning, |params| {
             params.subject_alt_names = vec![dns("gw01"), uri("urn:test:a")];
@@ -72,7 +72,7 @@ fn each_fault_of_a_client_certificate_has_its_finding() {
             params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         }),
         (FindingCode::ExtendedKeyUsageIncomplete, Severity::Warning, |params| {
-            params.extended_key_usages.clear()
+            params.extended_key_usages.clear();
         }),
         (FindingCode::CaCertificate, Severity::Error, |params| {
             params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -119,7 +119,7 @@ fn the_links_of_a_chain_are_judged() {
     assert_eq!(chain_codes(leaf.clone().into()), [FindingCode::ChainIncomplete]);
     let stranger = CERTIFICATE.clone();
     assert_eq!(
-        chain_codes(CertificateChain::new(leaf.clone(), vec![stranger.clone(), authority.clone()])),
+        chain_codes(CertificateChain::new(leaf.clone(), vec![stranger, authority.clone()])),
         [FindingCode::ChainOutOfOrder]
     );
     assert_eq!(
