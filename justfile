@@ -1,0 +1,66 @@
+# The chores of the repository. Nothing here is needed: each recipe is a command that can be typed.
+
+# What can be done
+default:
+    @just --list --unsorted
+
+# Start the daemon
+run *arguments:
+    cargo run --release --bin koiosd -- {{ arguments }}
+
+# Start an OPC UA server to try it with
+demo *arguments:
+    cargo run --release -p koios-testkit --bin demo-server -- {{ arguments }}
+
+# Run all tests that can run here; arguments go to `cargo test`
+test *arguments:
+    cargo xtask test {{ arguments }}
+
+# Install the OPC UA servers of other languages
+fixtures:
+    cargo xtask fixtures
+
+# Write bins/koiosd/openapi.json anew
+openapi:
+    cargo xtask openapi
+
+# Format all code
+fmt:
+    cargo fmt --all
+    cargo fmt --manifest-path fuzz/Cargo.toml
+
+# Check the formatting
+check-fmt:
+    .ci/run fmt
+
+# Lint all targets
+clippy:
+    .ci/run clippy
+
+# Build the documentation, private items included
+doc:
+    .ci/run doc
+
+# Replay the fuzz corpora
+fuzz-replay:
+    .ci/run fuzz
+
+# Compare the committed OpenAPI document with the served one
+check-openapi:
+    .ci/run openapi
+
+# Run the examples
+examples:
+    .ci/run examples
+
+# Check dependencies: bans, licences, sources
+deny:
+    .ci/run deny
+
+# Check dependencies against the advisory database (needs a network)
+advisories:
+    cargo deny --locked check advisories
+
+# Everything that must hold before a change lands
+ci:
+    .ci/run
