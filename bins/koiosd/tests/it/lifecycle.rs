@@ -1,0 +1,208 @@
+//! Starting, stopping, exit codes.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
+use serde_json::{Value, json};
+
+use crate::daemon::{ADMIN, Setup};
+
+fn stderr(output: &std::process::Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn the_first_start_generates_one_default_certificate_and_the_second_changes_nothing() {
+    let setup = Setup::new();
+    let daemon = setup.start();
+    let first = daemon.get("certificates").expect(200);
+    assert_eq!(first["total"], 1);
+    assert_eq!(first["items"][0]["name"], "Default");
+    assert_eq!(first["items"][0]["is_default"], true);
+    assert_eq!(first["items"][0]["statuses"], json!(["valid"]));
+    daemon.stop();
+    let daemon = setup.start();
+    assert_eq!(daemon.get("certificates").expect(200)["items"][0]["id"], first["items"][0]["id"]);
+    assert_eq!(daemon.get("certificates").expect(200)["total"], 1);
+    assert!(daemon.log().contains("KOIOS_BOOTSTRAP_TOKEN is ignored"), "{}", daemon.log());
+}
+
+#[test]
+fn without_a_default_certificate_the_first_one_made_becomes_it() {
+    let setup = Setup::empty();
+    let daemon = setup.start();
+    assert_eq!(daemon.get("certificates").expect(200)["total"], 0);
+    assert_eq!(daemon.generate("A")["is_default"], true);
+    assert_eq!(daemon.generate("B")["is_default"], false);
+}
+
+#[test]
+fn the_ready_line_is_the_only_one_on_standard_output_and_sigterm_ends_with_exit_code_0() {
+    let daemon = Setup::empty().start();
+    daemon.get("certificates").expect(200);
+    daemon.signal("TERM");
+    let (status, rest) = daemon.wait();
+    assert_eq!(status.code(), Some(0));
+    assert_eq!(rest, "");
+}
+
+#[test]
+fn sigint_stops_the_daemon_as_well_and_requests_in_flight_are_finished() {
+    let daemon = Setup::empty().start();
+    let call = daemon.call("POST", "certificates/generate").json(&json!({
+        "name": "In flight", "key": { "algorithm": "rsa", "bits": 4096 }
+    }));
+    let request = std::thread::spawn(move || call.send());
+    // The log line of a request comes at its end; that it has begun shows in nothing but time, so ask until the
+    // connection must have been taken: an answer to a later request is behind it in the queue of connections.
+    daemon.get("/healthz").expect(200);
+    daemon.signal("INT");
+    let answer = request.join().expect("a thread");
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    assert_eq!(daemon.wait().0.code(), Some(0));
+}
+
+#[test]
+fn a_second_process_on_the_same_data_directory_is_refused_and_names_the_first() {
+    let setup = Setup::empty();
+    let daemon = setup.start();
+    let second = setup.run();
+    assert_eq!(second.status.code(), Some(3));
+    assert!(stderr(&second).contains(&daemon.pid().to_string()), "{}", stderr(&second));
+    assert_eq!(second.stdout, b"");
+    daemon.get("certificates").expect(200);
+}
+
+#[test]
+fn a_damaged_data_directory_ends_with_exit_code_3() {
+    let setup = Setup::empty();
+    setup.start().stop();
+    fs::write(setup.data_dir().join("koios.db"), b"this is no database, however one looks at it").unwrap();
+    let output = setup.run();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(stderr(&output).contains("koios.db"), "{}", stderr(&output));
+}
+
+#[test]
+fn wrong_usage_and_configuration_end_with_exit_code_2() {
+    let setup = Setup::empty();
+    let file = setup.folder().join("koios.toml");
+    fs::write(&file, "listen = \"127.0.0.1:0\"\ncolour = \"red\"\n").unwrap();
+    let file = file.to_str().unwrap();
+    for (arguments, named) in [
+        (&["--colour"][..], "--colour"),
+        (&["paint"], "paint"),
+        (&["--listen", "nowhere"], "nowhere"),
+        (&["--log-format", "xml"], "xml"),
+        (&["--config", file], "colour"),
+        (&["--config", "/nowhere/koios.toml"], "/nowhere/koios.toml"),
+        (&["--listen", "0.0.0.0:0"], "insecure_allow_plain_http"),
+    ] {
+        let output = setup.clone().with_arguments(arguments).run();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(named), "{arguments:?}: {}", stderr(&output));
+        assert_eq!(output.stdout, b"", "{arguments:?}");
+    }
+    let bad = setup.clone().with_environment("KOIOS_DEFAULT_VALIDITY_DAYS", "never").run();
+    assert_eq!(bad.status.code(), Some(2), "{}", stderr(&bad));
+    assert!(!setup.data_dir().exists(), "a refused start leaves nothing behind");
+}
+
+#[test]
+fn an_address_that_is_taken_ends_with_exit_code_1_and_the_next_start_is_still_the_first() {
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let setup = Setup::new();
+    let address = other.local_addr().unwrap().to_string();
+    let output = setup.clone().with_arguments(&["--listen", &address]).run();
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains(&address), "{}", stderr(&output));
+    assert_eq!(setup.start().get("certificates").expect(200)["total"], 1);
+}
+
+#[test]
+fn a_flag_beats_the_environment_and_the_environment_beats_the_file() {
+    let setup = Setup::empty();
+    let file = setup.folder().join("koios.toml");
+    fs::write(&file, "organization = \"File\"\ndefault_validity_days = 10\nlisten = \"nowhere\"\n").unwrap();
+    let setup = setup
+        .with_environment("KOIOS_CONFIG", file.to_str().unwrap())
+        .with_environment("KOIOS_ORGANIZATION", "Environment")
+        .with_arguments(&["serve", "--listen", "[::1]:0"]);
+    let daemon = setup.start();
+    assert!(daemon.url.starts_with("http://[::1]:"), "{}", daemon.url);
+    let certificate = daemon.generate("A");
+    assert_eq!(certificate["organization"], "Environment");
+    assert_eq!(certificate["expires_in_days"], 9);
+}
+
+#[test]
+fn an_idle_connection_does_not_hold_up_the_stop() {
+    let daemon = Setup::empty().start();
+    let _idle = std::net::TcpStream::connect(daemon.address()).unwrap();
+    let started = std::time::Instant::now();
+    daemon.stop();
+    // The contract's bound, not a measure of speed.
+    assert!(started.elapsed().as_secs() < 10);
+}
+
+#[test]
+fn the_data_directory_is_for_its_owner_alone() {
+    let setup = Setup::empty();
+    let daemon = setup.start();
+    let certificate = daemon.generate("A");
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&setup.data_dir()), 0o700);
+    assert_eq!(mode(&setup.data_dir().join("initial-admin-token")), 0o600);
+    assert_eq!(mode(&daemon.files_of(&certificate).join("private-key.pem")), 0o600);
+}
+
+#[test]
+fn log_lines_are_json_when_asked_for_and_hold_no_secret() {
+    let setup =
+        Setup::empty().with_arguments(&["--log-format", "json"]).with_environment("KOIOS_LOG_LEVEL", "trace");
+    let daemon = setup.start();
+    daemon.generate("A");
+    daemon.get("certificates?q=query-text").expect(200);
+    let id = daemon.get("certificates").expect(200)["items"][0]["id"].as_str().unwrap().to_owned();
+    let key = daemon.get(&format!("certificates/{id}/private-key.pem")).text();
+    let log = daemon.log();
+    let lines: Vec<Value> =
+        log.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect();
+    assert!(lines.len() > 3);
+    assert!(!log.contains(ADMIN));
+    assert!(!log.contains("PRIVATE KEY"));
+    assert!(!log.contains(key.lines().nth(1).unwrap()));
+    assert!(!log.contains("query-text"));
+}
+
+#[test]
+fn a_host_name_that_no_certificate_can_carry_never_stops_a_start() {
+    // Only a namespace of its own lets a test rename the machine.
+    let allowed = std::process::Command::new("unshare").args(["--uts", "true"]).status();
+    if !allowed.is_ok_and(|status| status.success()) {
+        koios_testkit::skip("a renamed machine", "this user may not make a UTS namespace");
+        return;
+    }
+    let setup = Setup::new();
+    let script = "hostname '-bad..name-'; exec \"$0\"";
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--uts", "sh", "-c", script, env!("CARGO_BIN_EXE_koiosd")]);
+    for (name, value) in setup.command().get_envs() {
+        if let Some(value) = value {
+            command.env(name, value);
+        }
+    }
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line)
+        .unwrap();
+    assert!(line.starts_with("koiosd ready on "), "{line}");
+    child.kill().unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(stderr(&output).contains("using localhost"), "{}", stderr(&output));
+    // On this machine's own name again: a warning, the same certificate.
+    let daemon = setup.start();
+    let certificate = &daemon.get("certificates").expect(200)["items"][0];
+    assert_eq!(certificate["common_name"], "Koios@localhost");
+    assert!(daemon.log().contains("was made for another host"), "{}", daemon.log());
+}
