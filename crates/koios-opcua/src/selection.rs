@@ -176,3 +176,155 @@ fn offered(endpoints: &[Endpoint]) -> Vec<String> {
     }
     offered
 }
+
+#[cfg(test)]
+mod tests {
+    use koios_channel::UserTokenPolicy;
+    use koios_pki::Curve;
+
+    use super::*;
+
+    const SECURE: SecurityMode = SecurityMode::SignAndEncrypt;
+    const BASIC: SecurityPolicy = SecurityPolicy::Basic256Sha256;
+    const AES256: SecurityPolicy = SecurityPolicy::Aes256Sha256RsaPss;
+
+    fn url(text: &str) -> EndpointUrl {
+        EndpointUrl::parse(text).unwrap()
+    }
+
+    fn endpoint(mode: SecurityMode, policy: SecurityPolicy, level: u8) -> Endpoint {
+        let mut endpoint = Endpoint::new("opc.tcp://inside:4840/UA", mode, policy);
+        endpoint.security_level = level;
+        endpoint
+    }
+
+    fn criteria(mode: SecurityMode, policy: Option<SecurityPolicy>) -> SelectionCriteria {
+        SelectionCriteria {
+            security_policy: policy,
+            key: Some(KeyAlgorithm::Rsa { bits: 2048 }),
+            ..SelectionCriteria::new(mode)
+        }
+    }
+
+    fn select(
+        endpoints: &[Endpoint],
+        criteria: &SelectionCriteria,
+    ) -> Result<SelectedEndpoint, Box<Verdict>> {
+        select_endpoint(endpoints, criteria, &url("opc.tcp://typed:4840"))
+    }
+
+    #[test]
+    fn the_highest_security_level_wins_and_the_mode_is_exact() {
+        let endpoints = [
+            endpoint(SecurityMode::None, SecurityPolicy::None, 200),
+            endpoint(SECURE, BASIC, 3),
+            endpoint(SECURE, AES256, 2),
+            endpoint(SecurityMode::Sign, AES256, 100),
+        ];
+        for (mode, policy, level) in [
+            (SECURE, BASIC, 3),
+            (SecurityMode::Sign, AES256, 100),
+            (SecurityMode::None, SecurityPolicy::None, 200),
+        ] {
+            let selected = select(&endpoints, &criteria(mode, None)).unwrap();
+            assert_eq!((selected.security_policy, selected.endpoint.security_level), (policy, level));
+        }
+    }
+
+    #[test]
+    fn between_equal_levels_the_stronger_policy_then_the_user_then_the_servers_order_decides() {
+        let equal = [endpoint(SECURE, BASIC, 0), endpoint(SECURE, AES256, 0)];
+        assert_eq!(select(&equal, &criteria(SECURE, None)).unwrap().security_policy, AES256);
+
+        let mut with_user = endpoint(SECURE, BASIC, 0);
+        with_user.user_tokens = vec![UserTokenPolicy::new("u", UserTokenKind::UserName)];
+        let mut wanted = criteria(SECURE, None);
+        wanted.user = UserTokenKind::UserName;
+        let selected = select(&[endpoint(SECURE, BASIC, 0), with_user.clone()], &wanted).unwrap();
+        assert_eq!(selected.endpoint, with_user);
+
+        let mut first = endpoint(SECURE, BASIC, 0);
+        first.url = "opc.tcp://inside:4840/first".to_owned();
+        let selected = select(&[first.clone(), endpoint(SECURE, BASIC, 0)], &criteria(SECURE, None)).unwrap();
+        assert_eq!(selected.endpoint, first);
+    }
+
+    #[test]
+    fn a_policy_asked_for_is_taken_even_when_a_better_one_is_offered() {
+        let endpoints = [endpoint(SECURE, AES256, 9), endpoint(SECURE, BASIC, 1)];
+        assert_eq!(select(&endpoints, &criteria(SECURE, Some(BASIC))).unwrap().security_policy, BASIC);
+    }
+
+    #[test]
+    fn what_this_version_or_the_key_cannot_do_is_not_chosen() {
+        let mut unknown = endpoint(SECURE, BASIC, 9);
+        unknown.security_policy = None;
+        unknown.security_policy_uri = "http://opcfoundation.org/UA/SecurityPolicy#ECC_nistP256".to_owned();
+        let mut https = endpoint(SECURE, BASIC, 9);
+        https.transport_profile_uri =
+            "http://opcfoundation.org/UA-Profile/Transport/https-uabinary".to_owned();
+        let mut invalid_mode = endpoint(SECURE, BASIC, 9);
+        invalid_mode.security_mode = None;
+        // A secure mode without a policy would be no security under a reassuring name.
+        let without_policy = endpoint(SECURE, SecurityPolicy::None, 9);
+        let mode_none_with_policy = endpoint(SecurityMode::None, BASIC, 9);
+        let endpoints = [unknown, https, invalid_mode, without_policy, mode_none_with_policy];
+        for mode in [SECURE, SecurityMode::Sign, SecurityMode::None] {
+            let verdict = select(&endpoints, &criteria(mode, None)).unwrap_err();
+            assert_eq!(verdict.code, Code::NoMatchingEndpoint);
+        }
+        assert!(endpoints.iter().all(|endpoint| !is_supported(endpoint)));
+
+        for key in [KeyAlgorithm::Rsa { bits: 1024 }, KeyAlgorithm::Ec { curve: Curve::P256 }] {
+            let wanted = SelectionCriteria { key: Some(key), ..criteria(SECURE, None) };
+            assert!(select(&[endpoint(SECURE, BASIC, 1)], &wanted).is_err());
+        }
+        let no_key = SelectionCriteria { key: None, ..criteria(SECURE, None) };
+        assert!(select(&[endpoint(SECURE, SecurityPolicy::None, 1)], &no_key).is_err());
+    }
+
+    #[test]
+    fn the_verdict_lists_what_is_offered_in_bounded_and_harmless_words() {
+        let mut endpoints = vec![endpoint(SecurityMode::None, SecurityPolicy::None, 0); 3];
+        for number in 0..50 {
+            let mut odd = endpoint(SECURE, BASIC, 0);
+            odd.security_policy = None;
+            odd.security_policy_uri = format!("http://x#\u{1b}[31m{number}");
+            endpoints.push(odd);
+        }
+        let verdict = select(&endpoints, &criteria(SECURE, Some(BASIC))).unwrap_err();
+        assert_eq!(verdict.failed_stage, Some(Stage::EndpointSelection));
+        let detail = verdict.detail.unwrap();
+        assert!(detail.contains("None (None)") && detail.contains("Basic256Sha256"), "{detail}");
+        assert!(!detail.contains('\u{1b}') && detail.len() < 2_000, "{detail}");
+        assert_eq!(verdict.causes[0].evidence.len(), MAX_LISTED);
+        assert!(select(&[], &criteria(SECURE, None)).unwrap_err().detail.unwrap().contains("at all"));
+    }
+
+    #[test]
+    fn the_typed_host_is_kept_and_the_advertised_path_is_taken() {
+        for (typed, advertised, expected) in [
+            ("opc.tcp://typed:4840", "opc.tcp://inside:4840/UA", "opc.tcp://typed:4840/UA"),
+            ("opc.tcp://typed", "opc.tcp://inside:4840", "opc.tcp://typed:4840"),
+            ("opc.tcp://10.0.0.7:4840/x", "opc.tcp://inside:4840/UA", "opc.tcp://10.0.0.7:4840/UA"),
+            ("opc.tcp://[::1]:4840", "opc.tcp://inside:4840/UA", "opc.tcp://[::1]:4840/UA"),
+            // A forwarded port: what the server believes to be its port is not reachable from here.
+            ("opc.tcp://typed:14840", "opc.tcp://inside:4840/UA", "opc.tcp://typed:14840/UA"),
+            ("opc.tcp://typed:4840/x", "not a url", "opc.tcp://typed:4840/x"),
+        ] {
+            let mut only = endpoint(SECURE, BASIC, 0);
+            only.url = advertised.to_owned();
+            let selected = select_endpoint(&[only], &criteria(SECURE, None), &url(typed)).unwrap();
+            assert_eq!(selected.url.as_str(), expected);
+        }
+    }
+
+    #[test]
+    fn another_advertised_port_is_used_when_the_server_also_advertises_the_typed_one() {
+        let mut secured = endpoint(SECURE, BASIC, 1);
+        secured.url = "opc.tcp://inside:4843/UA".to_owned();
+        let open = endpoint(SecurityMode::None, SecurityPolicy::None, 0);
+        let selected = select(&[open, secured], &criteria(SECURE, None)).unwrap();
+        assert_eq!(selected.url.as_str(), "opc.tcp://typed:4843/UA");
+    }
+}

@@ -1,0 +1,22 @@
+//! Tests against real servers and odd peers.
+
+mod chains;
+mod client;
+mod discovery;
+mod odd_peers;
+mod server_certificates;
+mod user_identities;
+mod verdicts;
+
+#[cfg(feature = "store")]
+mod plans;
+#[cfg(feature = "store")]
+mod plant;
+#[cfg(feature = "store")]
+mod relay;
+#[cfg(feature = "store")]
+mod supervisor;
+#[cfg(feature = "store")]
+mod supervisor_changes;
+#[cfg(feature = "store")]
+mod supervisor_tests;

@@ -1,0 +1,106 @@
+//! From a stored device to a target.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use koios_opcua::{
+    ClientCertificate, Code, DevicePlan, PlanError, SecurityMode, ServerTrust, UnavailableReason, target_of,
+};
+use koios_store::ServerCertificatePolicy;
+use koios_testkit::{CertificateSpec, ServerOptions, TestKey};
+
+use crate::client::{URI, certificate, run, servers, url};
+use crate::plant::Plant;
+
+const FALLBACK: &str = "urn:koios:gw01";
+
+fn secure_plan() -> DevicePlan {
+    let mut plan = DevicePlan::new(url("opc.tcp://127.0.0.1:1"));
+    plan.security_mode = SecurityMode::SignAndEncrypt;
+    plan
+}
+
+fn files(folder: &Path, name: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a readable folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files(&path, name));
+        } else if path.file_name().is_some_and(|file| file == name) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn r1_mode_none_and_an_empty_store_connect() {
+    let plant = Plant::new();
+    for server in servers(&ServerOptions { none_endpoint: true, ..ServerOptions::default() }) {
+        let plan = DevicePlan::new(url(&server.endpoint_url));
+        let target = run(target_of(&plant.store, &plan, FALLBACK)).expect("a target");
+        assert_eq!(target.application_uri, FALLBACK);
+        let report = run(plant.supervisor.test(plan)).expect("a report");
+        assert!(report.verdict.is_success(), "{}: {:?}", server.stack(), report.verdict);
+    }
+}
+
+#[test]
+fn a_secure_mode_and_an_empty_store_have_no_certificate() {
+    let plant = Plant::new();
+    let report = run(plant.supervisor.test(secure_plan())).expect("a report");
+    assert_eq!(report.verdict.code, Code::NoCertificate);
+}
+
+#[test]
+fn r4_the_default_is_used_where_none_is_named_and_its_uri_is_stated() {
+    let plant = Plant::new();
+    plant.add_certificate("Default", &certificate());
+    let another = CertificateSpec::application("urn:koios:test:own").with_shared_key(2048, 1).make();
+    let own = plant.add_certificate("Own", &another);
+    let target = run(target_of(&plant.store, &secure_plan(), FALLBACK)).expect("a target");
+    assert_eq!(target.application_uri, URI);
+    let mut plan = secure_plan();
+    plan.certificate_id = Some(own);
+    let target = run(target_of(&plant.store, &plan, FALLBACK)).expect("a target");
+    assert_eq!(target.application_uri, "urn:koios:test:own");
+    assert_eq!(target.client.label().map(|label| label.name.as_str()), Some("Own"));
+}
+
+#[test]
+fn files_that_are_missing_or_changed_are_named_and_nothing_is_sent() {
+    let plant = Plant::new();
+    plant.add_certificate("Default", &certificate());
+    let key_file = files(plant.folder.path(), "private-key.pem").pop().expect("a key file");
+    let key = fs::read(&key_file).expect("the key");
+    for damage in [None, Some(TestKey::shared(2048, 3).pem().as_bytes().to_vec())] {
+        match damage {
+            None => fs::remove_file(&key_file).expect("removable"),
+            Some(other) => fs::write(&key_file, other).expect("writable"),
+        }
+        let target = run(target_of(&plant.store, &secure_plan(), FALLBACK)).expect("a target");
+        let ClientCertificate::Unavailable { reason, detail, chain, .. } = &target.client else {
+            panic!("{:?}", target.client)
+        };
+        assert_eq!(*reason, UnavailableReason::Files);
+        assert!(detail.contains("private-key.pem") && chain.is_some());
+        let report = run(plant.supervisor.test(secure_plan())).expect("a report");
+        assert_eq!(report.verdict.code, Code::CertificateFilesMissing);
+        assert!(report.client_certificate.is_some_and(|shown| shown.thumbprint_sha256.is_some()));
+    }
+    fs::write(&key_file, key).expect("writable");
+    let target = run(target_of(&plant.store, &secure_plan(), FALLBACK)).expect("a target");
+    assert!(matches!(target.client, ClientCertificate::Ready { .. }));
+}
+
+#[test]
+fn a_policy_of_a_later_version_is_refused_and_never_read_as_a_weaker_one() {
+    let plant = Plant::new();
+    let mut plan = DevicePlan::new(url("opc.tcp://127.0.0.1:1"));
+    plan.server_certificate_policy = ServerCertificatePolicy::TrustList;
+    let refused = run(target_of(&plant.store, &plan, FALLBACK));
+    assert!(matches!(refused, Err(PlanError::TrustListUnsupported)));
+    plan.server_certificate_policy = ServerCertificatePolicy::AcceptAny;
+    let target = run(target_of(&plant.store, &plan, FALLBACK)).expect("a target");
+    assert_eq!(target.server_trust, ServerTrust::AcceptAny);
+}
