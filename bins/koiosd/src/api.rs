@@ -6,7 +6,10 @@ pub(crate) mod body;
 pub(crate) mod certificates;
 pub(crate) mod conditional;
 pub(crate) mod connection_code;
+pub(crate) mod connection_tests;
 pub(crate) mod device_ref;
+pub(crate) mod devices;
+pub(crate) mod discovery;
 pub(crate) mod error;
 pub(crate) mod finding_code;
 pub(crate) mod form;
@@ -20,6 +23,8 @@ pub(crate) mod query;
 pub(crate) mod request_id;
 pub(crate) mod routes;
 pub(crate) mod security;
+pub(crate) mod server_certificate;
+pub(crate) mod system;
 
 use actix_cors::Cors;
 use actix_web::{
@@ -42,6 +47,11 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
         web::scope("/api/v1")
             .wrap(from_fn(auth::authenticate))
             .configure(certificates::configure)
+            // Its `/devices/test` before the devices' `/devices/{id}`.
+            .configure(connection_tests::configure)
+            .configure(devices::configure)
+            .configure(discovery::configure)
+            .configure(system::configure)
             .default_service(web::to(nothing_here)),
     );
     config.default_service(web::to(nothing_here));

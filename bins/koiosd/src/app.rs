@@ -5,6 +5,7 @@ use std::{
     io::{self, Write},
     net::{SocketAddr, TcpListener},
     sync::Arc,
+    time::Duration,
 };
 
 use actix_web::{
@@ -14,8 +15,10 @@ use actix_web::{
     rt,
     web::Data,
 };
+use koios_opcua::{Supervisor, SupervisorSettings};
 use koios_pki::HostName;
 use koios_store::{OpenError, Store, StoreOptions};
+use time::{OffsetDateTime, macros::datetime};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -30,6 +33,12 @@ use crate::{
 /// How long requests that run at a stop may go on, in seconds. With [`SESSIONS_GRACE`] below the ten seconds that
 /// a stop may take.
 const REQUESTS_GRACE_SECONDS: u64 = 5;
+
+/// How long the sessions of devices may take to close at a stop.
+const SESSIONS_GRACE: Duration = Duration::from_secs(3);
+
+/// No build of this source is older: a clock before it is not believed.
+const SOURCE_WRITTEN: OffsetDateTime = datetime!(2026-11-23 0:00 UTC);
 
 /// A daemon whose requests are answered once it [runs](Self::run).
 #[derive(Debug)]
@@ -109,7 +118,8 @@ impl Application {
         let address = listener.local_addr().map_err(bind)?;
         let host = rt::task::spawn_blocking(system_host).await.map_err(StartError::setup)?;
         let settings = Arc::new(settings);
-        let services = Data::new(Services::new(store.clone(), settings.clone(), Arc::new(host)));
+        let supervisor = start_supervisor(&store, &settings, &host)?;
+        let services = Data::new(Services::new(store.clone(), settings.clone(), Arc::new(host), supervisor));
         first_start::prepare(&store, &settings, &services.certificates, bootstrap_token).await?;
         warn_of_another_host(&store, &services.system_host).await?;
         let server = serve(listener, services.clone()).map_err(StartError::Serve)?;
@@ -142,6 +152,7 @@ impl Application {
         tracing::info!("stopping");
         rt::spawn(signals.exit_at_next());
         handle.stop(true).await;
+        self.services.supervisor.shutdown(SESSIONS_GRACE).await;
         self.services.store.clone().close().await;
         tracing::info!("stopped");
         Ok(())
@@ -171,6 +182,19 @@ fn serve(listener: TcpListener, services: Data<Services>) -> io::Result<RunningS
     .listen(listener)?
     .run();
     Ok(RunningServer { handle: server.handle(), future: server })
+}
+
+/// Connects the enabled devices, on threads of its own.
+fn start_supervisor(
+    store: &Store,
+    settings: &Settings,
+    host: &HostName,
+) -> Result<Arc<Supervisor>, StartError> {
+    let mut supervision = SupervisorSettings::new(format!("urn:koios:{host}"));
+    supervision.retry_max = settings.retry_max();
+    supervision.connect_concurrency = settings.connect_concurrency;
+    supervision.known_past = SOURCE_WRITTEN;
+    Supervisor::start(store.clone(), supervision).map(Arc::new).map_err(StartError::setup)
 }
 
 /// A changed host name is told, not acted on: the certificates that servers trust name the old one.

@@ -2,42 +2,75 @@
 
 pub(crate) mod access;
 pub(crate) mod certificates;
+pub(crate) mod connection_tests;
+pub(crate) mod devices;
 pub(crate) mod error;
 pub(crate) mod idempotency;
+pub(crate) mod server_certificates;
 
 use std::sync::Arc;
 
+use koios_opcua::Supervisor;
 use koios_pki::HostName;
-use koios_store::Store;
+use koios_store::{CertificateId, Counts, Store, StoreError};
 use time::OffsetDateTime;
 
 use crate::config::Settings;
 use access::Access;
 use certificates::Certificates;
+use connection_tests::ConnectionTests;
+use devices::Devices;
 use idempotency::Idempotency;
+use server_certificates::ServerCertificates;
 
 /// Every service of the daemon: what handlers get.
 #[derive(Debug)]
 pub(crate) struct Services {
     pub(crate) access: Access,
     pub(crate) certificates: Certificates,
+    pub(crate) connection_tests: ConnectionTests,
+    pub(crate) devices: Devices,
     pub(crate) idempotency: Idempotency,
+    pub(crate) server_certificates: ServerCertificates,
     pub(crate) settings: Arc<Settings>,
     pub(crate) started_at: OffsetDateTime,
     pub(crate) store: Store,
+    pub(crate) supervisor: Arc<Supervisor>,
     pub(crate) system_host: Arc<HostName>,
 }
 
 impl Services {
-    pub(crate) fn new(store: Store, settings: Arc<Settings>, system_host: Arc<HostName>) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        settings: Arc<Settings>,
+        system_host: Arc<HostName>,
+        supervisor: Arc<Supervisor>,
+    ) -> Self {
         Self {
             access: Access::new(store.clone()),
             certificates: Certificates::new(store.clone(), settings.clone(), system_host.clone()),
+            connection_tests: ConnectionTests::new(store.clone(), supervisor.clone()),
+            devices: Devices::new(store.clone(), settings.clone(), supervisor.clone()),
             idempotency: Idempotency::new(store.clone()),
+            server_certificates: ServerCertificates::new(store.clone()),
             settings,
             started_at: OffsetDateTime::now_utc(),
             store,
+            supervisor,
             system_host,
         }
     }
+
+    /// How much there is of everything.
+    pub(crate) async fn overview(&self) -> Result<Overview, StoreError> {
+        let default_certificate = self.store.default_certificate().await?.map(|record| record.id);
+        Ok(Overview { counts: self.store.counts().await?, default_certificate })
+    }
+}
+
+/// How much there is of everything.
+#[derive(Debug)]
+pub(crate) struct Overview {
+    pub(crate) counts: Counts,
+    pub(crate) default_certificate: Option<CertificateId>,
 }

@@ -20,6 +20,12 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
+    /// The same page of what `make` makes of its items.
+    pub fn map<U>(self, make: impl FnMut(T) -> U) -> Page<U> {
+        let Self { items, total, next_cursor } = self;
+        Page { items: items.into_iter().map(make).collect(), total, next_cursor }
+    }
+
     pub(crate) fn with_items<U>(self, items: Vec<U>) -> Page<U> {
         Page { items, total: self.total, next_cursor: self.next_cursor }
     }

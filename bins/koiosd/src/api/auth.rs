@@ -67,7 +67,6 @@ pub(crate) struct Operator;
 
 /// May decide about access and trust.
 #[derive(Debug)]
-#[expect(dead_code, reason = "the routes about trust ask for it")]
 pub(crate) struct Admin;
 
 /// May take private keys out.

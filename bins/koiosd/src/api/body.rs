@@ -166,9 +166,13 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<Json<T>, ApiError> {
         return Err(ApiError::invalid_field("", "the body must be a JSON object"));
     }
     let fingerprint = Fingerprint::of([document.to_string().as_bytes()]);
-    let value = serde_path_to_error::deserialize(document)
-        .map_err(|error| ApiError::invalid_fields(vec![field_error(&error)]))?;
+    let value = read_value(document).map_err(|error| ApiError::invalid_fields(vec![error]))?;
     Ok(Json { value, fingerprint })
+}
+
+/// Reads a part of a body that is looked at for itself.
+pub(crate) fn read_value<T: DeserializeOwned>(value: Value) -> Result<T, FieldError> {
+    serde_path_to_error::deserialize(value).map_err(|error| field_error(&error))
 }
 
 /// Says where and what, without the value: it may be a password in the wrong place.
@@ -187,6 +191,9 @@ fn field_error(error: &serde_path_to_error::Error<serde_json::Error>) -> FieldEr
     }
     // "invalid type: string \"…\", expected a boolean": what stands behind the last comma is ours.
     let detail = match message.rsplit_once(", expected ") {
+        Some((_, "f64")) => "must be a number".to_owned(),
+        Some((_, "u32")) => "must be a whole number, and not negative".to_owned(),
+        Some((_, "string or map")) => "must be a string".to_owned(),
         Some((_, expected)) => format!("must be {expected}"),
         None if message.contains('"') || message.contains('`') => "this value does not fit".to_owned(),
         None => message,
@@ -236,7 +243,10 @@ mod tests {
         for (text, expected) in [
             ("{}", "name: this field is required"),
             ("{\"name\": 5}", "name: must be a string"),
-            ("{\"name\": \"a\", \"days\": \"s3cret, expected x\"}", "days: must be u32"),
+            (
+                "{\"name\": \"a\", \"days\": \"s3cret, expected x\"}",
+                "days: must be a whole number, and not negative",
+            ),
             ("{\"name\": \"a\", \"inner\": {}}", "inner.password: this field is required"),
             ("{\"name\": \"a\", \"inner\": {\"password\": 123456}}", "inner.password: must be a string"),
             ("{\"name\": \"a\", \"inner\": {\"x\": 1}}", "inner.x: there is no such field here"),

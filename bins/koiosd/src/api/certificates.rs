@@ -27,6 +27,7 @@ use super::{
 };
 use crate::service::Services;
 use representation::{AssignedBody, CertificateBody, DefaultChangedBody, DeletedBody, RegeneratedBody, View};
+pub(crate) use representation::{FindingBody, KeyBody};
 use requests::{
     AssignRequest, CertificatePatchRequest, DefaultRequest, GenerateRequest, ListQuery, RegenerateRequest,
     ReplaceForm, ReplaceQuery, UploadForm, replace_order, upload_order,

@@ -14,6 +14,7 @@ use actix_web::{
     },
 };
 use serde::Serialize;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::request_id::RequestId;
@@ -25,6 +26,7 @@ pub(crate) type ApiResult = Result<HttpResponse, ApiError>;
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = ErrorCode)]
+#[expect(dead_code, reason = "the closed list names more than the routes of this version answer")]
 pub(crate) enum Code {
     ApplicationUriChanged,
     CertificateExists,
@@ -120,11 +122,14 @@ pub(crate) struct FieldError {
     pub(crate) code: Code,
     /// What is wrong with it, and what would do.
     pub(crate) detail: String,
+    /// Of which of several things in the request, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) index: Option<usize>,
 }
 
 impl FieldError {
     pub(crate) fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { field: field.into(), code: Code::InvalidField, detail: detail.into() }
+        Self { field: field.into(), code: Code::InvalidField, detail: detail.into(), index: None }
     }
 }
 
@@ -146,6 +151,10 @@ pub(crate) struct Problem {
     request_id: String,
     /// The fields concerned, if any.
     errors: Vec<FieldError>,
+    /// More that a route says about its failures.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    extension: Map<String, Value>,
 }
 
 /// A failure on its way to the client.
@@ -154,19 +163,20 @@ pub(crate) struct ApiError {
     code: Code,
     detail: String,
     errors: Vec<FieldError>,
+    extension: Option<Box<Map<String, Value>>>,
     header: Option<(HeaderName, String)>,
 }
 
 impl ApiError {
     pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), errors: Vec::new(), header: None }
+        Self { code, detail: detail.into(), errors: Vec::new(), extension: None, header: None }
     }
 
     /// A failure of one field that has its own code.
     pub(crate) fn of_field(code: Code, field: impl Into<String>, detail: impl Into<String>) -> Self {
         let detail = detail.into();
-        let error = FieldError { field: field.into(), code, detail: detail.clone() };
-        Self { code, detail, errors: vec![error], header: None }
+        let error = FieldError { field: field.into(), code, detail: detail.clone(), index: None };
+        Self { code, detail, errors: vec![error], extension: None, header: None }
     }
 
     pub(crate) fn invalid_field(field: impl Into<String>, detail: impl Into<String>) -> Self {
@@ -178,7 +188,13 @@ impl ApiError {
             [only] => format!("{}: {}", only.field, only.detail),
             several => format!("{} fields do not fit, see errors", several.len()),
         };
-        Self { code: Code::InvalidField, detail, errors, header: None }
+        Self { code: Code::InvalidField, detail, errors, extension: None, header: None }
+    }
+
+    /// Says more beside the standard members (RFC 9457 §3.2).
+    pub(crate) fn with_extension(mut self, name: &str, value: Value) -> Self {
+        self.extension.get_or_insert_default().insert(name.to_owned(), value);
+        self
     }
 
     pub(crate) fn malformed(detail: impl Into<String>) -> Self {
@@ -238,6 +254,7 @@ impl ApiError {
             code: self.code,
             request_id: request_id.to_string(),
             errors: self.errors.clone(),
+            extension: self.extension.as_deref().cloned().unwrap_or_default(),
         };
         match serde_json::to_vec(&problem) {
             Ok(body) => response.content_type("application/problem+json").body(body),
@@ -268,6 +285,12 @@ impl fmt::Display for Code {
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.code, self.detail)
+    }
+}
+
+impl From<FieldError> for ApiError {
+    fn from(error: FieldError) -> Self {
+        Self::invalid_fields(vec![error])
     }
 }
 

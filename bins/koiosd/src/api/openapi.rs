@@ -14,7 +14,10 @@ use utoipa::{
 };
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use super::{certificates, connection_code, error, finding_code, health, routes};
+use super::{
+    certificates, connection_code, connection_tests, devices, discovery, error, finding_code, health, routes,
+    system,
+};
 
 const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
 
@@ -44,7 +47,14 @@ impl Modify for BearerToken {
 #[must_use]
 pub fn document() -> Document {
     let mut document = Frame::openapi();
-    for part in [health::HealthDocument::openapi(), certificates::CertificatesDocument::openapi()] {
+    for part in [
+        health::HealthDocument::openapi(),
+        certificates::CertificatesDocument::openapi(),
+        devices::DevicesDocument::openapi(),
+        connection_tests::ConnectionTestsDocument::openapi(),
+        discovery::DiscoveryDocument::openapi(),
+        system::SystemDocument::openapi(),
+    ] {
         document.merge(part);
     }
     document

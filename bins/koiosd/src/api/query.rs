@@ -6,10 +6,16 @@ use std::{
 };
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use koios_store::{Direction, Sort};
 use percent_encoding::percent_decode_str;
 use utoipa::IntoParams;
 
 use super::error::{ApiError, FieldError};
+
+/// Most items of a page.
+pub(crate) const PAGE_MAX: u32 = 500;
+/// Items of a page when the request does not say.
+pub(crate) const PAGE_DEFAULT: u32 = 50;
 
 /// Parameters that a route knows.
 pub(crate) trait FromQuery: Sized {
@@ -59,7 +65,10 @@ pub(crate) struct PageQuery {
 
 impl FromQuery for PageQuery {
     fn from_query(query: &mut QueryReader) -> Self {
-        Self { limit: query.number("limit", 1..=500).unwrap_or(50), cursor: query.text("cursor") }
+        Self {
+            limit: query.number("limit", 1..=PAGE_MAX).unwrap_or(PAGE_DEFAULT),
+            cursor: query.text("cursor"),
+        }
     }
 }
 
@@ -100,6 +109,21 @@ impl QueryReader {
     /// `true` or `false`; absent is `false`.
     pub(crate) fn flag(&mut self, name: &str) -> bool {
         self.word(name, &[("true", true), ("false", false)]).unwrap_or(false)
+    }
+
+    /// What a list is sorted by: one of some words, descending with `-` before it.
+    pub(crate) fn sort<K: Copy + Default>(&mut self, keys: &[(&str, K)]) -> Sort<K> {
+        let Some(text) = self.text("sort") else { return Sort::default() };
+        let (name, direction) = match text.strip_prefix('-') {
+            Some(name) => (name, Direction::Descending),
+            None => (text.as_str(), Direction::Ascending),
+        };
+        if let Some((_, key)) = keys.iter().find(|(word, _)| *word == name) {
+            return Sort { key: *key, direction };
+        }
+        let words: Vec<&str> = keys.iter().map(|(word, _)| *word).collect();
+        self.refuse("sort", format!("must be one of {}, perhaps with a - before it", words.join(", ")));
+        Sort::default()
     }
 
     /// A whole number within bounds.

@@ -1,5 +1,6 @@
 //! Why a use case failed, in words of the domain; `api::error` says what that is over HTTP.
 
+use koios_opcua::{PlanError, TestError};
 use koios_pki::{ApplicationUriError, CertificateError, HostNameError, IssueError, KeyError, ReadError};
 use koios_store::{CertificateStatus, IdentityFilesError, StoreError};
 
@@ -43,6 +44,9 @@ pub(crate) enum ServiceError {
     /// A stored password would travel elsewhere, or less protected.
     #[error("{reason}, so the stored password must be sent again")]
     PasswordRequired { reason: &'static str },
+    /// No attempt could be made with what is stored.
+    #[error("no attempt could be made with what is stored")]
+    Plan(#[source] PlanError),
     /// An uploaded pair was refused.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -53,8 +57,8 @@ pub(crate) enum ServiceError {
     #[error("a stored certificate cannot be read")]
     StoredCertificate(#[from] CertificateError),
     /// As many attempts run already as may run at once.
-    #[error("{limit} of these run already")]
-    TooManyAtOnce { limit: usize },
+    #[error("as many Tests and discoveries run already as may run at once")]
+    TooManyAtOnce,
     /// A kind of key that this version does not make.
     #[error("{detail}")]
     UnsupportedKey { field: &'static str, detail: String },
@@ -74,6 +78,25 @@ impl ServiceError {
 
     pub(crate) fn application_uri(error: &ApplicationUriError) -> Self {
         Self::invalid_field("application_uri", error.to_string())
+    }
+}
+
+impl From<PlanError> for ServiceError {
+    fn from(error: PlanError) -> Self {
+        match error {
+            PlanError::Store(error) => Self::Store(error),
+            other => Self::Plan(other),
+        }
+    }
+}
+
+impl From<TestError> for ServiceError {
+    fn from(error: TestError) -> Self {
+        match error {
+            TestError::Busy => Self::TooManyAtOnce,
+            TestError::Plan(error) => error.into(),
+            _ => Self::Store(StoreError::Interrupted),
+        }
     }
 }
 

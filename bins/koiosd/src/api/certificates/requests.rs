@@ -1,8 +1,7 @@
 //! What clients send about certificates.
 
 use koios_store::{
-    CertificateId, CertificateQuery, CertificateSortKey, CertificateStatus, DeviceId, Direction, PageRequest,
-    Sort,
+    CertificateId, CertificateQuery, CertificateSortKey, CertificateStatus, DeviceId, PageRequest, Sort,
 };
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
@@ -276,11 +275,12 @@ pub(crate) struct ListQuery {
 impl FromQuery for ListQuery {
     fn from_query(query: &mut QueryReader) -> Self {
         let words: Vec<_> = CertificateStatus::ALL.iter().map(|status| (status.as_str(), *status)).collect();
+        let keys: Vec<_> = CertificateSortKey::ALL.iter().map(|key| (key.as_str(), *key)).collect();
         let page = PageQuery::from_query(query);
         Self {
             q: query.text("q").filter(|text| !text.is_empty()),
             status: query.words("status", &words),
-            sort: sort(query),
+            sort: query.sort(&keys),
             limit: page.limit,
             cursor: page.cursor,
         }
@@ -324,20 +324,4 @@ impl FromQuery for ReplaceQuery {
 
 fn page_request(limit: u32, cursor: Option<String>) -> PageRequest {
     PageRequest::new(usize::try_from(limit).unwrap_or(usize::MAX), cursor)
-}
-
-fn sort(query: &mut QueryReader) -> Sort<CertificateSortKey> {
-    let Some(text) = query.text("sort") else { return Sort::default() };
-    let (name, direction) = match text.strip_prefix('-') {
-        Some(name) => (name, Direction::Descending),
-        None => (text.as_str(), Direction::Ascending),
-    };
-    match CertificateSortKey::from_name(name) {
-        Some(key) => Sort { key, direction },
-        None => {
-            let keys: Vec<&str> = CertificateSortKey::ALL.iter().map(|key| key.as_str()).collect();
-            query.refuse("sort", format!("must be one of {}, perhaps with a - before it", keys.join(", ")));
-            Sort::default()
-        }
-    }
 }

@@ -40,7 +40,7 @@ impl From<ServiceError> for ApiError {
                 "user_identity.password",
                 format!("{}.", sentence(&error)),
             ),
-            ServiceError::TooManyAtOnce { .. } => Self::new(
+            ServiceError::TooManyAtOnce => Self::new(
                 Code::RateLimited,
                 format!("{}; wait for one to end, then try again.", sentence(&error)),
             ),
@@ -51,6 +51,7 @@ impl From<ServiceError> for ApiError {
             | ServiceError::Issue(_)
             | ServiceError::Key(_)
             | ServiceError::NoRandomness
+            | ServiceError::Plan(_)
             | ServiceError::StoredCertificate(_) => Self::internal(&error),
         }
     }

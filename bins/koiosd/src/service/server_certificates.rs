@@ -1,0 +1,130 @@
+//! The server certificates that devices meet: shown, approved, forgotten.
+
+use koios_channel::EndpointUrl;
+use koios_opcua::{Code, PresentedServerCertificate, ServerTrust, judge_server_certificate};
+use koios_pki::{CertificateChain, Sha256Thumbprint};
+use koios_store::{AuditEntry, AuditResource, Device, DeviceId, ServerCertificatePolicy, Store};
+use time::OffsetDateTime;
+
+use super::{access::Caller, devices::expect_revision, error::ServiceError};
+
+/// Shows server certificates, and lets admins decide about them.
+#[derive(Debug)]
+pub(crate) struct ServerCertificates {
+    store: Store,
+}
+
+/// A device's server certificate: the one known, the one seen, and what follows.
+#[derive(Debug)]
+pub(crate) struct ServerCertificateView {
+    pub(crate) device: Device,
+    pub(crate) pinned: Option<PresentedServerCertificate>,
+    pub(crate) presented: Option<PresentedServerCertificate>,
+    pub(crate) seen_at: Option<OffsetDateTime>,
+    /// `None` before any certificate was seen.
+    pub(crate) judgement: Option<Judgement>,
+}
+
+/// Whether the device accepts the certificate that its server presented last.
+#[derive(Debug)]
+pub(crate) struct Judgement {
+    pub(crate) accepted: bool,
+    pub(crate) code: Option<Code>,
+    pub(crate) message: String,
+}
+
+impl ServerCertificates {
+    pub(crate) fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    pub(crate) async fn show(&self, id: DeviceId) -> Result<ServerCertificateView, ServiceError> {
+        let device = self.store.device(id).await?;
+        let presented = self.store.presented(id).await?;
+        let judgement = presented.as_ref().map(|presented| Judgement::of(&device, &presented.chain));
+        let seen_at = presented.as_ref().map(|presented| presented.seen_at);
+        Ok(ServerCertificateView {
+            pinned: device.pinned_server_certificate.clone().map(|chain| with_findings(chain, &device)),
+            presented: presented.map(|presented| with_findings(presented.chain, &device)),
+            seen_at,
+            judgement,
+            device,
+        })
+    }
+
+    /// Pins the certificate that the server presented last, if it is this one.
+    pub(crate) async fn approve(
+        &self,
+        caller: &Caller,
+        id: DeviceId,
+        thumbprint: Sha256Thumbprint,
+        all_devices_with_it: bool,
+        expected_revision: Option<i64>,
+    ) -> Result<ServerCertificateView, ServiceError> {
+        let device = self.store.device(id).await?;
+        expect_revision(&device, expected_revision)?;
+        self.store.approve(id, thumbprint, all_devices_with_it).await?;
+        let after = serde_json::json!({ "thumbprint_sha256": thumbprint.to_string(), "all_devices_with_it": all_devices_with_it });
+        self.record(caller, "server_certificate.approved", &device, Some(after)).await?;
+        self.show(id).await
+    }
+
+    /// Forgets the pin: the next certificate whose key the server proves is pinned.
+    pub(crate) async fn forget(
+        &self,
+        caller: &Caller,
+        id: DeviceId,
+        expected_revision: Option<i64>,
+    ) -> Result<(), ServiceError> {
+        let device = self.store.device(id).await?;
+        expect_revision(&device, expected_revision)?;
+        self.store.forget_pin(id).await?;
+        self.record(caller, "server_certificate.forgotten", &device, None).await
+    }
+
+    async fn record(
+        &self,
+        caller: &Caller,
+        action: &str,
+        device: &Device,
+        after: Option<serde_json::Value>,
+    ) -> Result<(), ServiceError> {
+        let mut entry = AuditEntry::new(OffsetDateTime::now_utc(), caller.token.name.as_str(), action);
+        entry.address = caller.address.clone();
+        entry.resource = Some(AuditResource::new("device", device.id.to_string(), Some(device.name.clone())));
+        let pinned = device.pinned_server_certificate.as_ref();
+        entry.before = pinned.map(
+            |chain| serde_json::json!({ "thumbprint_sha256": chain.leaf().thumbprint_sha256().to_string() }),
+        );
+        entry.after = after;
+        self.store.append_audit(entry).await?;
+        Ok(())
+    }
+}
+
+/// A server certificate with what is remarkable about it at this device's endpoint.
+pub(crate) fn with_findings(chain: CertificateChain, device: &Device) -> PresentedServerCertificate {
+    let url = EndpointUrl::parse(&device.endpoint_url).ok();
+    let host = url.as_ref().map(EndpointUrl::host).unwrap_or_default();
+    PresentedServerCertificate::new(chain, host, None, OffsetDateTime::now_utc())
+}
+
+impl Judgement {
+    fn of(device: &Device, presented: &CertificateChain) -> Self {
+        let trust = match device.server_certificate_policy {
+            ServerCertificatePolicy::AcceptAny => ServerTrust::AcceptAny,
+            _ => ServerTrust::Pin { expected: device.pinned_server_certificate.clone() },
+        };
+        if let Err(verdict) = judge_server_certificate(&trust, presented, device.security_policy) {
+            return Self { accepted: false, code: Some(verdict.code), message: verdict.message };
+        }
+        let message = match trust {
+            ServerTrust::Pin { expected: Some(_) } => "This is the certificate that the device knows",
+            ServerTrust::Pin { expected: None } => {
+                "The device knows no certificate yet; it remembers this one when it is approved, or at its next connect"
+            }
+            _ => "The device accepts any server certificate, which is insecure",
+        };
+        Self { accepted: true, code: None, message: message.to_owned() }
+    }
+}
