@@ -12,7 +12,7 @@ use crate::suites::{Counts, Suites};
 
 pub(crate) fn run(cargo_arguments: &[&str]) -> Result<ExitCode> {
     let mut cargo = repository::cargo();
-    cargo.args(["test", "--workspace", "--locked"]).args(cargo_arguments);
+    cargo.args(["test", "--workspace", "--locked", "--no-fail-fast"]).args(cargo_arguments);
     let mut missing = Vec::new();
     for fixture in Fixture::ALL {
         if let Err(error) = fixture.install() {
