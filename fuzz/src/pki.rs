@@ -1,8 +1,8 @@
 //! The readers of koios-pki.
 
 use koios_pki::{
-    ApplicationUri, Certificate, CertificateChain, HostName, PrivateKey, PrivateKeyPem, common_name_for, findings,
-    read_certificates, read_pair, server_findings, slug,
+    ApplicationUri, Certificate, CertificateChain, HostName, PrivateKey, PrivateKeyPem, common_name_for,
+    findings, read_certificates, read_pair, server_findings, slug,
 };
 use time::OffsetDateTime;
 use time::macros::datetime;
