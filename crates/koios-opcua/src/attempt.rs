@@ -152,7 +152,7 @@ impl Run<'_> {
         let Target { security_mode, security_policy, client, .. } = self.target;
         match preflight(*security_mode, *security_policy, client, self.clock)? {
             Preflight::NotNeeded => {
-                self.log.skip(Stage::Certificate, "security mode None needs no certificate")
+                self.log.skip(Stage::Certificate, "security mode None needs no certificate");
             }
             Preflight::Passed { warning } => self.log.pass(warning),
         }

@@ -1,6 +1,6 @@
 //! Devices on the wire: which certificate a device uses, discovery, the one connect path, verdicts, Test, supervisor.
 //!
-//! - **Pure**: [`effective_certificate`], [`preflight`], [`select_endpoint`], [`judge_server_certificate`],
+//! - **Pure**: [`effective_certificate`], [`preflight()`], [`select_endpoint`], [`judge_server_certificate`],
 //!   [`RetryRule`]. They take values and the time, and touch nothing.
 //! - **One attempt**: [`attempt()`] walks the [`Stage`]s under one deadline and ends in a session or a [`Verdict`];
 //!   [`test()`] is an attempt that closes what it opened, [`discover`] stops after GetEndpoints. There is no other way

@@ -2,6 +2,7 @@
 
 mod connection;
 mod device_task;
+mod error_chain;
 mod isolation;
 mod reconciler;
 mod registry;

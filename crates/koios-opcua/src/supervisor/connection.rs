@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::device_task::Orders;
+use super::error_chain::error_chain;
 use super::registry::Used;
 use super::shared::Shared;
 use crate::attempt::{Attempt, Connected, attempt};
@@ -142,7 +143,7 @@ fn verdict_on(error: &PlanError) -> Box<Verdict> {
             format!("{error}."),
         ),
         error => {
-            tracing::error!(error = error as &dyn std::error::Error, "an attempt could not be prepared");
+            tracing::error!(error = %error_chain(error), "an attempt could not be prepared");
             Verdict::internal(
                 Some(Stage::Certificate),
                 "The attempt could not be prepared; the log has the reason.",
@@ -161,7 +162,7 @@ async fn pin(shared: &Shared, device: DeviceId, chain: &CertificateChain) -> Res
             crate::server_certificate::judge_server_certificate(&trust, chain, None)
         }
         Err(error) => {
-            tracing::error!(device.id = %device, error = &error as &dyn std::error::Error, "pin not stored");
+            tracing::error!(device.id = %device, error = %error_chain(&error), "pin not stored");
             let detail = "The server's certificate could not be remembered; the log has the reason.";
             Err(Box::new(Verdict::internal(Some(Stage::ServerCertificate), detail)))
         }
@@ -172,7 +173,7 @@ fn note(device: DeviceId, recorded: Result<(), StoreError>) {
     if let Err(error) = recorded {
         tracing::warn!(
             device.id = %device,
-            error = &error as &dyn std::error::Error,
+            error = %error_chain(&error),
             "server certificate not recorded"
         );
     }

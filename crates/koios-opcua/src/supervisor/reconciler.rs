@@ -8,6 +8,7 @@ use koios_store::{Change, Device, DeviceId, DeviceState, StoreError};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, mpsc};
 
+use super::error_chain::error_chain;
 use super::registry::Registry;
 use crate::plan_key::PlanKey;
 
@@ -53,7 +54,7 @@ pub(super) async fn run(
     let mut agenda = Agenda { everything: true, ..Agenda::default() };
     loop {
         if let Err(error) = reconcile(&registry, &agenda).await {
-            tracing::error!(error = &error as &dyn std::error::Error, "devices could not be read");
+            tracing::error!(error = %error_chain(&error), "devices could not be read");
             tokio::time::sleep(AFTER_FAILURE).await;
             agenda.everything = true;
             continue;
@@ -125,4 +126,65 @@ async fn reconcile(registry: &Registry, agenda: &Agenda) -> Result<(), StoreErro
         registry.recheck(device);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agenda(changes: impl IntoIterator<Item = Change>) -> Agenda {
+        let mut agenda = Agenda::default();
+        for change in changes {
+            agenda.add(change);
+        }
+        agenda
+    }
+
+    fn device() -> DeviceId {
+        "01936d00-0000-7000-8000-000000000001".parse().unwrap()
+    }
+
+    fn certificate() -> koios_store::CertificateId {
+        "01936d00-0000-7000-8000-000000000002".parse().unwrap()
+    }
+
+    #[test]
+    fn a_change_of_one_device_looks_at_that_one() {
+        let id = device();
+        let changes = [Change::DeviceCreated(id), Change::DeviceUpdated(id), Change::DeviceDeleted(id)];
+        assert_eq!(agenda(changes), Agenda { devices: HashSet::from([id]), ..Agenda::default() });
+    }
+
+    #[test]
+    fn a_change_of_certificates_looks_at_everything() {
+        let id = certificate();
+        for change in [
+            Change::CertificateCreated(id),
+            Change::CertificateDeleted(id),
+            Change::CertificateRegenerated(id),
+            Change::DefaultChanged(id),
+        ] {
+            assert_eq!(agenda([change]), Agenda { everything: true, ..Agenda::default() }, "{change:?}");
+        }
+    }
+
+    #[test]
+    fn a_new_name_and_the_supervisors_own_pin_look_at_nothing() {
+        let changes = [Change::CertificateUpdated(certificate()), Change::ServerCertificatePinned(device())];
+        assert_eq!(agenda(changes), Agenda::default());
+    }
+
+    #[test]
+    fn an_approval_and_a_forgotten_pin_look_at_the_trust_alone() {
+        let id = device();
+        let changes = [Change::ServerCertificateApproved(id), Change::PinForgotten(id)];
+        assert_eq!(agenda(changes), Agenda { trust: HashSet::from([id]), ..Agenda::default() });
+    }
+
+    #[test]
+    fn whoever_missed_changes_leaves_nothing_out() {
+        let mut agenda = Agenda::default();
+        agenda.add_everything();
+        assert!(agenda.everything && agenda.trust_of_all);
+    }
 }

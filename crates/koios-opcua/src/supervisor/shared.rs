@@ -8,6 +8,7 @@ use koios_store::{DeviceId, Store, Transition};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::SupervisorSettings;
+use super::error_chain::error_chain;
 use super::status::{DeviceStatus, StatusBoard};
 use crate::clock::ClockReading;
 
@@ -86,7 +87,7 @@ impl Shared {
             "device changed its state"
         );
         if let Err(error) = self.store.record_transition(device, transition).await {
-            tracing::warn!(device.id = %device, error = &error as &dyn std::error::Error, "history not recorded");
+            tracing::warn!(device.id = %device, error = %error_chain(&error), "history not recorded");
         }
     }
 }

@@ -150,3 +150,61 @@ impl StatusBoard {
         self.statuses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stage::Stage;
+    use crate::verdict::ReportedBy;
+
+    fn device() -> DeviceId {
+        "01936d00-0000-7000-8000-000000000001".parse().unwrap()
+    }
+
+    fn failure(code: Code) -> Verdict {
+        Verdict::failure(code, Stage::Connect, ReportedBy::Network, "why")
+    }
+
+    #[test]
+    fn a_device_never_seen_is_stopped() {
+        let board = StatusBoard::new();
+        assert_eq!(board.status(device()).state, DeviceState::Stopped);
+        assert!(board.statuses().is_empty());
+    }
+
+    #[test]
+    fn a_failure_that_repeats_itself_is_one_transition() {
+        let board = StatusBoard::new();
+        let mut recorded = Vec::new();
+        let mut update = |change: &dyn Fn(&mut DeviceStatus)| {
+            recorded.extend(board.update(device(), change));
+        };
+        update(&DeviceStatus::set_starting);
+        for attempts in 1..4 {
+            update(&|status| status.set_failed(&failure(Code::ConnectionRefused), attempts, None));
+        }
+        update(&|status| status.set_failed(&failure(Code::Timeout), 4, None));
+        update(&|status| status.set_running(OffsetDateTime::now_utc()));
+        update(&|status| status.last_scan_at = Some(OffsetDateTime::now_utc()));
+        let seen: Vec<_> = recorded.iter().map(|transition| transition.error_code.as_deref()).collect();
+        assert_eq!(seen, [None, Some("connection_refused"), Some("timeout"), None]);
+    }
+
+    #[test]
+    fn the_time_of_a_state_is_that_of_its_begin() {
+        let board = StatusBoard::new();
+        board.update(device(), |status| status.set_failed(&failure(Code::Timeout), 1, None));
+        let since = board.status(device()).since;
+        board.update(device(), |status| status.set_failed(&failure(Code::ServerSilent), 2, None));
+        assert_eq!(board.status(device()).since, since);
+    }
+
+    #[test]
+    fn the_status_of_a_running_device_shows_no_old_error() {
+        let board = StatusBoard::new();
+        board.update(device(), |status| status.set_failed(&failure(Code::Timeout), 7, None));
+        board.update(device(), |status| status.set_running(OffsetDateTime::now_utc()));
+        let status = board.status(device());
+        assert_eq!((status.attempts, status.error_code, status.error_message), (0, None, None));
+    }
+}

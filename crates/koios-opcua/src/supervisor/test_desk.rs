@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::error_chain::error_chain;
 use super::shared::Shared;
 use crate::connection_test::{TestReport, test};
 use crate::discovery::{Discovery, discover};
@@ -129,6 +130,6 @@ async fn make(shared: &Shared, plan: &DevicePlan) -> Result<TestReport, TestErro
 // What was seen is evidence; losing it does not make the Test fail.
 fn note(recorded: Result<(), koios_store::StoreError>) {
     if let Err(error) = recorded {
-        tracing::warn!(error = &error as &dyn std::error::Error, "server certificate not recorded");
+        tracing::warn!(error = %error_chain(&error), "server certificate not recorded");
     }
 }

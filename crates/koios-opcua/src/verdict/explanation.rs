@@ -416,3 +416,133 @@ fn defects(facts: &Facts<'_>) -> Vec<String> {
         .map(|finding| format!("{}: {}", finding.code.as_str(), finding.message))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use koios_channel::{EndpointUrl, Origin, SecurityMode};
+    use koios_pki::{
+        ApplicationUri, CertificateChain, KeySpec, PrivateKey, SelfSignedParams, SerialNumber, Validity,
+        self_signed,
+    };
+    use time::OffsetDateTime;
+
+    use super::*;
+    use crate::test_identity::identity;
+
+    const TIME_INVALID: StatusCode = StatusCode(0x8014_0000);
+    const URI_INVALID: StatusCode = StatusCode(0x8017_0000);
+
+    fn explain(
+        code: Code,
+        status: StatusCode,
+        chain: &CertificateChain,
+        change: impl Fn(&mut Facts<'_>),
+    ) -> Vec<Cause> {
+        let url = EndpointUrl::parse("opc.tcp://press4").unwrap();
+        let observed = Observed {
+            step: Step::CreateSession,
+            origin: Origin::Peer,
+            status: Some(status),
+            reason: None,
+            fault: &Fault::ServiceFault,
+        };
+        let mut facts = Facts {
+            endpoint_url: &url,
+            security_mode: SecurityMode::Sign,
+            security_policy: None,
+            certificate: Some(chain),
+            application_uri: chain.leaf().application_uri().unwrap_or("urn:koios:gw01"),
+            now: OffsetDateTime::now_utc(),
+            clock_offset: None,
+            timeout: Duration::from_secs(1),
+        };
+        change(&mut facts);
+        causes(code, &observed, Stage::Session, &facts)
+    }
+
+    fn codes(causes: &[Cause]) -> Vec<CauseCode> {
+        causes.iter().map(|cause| cause.code).collect()
+    }
+
+    #[test]
+    fn a_server_whose_clock_makes_the_certificate_invalid_has_the_wrong_time() {
+        let chain = identity().chain().clone();
+        let code = Code::CertificateTimeInvalidAtServer;
+        let wrong = explain(code, TIME_INVALID, &chain, |facts| {
+            facts.clock_offset = Some(time::Duration::days(-400));
+        });
+        assert_eq!((wrong[0].code, wrong[0].confidence), (CauseCode::ClockSkew, Confidence::Certain));
+        let unknown = explain(code, TIME_INVALID, &chain, |_| {});
+        assert_eq!((unknown[0].code, unknown[0].confidence), (CauseCode::ClockSkew, Confidence::Likely));
+        let expired = explain(code, TIME_INVALID, &chain, |facts| facts.now += time::Duration::days(400));
+        assert_eq!(codes(&expired), [CauseCode::CertificateTime]);
+    }
+
+    #[test]
+    fn a_uri_that_differs_is_certain_where_it_is_named_and_likely_where_it_is_hidden() {
+        let chain = identity().chain().clone();
+        let another = |facts: &mut Facts<'_>| facts.application_uri = "urn:another";
+        let named = explain(Code::CertificateUriMismatch, URI_INVALID, &chain, another);
+        assert_eq!(
+            (named[0].code, named[0].confidence),
+            (CauseCode::ApplicationUriDiffers, Confidence::Certain)
+        );
+        assert_eq!(named[0].evidence.len(), 3);
+        // One stack answers BadCertificateInvalid to a URI that differs.
+        let invalid = StatusCode::BAD_CERTIFICATE_INVALID;
+        let hidden = explain(Code::CertificateInvalidAtServer, invalid, &chain, another);
+        assert_eq!(
+            (hidden[0].code, hidden[0].confidence),
+            (CauseCode::ApplicationUriDiffers, Confidence::Likely)
+        );
+    }
+
+    #[test]
+    fn a_certificate_of_an_authority_has_more_possible_causes_than_one_of_its_own() {
+        let own = identity().chain().clone();
+        let hidden = StatusCode::BAD_SECURITY_CHECKS_FAILED;
+        let self_signed = explain(Code::CertificateRejectedByServer, hidden, &own, |_| {});
+        assert_eq!(codes(&self_signed), [CauseCode::NotTrusted], "{self_signed:?}");
+
+        let issued = issued_by_somebody_else(&own);
+        let of_authority = explain(Code::CertificateRejectedByServer, hidden, &issued, |_| {});
+        let seen = codes(&of_authority);
+        assert_eq!(seen[0], CauseCode::NotTrusted);
+        for code in [CauseCode::IssuerUnknown, CauseCode::RevocationListMissing, CauseCode::Revoked] {
+            assert!(seen.contains(&code), "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn clocks_that_differ_are_mentioned_beside_every_refusal() {
+        let chain = identity().chain().clone();
+        let status = StatusCode::BAD_SECURITY_CHECKS_FAILED;
+        for (minutes, mentioned) in [(4, false), (-4, false), (6, true), (-6, true)] {
+            let causes = explain(Code::CertificateRejectedByServer, status, &chain, |facts| {
+                facts.clock_offset = Some(time::Duration::minutes(minutes));
+            });
+            assert_eq!(codes(&causes).contains(&CauseCode::ClockSkew), mentioned, "{minutes}");
+        }
+    }
+
+    // A certificate whose issuer's signature cannot be its own: the subject is changed in place, in both lengths equal.
+    fn issued_by_somebody_else(chain: &CertificateChain) -> CertificateChain {
+        let key = PrivateKey::generate(KeySpec::Rsa2048).unwrap();
+        let params = SelfSignedParams::new(
+            "Koios@tesT".to_owned(),
+            "Koios".to_owned(),
+            ApplicationUri::parse("urn:koios:test:unit").unwrap(),
+            Validity::starting_at(OffsetDateTime::now_utc(), 30),
+            SerialNumber::from_random_bytes([3; 16]),
+        );
+        let mut der = self_signed(&params, &key).unwrap().der().to_vec();
+        let issuer_name = b"Koios@tesT";
+        let first = der.windows(issuer_name.len()).position(|window| window == issuer_name).unwrap();
+        der[first..first + issuer_name.len()].copy_from_slice(b"Koios@TEST");
+        let leaf = koios_pki::Certificate::from_der(&der).unwrap();
+        assert!(!leaf.is_self_signed());
+        CertificateChain::new(leaf, chain.issuers().to_vec())
+    }
+}
