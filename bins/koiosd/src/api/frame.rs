@@ -42,7 +42,7 @@ pub(crate) async fn identify<B: MessageBody + 'static>(
                 response.headers_mut().insert(X_REQUEST_ID, header.clone());
                 response
             });
-            (error.error_response().status(), Err(error))
+            (error.as_response_error().status_code(), Err(error))
         }
     };
     let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
@@ -58,8 +58,14 @@ pub(crate) async fn run_to_completion<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<B>, Error> {
     let id = request.extensions().get::<RequestId>().copied().unwrap_or_else(RequestId::generate);
     let span = tracing::info_span!("request", request_id = %id);
-    let work = rt::spawn(id.scope(next.call(request)).instrument(span));
-    match work.await {
+    let answer = async move {
+        // A failure outside of handlers gets its body here, where the request id is known.
+        next.call(request).await.map_err(|error| {
+            let response = error.error_response();
+            Error::from(InternalError::from_response(error, response))
+        })
+    };
+    match rt::spawn(id.scope(answer).instrument(span)).await {
         Ok(answer) => answer,
         // The panic hook has written the log line.
         Err(panic) => {

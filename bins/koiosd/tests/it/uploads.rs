@@ -57,7 +57,7 @@ fn r6_pairs_in_der_and_pem_are_taken_and_shown_as_they_are() {
         );
         assert_eq!(shown["thumbprint_sha1"], made.sha1());
         assert_eq!(daemon.get(&path(&shown, "/certificate.der")).body, made.der());
-        upload(&daemon, fields).expect_problem(409, "name_taken");
+        upload(&daemon, fields).expect_problem(409, "certificate_exists");
         let other_name: Vec<_> = fields
             .iter()
             .map(|(field, value)| if *field == "name" { (*field, &b"Other"[..]) } else { (*field, *value) })
@@ -92,7 +92,7 @@ fn r6_what_cannot_be_read_is_refused_with_its_own_code() {
     let made = pair("urn:plant:client");
     let (der, pem, key) = (made.der(), made.pem(), made.key_pem().as_bytes());
     let trailing = [der, b"more"].concat();
-    let two_keys = [key, key].concat();
+    let two_keys = [key, TestKey::shared(2048, 1).pem().as_bytes()].concat();
     let cases: &[(&str, &[u8], &[u8])] = &[
         ("certificate_unreadable", b"", key),
         ("certificate_unreadable", b"garbage", key),
@@ -103,9 +103,10 @@ fn r6_what_cannot_be_read_is_refused_with_its_own_code() {
         ("private_key_unreadable", der, &two_keys),
         ("private_key_unreadable", der, pem.as_bytes()),
     ];
-    let cases = cases.iter().map(|(code, certificate, key)| (*code, certificate.to_vec(), key.to_vec()));
     for (code, certificate, key) in cases {
-        let answer = upload(&daemon, &[("name", b"A"), ("certificate", &certificate), ("private_key", &key)]);
+        let answer = upload(&daemon, &[("name", b"A"), ("certificate", certificate), ("private_key", key)]);
+        let seen = (answer.status, answer.json()["code"].as_str().map(str::to_owned));
+        assert_eq!(seen, (422, Some((*code).to_owned())), "{certificate:?} {}", String::from_utf8_lossy(key));
         answer.expect_problem(422, code);
     }
     upload(&daemon, &[("name", b"A"), ("certificate", der)]).expect_problem(422, "private_key_unreadable");
