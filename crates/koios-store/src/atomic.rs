@@ -32,7 +32,8 @@ pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// Writes a file that must not exist yet, and waits until it is on the disk; its folder is the caller's to sync.
+/// Writes a file that must not exist yet, and waits until it is on the disk; its folder is the caller's to
+/// sync.
 pub(crate) fn write_new(path: &Path, contents: &[u8], access: Access) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

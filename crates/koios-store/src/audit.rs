@@ -68,8 +68,8 @@ impl AuditEntry {
 impl Store {
     /// Adds an entry and answers its sequence number; the first is 1, and none is left out.
     ///
-    /// Its hash is SHA-256 over the hash before it (32 zeros for the first) and the columns of the row, each with its
-    /// length in front, so that a row that was changed, removed or put in shows.
+    /// Its hash is SHA-256 over the hash before it (32 zeros for the first) and the columns of the row, each
+    /// with its length in front, so that a row that was changed, removed or put in shows.
     ///
     /// # Errors
     /// [`StoreError::StorageFull`] and its like.
@@ -82,7 +82,7 @@ impl Store {
                     .fetch_optional(write.connection())
                     .await
                     .database()?;
-            let (last, previous) = newest.unwrap_or((0, vec![0; 32]));
+            let (last, previous) = newest.unwrap_or_else(|| (0, vec![0; 32]));
             let row = Row::of(last.saturating_add(1), entry);
             let hash = row.hash(&previous);
             sqlx::query(

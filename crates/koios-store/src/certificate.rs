@@ -95,7 +95,8 @@ pub struct CertificateRecord {
     pub chain: CertificateChain,
     /// What the disk said when this record was read.
     pub files: FileStates,
-    /// Devices whose effective certificate this is: mode other than `none`, the default's fallback devices included.
+    /// Devices whose effective certificate this is: mode other than `none`, the default's fallback devices
+    /// included.
     pub device_count: u64,
     /// Devices that name this certificate, mode other than `none`.
     pub assigned_device_count: u64,

@@ -1,4 +1,5 @@
-//! The files of a certificate: one folder per generation, written whole before the commit that makes it current.
+//! The files of a certificate: one folder per generation, written whole before the commit that makes it
+//! current.
 
 use std::collections::HashMap;
 use std::io;
@@ -45,10 +46,11 @@ impl GenerationFiles {
         }
     }
 
-    /// Writes the folder of the generation and waits until it is on the disk: files first, then their folders.
+    /// Writes the folder of the generation and waits until it is on the disk: files first, then their
+    /// folders.
     ///
-    /// Takes what an earlier, cut-off attempt left there out of the way; the caller makes sure that the generation is
-    /// not current.
+    /// Takes what an earlier, cut-off attempt left there out of the way; the caller makes sure that the
+    /// generation is not current.
     pub(crate) fn write(
         &self,
         layout: &Layout,
@@ -156,8 +158,8 @@ pub(crate) fn any(layout: &Layout) -> bool {
     std::fs::read_dir(layout.certificates()).is_ok_and(|mut entries| entries.next().is_some())
 }
 
-/// Removes every generation that is not current: what a crash between file and commit, or between commit and removal,
-/// left behind. Folders that are not named as ours are left alone.
+/// Removes every generation that is not current: what a crash between file and commit, or between commit and
+/// removal, left behind. Folders that are not named as ours are left alone.
 pub(crate) fn sweep(layout: &Layout, current: &HashMap<CertificateId, u32>) -> Result<(), OpenError> {
     for (id, folder) in named_folders::<CertificateId>(&layout.certificates())? {
         match current.get(&id) {

@@ -194,8 +194,10 @@ pub struct Assigned {
 
 text_enum! {
     /// What a list of certificates is sorted by.
+    #[derive(Default)]
     pub enum CertificateSortKey {
         /// The name, without regard to case.
+        #[default]
         Name = "name",
         /// The common name, without regard to case; without one first.
         CommonName = "common_name",
@@ -205,12 +207,6 @@ text_enum! {
         DeviceCount = "device_count",
         /// When it was added.
         CreatedAt = "created_at",
-    }
-}
-
-impl Default for CertificateSortKey {
-    fn default() -> Self {
-        Self::Name
     }
 }
 

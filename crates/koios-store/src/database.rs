@@ -1,5 +1,5 @@
-//! The database. All that is particular to SQLite stands here and in the migrations; every other statement is to run
-//! on PostgreSQL as it is.
+//! The database. All that is particular to SQLite stands here and in the migrations; every other statement is
+//! to run on `PostgreSQL` as it is.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -67,7 +67,8 @@ impl Database {
         &self,
     ) -> Result<(OwnedMutexGuard<()>, Transaction<'static, Sqlite>), StoreError> {
         let turn = Arc::clone(&self.turn).lock_owned().await;
-        // IMMEDIATE takes the write lock at once; a transaction that begins as a reader may be refused it later.
+        // IMMEDIATE takes the write lock at once; a transaction that begins as a reader may be refused it
+        // later.
         let transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.database()?;
         Ok((turn, transaction))
     }
@@ -164,7 +165,8 @@ fn migrate_error(path: &Path, source: MigrateError) -> OpenError {
 
 /// Makes store errors of database errors.
 pub(crate) trait DatabaseResult<T> {
-    /// The same result, its error told by what can be done about it. [`StoreError::located`] completes the path.
+    /// The same result, its error told by what can be done about it. [`StoreError::located`] completes the
+    /// path.
     fn database(self) -> Result<T, StoreError>;
 }
 

@@ -165,7 +165,8 @@ pub struct DeviceSettings {
 }
 
 impl DeviceSettings {
-    /// Mode `none`, best policy, default certificate, anonymous, pinning, one scan a second, ten seconds' timeout.
+    /// Mode `none`, best policy, default certificate, anonymous, pinning, one scan a second, ten seconds'
+    /// timeout.
     #[must_use]
     pub fn new(name: Name, endpoint_url: impl Into<String>) -> Self {
         Self {
@@ -187,7 +188,8 @@ impl DeviceSettings {
     /// The settings of an existing device; its password is kept.
     ///
     /// # Errors
-    /// [`crate::NameError`] when the stored name breaks the rules of names, which the store does not let happen.
+    /// [`crate::NameError`] when the stored name breaks the rules of names, which the store does not let
+    /// happen.
     pub fn of(device: &Device) -> Result<Self, crate::NameError> {
         let user_identity = match &device.user_identity {
             DeviceUser::Anonymous => UserSettings::Anonymous,

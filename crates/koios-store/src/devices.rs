@@ -15,19 +15,15 @@ use crate::page::{PageRequest, Sort};
 
 text_enum! {
     /// What a list of devices is sorted by.
+    #[derive(Default)]
     pub enum DeviceSortKey {
         /// The name, without regard to case.
+        #[default]
         Name = "name",
         /// The endpoint URL.
         EndpointUrl = "endpoint_url",
         /// When it was added.
         CreatedAt = "created_at",
-    }
-}
-
-impl Default for DeviceSortKey {
-    fn default() -> Self {
-        Self::Name
     }
 }
 

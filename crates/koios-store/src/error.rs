@@ -59,8 +59,8 @@ pub enum OpenError {
         /// The process that holds it, where it said so.
         pid: Option<u32>,
     },
-    /// The directory lies on a file system of another machine, on which SQLite's write-ahead log gets corrupted
-    /// (<https://sqlite.org/wal.html>, section 1).
+    /// The directory lies on a file system of another machine, on which SQLite's write-ahead log gets
+    /// corrupted (<https://sqlite.org/wal.html>, section 1).
     #[error("the data directory {} lies on a network file system ({file_system}); move it to a local disk", .path.display())]
     NetworkFileSystem {
         /// The data directory.

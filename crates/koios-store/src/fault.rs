@@ -46,3 +46,171 @@ impl Faults {
         reached
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::path::Path;
+    use std::sync::LazyLock;
+    use std::time::Duration;
+
+    use koios_pki::{
+        ApplicationUri, CertificateChain, KeySpec, PrivateKey, PrivateKeyPem, SelfSignedParams, SerialNumber,
+        Validity, self_signed,
+    };
+    use time::OffsetDateTime;
+    use tokio::runtime::Runtime;
+
+    use super::FaultPoint;
+    use crate::{
+        Apply, CertificateId, CertificateRecord, EndReason, Name, NewCertificate, Origin, ReplacePair, Store,
+        StoreOptions,
+    };
+
+    static KEY: LazyLock<PrivateKey> = LazyLock::new(|| PrivateKey::generate(KeySpec::Rsa2048).unwrap());
+
+    fn pair(serial: u8) -> (CertificateChain, PrivateKeyPem) {
+        let params = SelfSignedParams::new(
+            "Koios@test",
+            "Koios",
+            ApplicationUri::parse("urn:koios:test:a").unwrap(),
+            Validity::starting_at(OffsetDateTime::now_utc(), 10),
+            SerialNumber::from_random_bytes([serial; 16]),
+        );
+        (self_signed(&params, &KEY).unwrap().into(), KEY.to_pem())
+    }
+
+    async fn open(folder: &Path) -> Store {
+        Store::open(StoreOptions::new(folder)).await.unwrap()
+    }
+
+    async fn create(store: &Store, name: &str, serial: u8) -> CertificateRecord {
+        let (chain, key) = pair(serial);
+        let new = NewCertificate::new(Name::parse(name).unwrap(), Origin::Generated, chain, key, 10);
+        store.create_certificate(new).await.unwrap()
+    }
+
+    async fn regenerate(store: &Store, id: CertificateId) {
+        let (chain, key) = pair(9);
+        let pair = ReplacePair::new(Origin::Generated, chain, key, 10, EndReason::Regenerated);
+        store.replace_key_pair(id, pair, Apply::Commit).await.unwrap();
+    }
+
+    /// A store with a default and another certificate, whose runtime ends while `change` stands at `point`.
+    fn cut_off<F: Future<Output = ()> + Send + 'static>(
+        folder: &Path,
+        point: FaultPoint,
+        change: impl FnOnce(Store, CertificateId) -> F,
+    ) -> CertificateId {
+        let runtime = Runtime::new().unwrap();
+        let id = runtime.block_on(async {
+            let store = open(folder).await;
+            create(&store, "Default", 1).await;
+            let id = create(&store, "Other", 2).await.id;
+            let reached = store.inner.faults.arm(point);
+            tokio::spawn(change(store, id));
+            tokio::time::timeout(Duration::from_secs(60), reached.notified())
+                .await
+                .expect("the point is never reached");
+            id
+        });
+        drop(runtime);
+        id
+    }
+
+    /// The generation folders of a certificate.
+    fn generations(folder: &Path, id: CertificateId) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(folder.join("certificates").join(id.to_string())) else {
+            return Vec::new();
+        };
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    fn certificates(folder: &Path) -> usize {
+        std::fs::read_dir(folder.join("certificates")).unwrap().count()
+    }
+
+    #[test]
+    fn a_regeneration_cut_off_before_its_commit_leaves_the_old_pair_whole() {
+        for point in [FaultPoint::BeforeFiles, FaultPoint::BeforeCommit] {
+            let folder = tempfile::tempdir().unwrap();
+            let id = cut_off(folder.path(), point, |store, id| async move { regenerate(&store, id).await });
+            let written = if point == FaultPoint::BeforeFiles { 1 } else { 2 };
+            assert_eq!(generations(folder.path(), id).len(), written, "{point:?}");
+            Runtime::new().unwrap().block_on(async {
+                let store = open(folder.path()).await;
+                let record = store.certificate(id).await.unwrap();
+                assert_eq!((record.generation, record.revision), (1, 1));
+                assert_eq!(store.load_identity(id).await.unwrap().chain, pair_of(&record));
+                assert_eq!(generations(folder.path(), id), ["1"]);
+                // The place of the leftover is free again.
+                regenerate(&store, id).await;
+                assert_eq!(store.load_identity(id).await.unwrap().generation, 2);
+            });
+        }
+    }
+
+    #[test]
+    fn a_regeneration_cut_off_after_its_commit_is_done_and_the_old_key_goes_at_the_next_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let id = cut_off(folder.path(), FaultPoint::AfterCommit, |store, id| async move {
+            regenerate(&store, id).await;
+        });
+        assert_eq!(generations(folder.path(), id).len(), 2);
+        Runtime::new().unwrap().block_on(async {
+            let store = open(folder.path()).await;
+            assert_eq!(store.load_identity(id).await.unwrap().generation, 2);
+            assert_eq!(generations(folder.path(), id), ["2"]);
+        });
+    }
+
+    #[test]
+    fn a_creation_cut_off_before_its_commit_leaves_nothing() {
+        for point in [FaultPoint::BeforeFiles, FaultPoint::BeforeCommit] {
+            let folder = tempfile::tempdir().unwrap();
+            cut_off(folder.path(), point, |store, _| async move {
+                create(&store, "Third", 3).await;
+            });
+            Runtime::new().unwrap().block_on(async {
+                let store = open(folder.path()).await;
+                assert_eq!(store.counts().await.unwrap().certificates, 2);
+                assert_eq!(certificates(folder.path()), 2);
+                assert_eq!(create(&store, "Third", 3).await.revision, 1);
+            });
+        }
+    }
+
+    #[test]
+    fn a_deletion_cut_off_after_its_commit_is_done_and_the_key_goes_at_the_next_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let id = cut_off(folder.path(), FaultPoint::AfterCommit, |store, id| async move {
+            store.delete_certificate(id, Apply::Commit, None).await.unwrap();
+        });
+        assert_eq!(generations(folder.path(), id), ["1"]);
+        Runtime::new().unwrap().block_on(async {
+            let store = open(folder.path()).await;
+            assert!(store.certificate(id).await.is_err());
+            assert_eq!(certificates(folder.path()), 1);
+        });
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_caller_who_stops_waiting_stops_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path()).await;
+        let mut changes = store.changes();
+        let (chain, key) = pair(1);
+        let new = NewCertificate::new(Name::parse("Default").unwrap(), Origin::Generated, chain, key, 10);
+        let polled_once = tokio::time::timeout(Duration::ZERO, store.create_certificate(new)).await;
+        assert!(polled_once.is_err());
+        tokio::time::timeout(Duration::from_secs(60), changes.recv())
+            .await
+            .expect("the change goes on")
+            .unwrap();
+        assert_eq!(store.counts().await.unwrap().certificates, 1);
+    }
+
+    fn pair_of(record: &CertificateRecord) -> CertificateChain {
+        record.chain.clone()
+    }
+}

@@ -1,8 +1,8 @@
 //! What kind of file system the data directory lies on.
 //!
-//! SQLite's write-ahead log needs shared memory between its users and locks that hold; over a network neither is
-//! certain, and databases get corrupted (<https://sqlite.org/wal.html>, section 1). The kind is read with `statfs`,
-//! through `rustix`, because the standard library has no way to ask.
+//! SQLite's write-ahead log needs shared memory between its users and locks that hold; over a network neither
+//! is certain, and databases get corrupted (<https://sqlite.org/wal.html>, section 1). The kind is read with
+//! `statfs`, through `rustix`, because the standard library has no way to ask.
 
 use std::path::Path;
 

@@ -50,7 +50,8 @@ pub(crate) fn remove(layout: &Layout, id: CertificateId, generation: u32) -> io:
     }
 }
 
-/// Reads a plain file of at most `max` bytes into memory that is allocated once, so that no copies stay behind.
+/// Reads a plain file of at most `max` bytes into memory that is allocated once, so that no copies stay
+/// behind.
 pub(crate) fn read_bounded(path: &std::path::Path, max: u64) -> io::Result<Vec<u8>> {
     let metadata = std::fs::metadata(path)?;
     // A pipe would make the reader wait for ever.

@@ -1,13 +1,16 @@
 //! What Koios keeps: certificates, devices and the default, in one data directory.
 //!
-//! [`Store`] is a cheap handle on SQLite (`koios.db`) plus files; it is the only code that touches the directory.
+//! [`Store`] is a cheap handle on SQLite (`koios.db`) plus files; it is the only code that touches the
+//! directory.
 //!
-//! - Certificates and their default: [`Store::create_certificate`], [`Store::replace_key_pair`], [`Store::set_default`].
+//! - Certificates and their default: [`Store::create_certificate`], [`Store::replace_key_pair`],
+//!   [`Store::set_default`].
 //! - Devices, pins and history: [`Store::create_device`], [`Store::approve`], [`Store::record_transition`].
 //! - Access: [`Store::create_token`], [`Store::append_audit`], [`Store::idempotency_store`].
 //!
-//! A write is one transaction. Its files are on disk before the commit, its [`Change`]s are sent after it, and a
-//! caller who stops waiting stops neither. What is on disk is looked at on each call ([`FileStates`]), never remembered.
+//! A write is one transaction. Its files are on disk before the commit, its [`Change`]s are sent after it,
+//! and a caller who stops waiting stops neither. What is on disk is looked at on each call ([`FileStates`]),
+//! never remembered.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 #![warn(missing_debug_implementations)]

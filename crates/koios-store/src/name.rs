@@ -48,10 +48,11 @@ impl fmt::Display for Name {
     }
 }
 
-/// Removes case: upper-case first, because that unites `ß` with `SS` and the two small sigmas, then lower-case.
+/// Removes case: upper-case first, because that unites `ß` with `SS` and the two small sigmas, then
+/// lower-case.
 ///
-/// This is a little coarser than the full case folding of Unicode (the Turkish dotless `ı` equals `i`), which a
-/// uniqueness rule can afford.
+/// This is a little coarser than the full case folding of Unicode (the Turkish dotless `ı` equals `i`), which
+/// a uniqueness rule can afford.
 pub(crate) fn fold(text: &str) -> String {
     text.nfc().collect::<String>().to_uppercase().to_lowercase().nfc().collect()
 }

@@ -1,7 +1,7 @@
 //! Pages of lists, and the cursors that lead from one to the next.
 //!
-//! A cursor holds the sort key and id of the last item shown, not a position: items that come or go between two
-//! pages neither repeat nor hide others.
+//! A cursor holds the sort key and id of the last item shown, not a position: items that come or go between
+//! two pages neither repeat nor hide others.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! Device passwords, encrypted under the key in `secrets.key`.
 //!
-//! AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce; the device's id is the associated data, so that a
-//! password moved to another device's row does not open.
+//! AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce; the device's id is the associated data, so that
+//! a password moved to another device's row does not open.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -28,8 +28,9 @@ pub(crate) struct SecretsKey(RandomizedNonceKey);
 impl SecretsKey {
     /// Reads the key, or makes one.
     ///
-    /// Without the file, passwords sealed before cannot be opened any more ([`StoreError::PasswordUnreadable`]); all
-    /// else works, so a lost key is a warning and no reason to keep every device disconnected.
+    /// Without the file, passwords sealed before cannot be opened any more
+    /// ([`StoreError::PasswordUnreadable`]); all else works, so a lost key is a warning and no reason to keep
+    /// every device disconnected.
     pub(crate) fn open(layout: &Layout, passwords_stored: bool) -> Result<Self, OpenError> {
         let path = layout.secrets_key();
         match read_bounded(&path, 4096) {

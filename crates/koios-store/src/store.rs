@@ -74,7 +74,8 @@ pub(crate) struct Inner {
     pub(crate) layout: Layout,
     pub(crate) database: Database,
     pub(crate) secrets: SecretsKey,
-    /// Whoever compares rows with files reads; whoever makes another generation current and removes the old one writes.
+    /// Whoever compares rows with files reads; whoever makes another generation current and removes the old
+    /// one writes.
     pub(crate) files: RwLock<()>,
     pub(crate) set_up: AtomicBool,
     changes: broadcast::Sender<Change>,
@@ -112,10 +113,11 @@ impl Store {
         })
     }
 
-    /// Whether setting up is not done yet: it is done when the first token is stored ([`Store::create_token`]).
+    /// Whether setting up is not done yet: it is done when the first token is stored
+    /// ([`Store::create_token`]).
     ///
-    /// So make the default certificate first and the token last, and look whether a default exists: a start that was
-    /// cut off in between is a first start again.
+    /// So make the default certificate first and the token last, and look whether a default exists: a start
+    /// that was cut off in between is a first start again.
     #[must_use]
     pub fn is_first_start(&self) -> bool {
         !self.inner.set_up.load(Ordering::Acquire)
@@ -127,7 +129,8 @@ impl Store {
         self.inner.layout.root()
     }
 
-    /// Waits for the running write, writes everything back and lets the directory go; other handles fail from then on.
+    /// Waits for the running write, writes everything back and lets the directory go; other handles fail from
+    /// then on.
     pub async fn close(self) {
         self.inner.database.close().await;
         drop(self.inner.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
@@ -135,7 +138,8 @@ impl Store {
 
     /// Every change from now on, after its commit.
     ///
-    /// A receiver that lags behind by 1,024 changes loses some, is told so, and must then read everything anew.
+    /// A receiver that lags behind by 1,024 changes loses some, is told so, and must then read everything
+    /// anew.
     #[must_use]
     pub fn changes(&self) -> broadcast::Receiver<Change> {
         self.inner.changes.subscribe()
@@ -258,7 +262,8 @@ fn probe(path: &Path) -> std::io::Result<()> {
     atomic::remove_file(path)
 }
 
-/// Certificates without a database: a start would take their folders, with the only copies of the keys, for leftovers.
+/// Certificates without a database: a start would take their folders, with the only copies of the keys, for
+/// leftovers.
 fn refuse_lost_database(layout: &Layout) -> Result<(), OpenError> {
     let path = layout.database();
     let lost = std::fs::metadata(&path).map_or(true, |metadata| metadata.len() == 0);

@@ -139,7 +139,8 @@ impl Store {
         .await
     }
 
-    /// Writes the file that tells the first admin token, for its owner alone (mode 0600), and answers its path.
+    /// Writes the file that tells the first admin token, for its owner alone (mode 0600), and answers its
+    /// path.
     ///
     /// # Errors
     /// [`StoreError::StorageFull`] and its like.

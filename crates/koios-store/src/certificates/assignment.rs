@@ -18,8 +18,8 @@ impl Store {
     /// Makes devices name a certificate, and others, that name it, name none: all of them or nothing.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] for the certificate, [`StoreError::UnknownDevice`], [`StoreError::InvalidSetting`]
-    /// for a device in both lists; [`StoreError::Unavailable`] and its like.
+    /// [`StoreError::NotFound`] for the certificate, [`StoreError::UnknownDevice`],
+    /// [`StoreError::InvalidSetting`] for a device in both lists; [`StoreError::Unavailable`] and its like.
     pub async fn assign_devices(
         &self,
         id: CertificateId,

@@ -18,8 +18,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NameTaken`], [`StoreError::CertificateExists`], [`StoreError::UnknownDevice`],
-    /// [`StoreError::InvalidSetting`] for the description or a validity of 0 days; [`StoreError::StorageFull`] and its
-    /// like. Nothing is stored then.
+    /// [`StoreError::InvalidSetting`] for the description or a validity of 0 days;
+    /// [`StoreError::StorageFull`] and its like. Nothing is stored then.
     pub async fn create_certificate(&self, new: NewCertificate) -> Result<CertificateRecord, StoreError> {
         let store = self.clone();
         self.run(store.create(new)).await
@@ -103,7 +103,8 @@ impl Store {
         committed
     }
 
-    /// Removes the files of a generation whose change did not come about; what stays is swept at the next start.
+    /// Removes the files of a generation whose change did not come about; what stays is swept at the next
+    /// start.
     pub(crate) async fn discard_generation(&self, id: CertificateId, generation: u32) {
         // After a failed commit it is uncertain which state holds: nothing current may be removed.
         let current = async {

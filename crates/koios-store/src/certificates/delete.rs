@@ -19,9 +19,9 @@ impl Store {
     /// Its public certificate goes into the history; its private key's file is gone when this returns.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::RevisionMismatch`], [`StoreError::DefaultCertificateRequired`];
-    /// [`StoreError::Unavailable`] and its like, with nothing changed. [`StoreError::OldKeyRemains`] says that the
-    /// certificate *is* deleted.
+    /// [`StoreError::NotFound`], [`StoreError::RevisionMismatch`],
+    /// [`StoreError::DefaultCertificateRequired`]; [`StoreError::Unavailable`] and its like, with nothing
+    /// changed. [`StoreError::OldKeyRemains`] says that the certificate *is* deleted.
     pub async fn delete_certificate(
         &self,
         id: CertificateId,

@@ -1,4 +1,5 @@
-//! Key pairs that are no longer current: their public certificates stay, for whoever asks what a server once trusted.
+//! Key pairs that are no longer current: their public certificates stay, for whoever asks what a server once
+//! trusted.
 
 use time::OffsetDateTime;
 
@@ -38,7 +39,8 @@ pub(crate) async fn record_end(
 }
 
 impl Store {
-    /// The past key pairs of a certificate, newest first; a deleted certificate's as well, an unknown id has none.
+    /// The past key pairs of a certificate, newest first; a deleted certificate's as well, an unknown id has
+    /// none.
     ///
     /// # Errors
     /// [`StoreError::InvalidCursor`]; [`StoreError::Unavailable`] and its like.

@@ -1,7 +1,7 @@
 //! The list of certificates: searched, filtered and sorted.
 //!
-//! Statuses follow from the clock and the disk, so filtering happens here and not in the database; chains are read
-//! for the page that is shown only.
+//! Statuses follow from the clock and the disk, so filtering happens here and not in the database; chains are
+//! read for the page that is shown only.
 
 use sqlx::FromRow;
 use time::{Duration, OffsetDateTime};
@@ -51,8 +51,8 @@ const SUMMARIES: &str = concat!(
 );
 
 impl Store {
-    /// A page of the certificates asked for, as they are at the instant `now`; `expiring_soon` is how long before its
-    /// end a certificate counts as [`CertificateStatus::ExpiringSoon`].
+    /// A page of the certificates asked for, as they are at the instant `now`; `expiring_soon` is how long
+    /// before its end a certificate counts as [`CertificateStatus::ExpiringSoon`].
     ///
     /// # Errors
     /// [`StoreError::InvalidCursor`]; [`StoreError::Unavailable`] and its like.

@@ -64,17 +64,15 @@ impl Store {
     /// Reads a certificate's key pair from disk, if all its files are the stored ones.
     ///
     /// # Errors
-    /// [`IdentityFilesError::Missing`] or [`IdentityFilesError::Changed`] names the first file that is not as it was
-    /// stored; [`StoreError::NotFound`] and its like.
+    /// [`IdentityFilesError::Missing`] or [`IdentityFilesError::Changed`] names the first file that is not as
+    /// it was stored; [`StoreError::NotFound`] and its like.
     pub async fn load_identity(&self, id: CertificateId) -> Result<StoredIdentity, IdentityFilesError> {
-        let read = self
-            .reading(async {
-                let _files = self.inner.files.read().await;
-                let row = CertificateRow::find(&mut *self.inner.database.read().await?, id).await?;
-                self.blocking(move |layout| read_identity(layout, id, &row)).await
-            })
-            .await?;
-        read
+        self.reading(async {
+            let _files = self.inner.files.read().await;
+            let row = CertificateRow::find(&mut *self.inner.database.read().await?, id).await?;
+            self.blocking(move |layout| read_identity(layout, id, &row)).await
+        })
+        .await?
     }
 
     /// Reads a certificate's private key for download, if all its files are the stored ones.

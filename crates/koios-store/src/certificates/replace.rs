@@ -19,14 +19,14 @@ use crate::store::{Apply, Store};
 impl Store {
     /// Puts another key pair in the place of a certificate's present one.
     ///
-    /// Id, name, description, assignments and being the default stay; the old certificate goes into the history, and
-    /// the old private key's file is gone when this returns. The same certificate again is taken, so that lost files
-    /// can be put back.
+    /// Id, name, description, assignments and being the default stay; the old certificate goes into the
+    /// history, and the old private key's file is gone when this returns. The same certificate again is
+    /// taken, so that lost files can be put back.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::RevisionMismatch`], [`StoreError::ApplicationUriChanged`],
-    /// [`StoreError::CertificateExists`] when another entry holds the new one, [`StoreError::InvalidSetting`] for a
-    /// validity of 0 days; [`StoreError::StorageFull`] and its like, with nothing changed.
+    /// [`StoreError::CertificateExists`] when another entry holds the new one, [`StoreError::InvalidSetting`]
+    /// for a validity of 0 days; [`StoreError::StorageFull`] and its like, with nothing changed.
     /// [`StoreError::OldKeyRemains`] says that the change *is* in force.
     pub async fn replace_key_pair(
         &self,

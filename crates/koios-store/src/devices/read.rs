@@ -44,8 +44,8 @@ impl Store {
     /// The password a device logs in with; `None` when none is stored.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::PasswordUnreadable`] when `secrets.key` is not the one it was sealed
-    /// with; [`StoreError::Unavailable`] and its like.
+    /// [`StoreError::NotFound`]; [`StoreError::PasswordUnreadable`] when `secrets.key` is not the one it was
+    /// sealed with; [`StoreError::Unavailable`] and its like.
     pub async fn device_password(&self, id: DeviceId) -> Result<Option<Zeroizing<String>>, StoreError> {
         self.reading(async {
             let row = DeviceRow::find(&mut *self.inner.database.read().await?, id).await?;

@@ -57,12 +57,13 @@ impl Store {
         .await
     }
 
-    /// Pins the server certificate that was presented last, if it is the one a person looked at; for all devices whose
-    /// server presented that same one last, when asked to. Answers the devices whose pin changed.
+    /// Pins the server certificate that was presented last, if it is the one a person looked at; for all
+    /// devices whose server presented that same one last, when asked to. Answers the devices whose pin
+    /// changed.
     ///
     /// # Errors
-    /// [`StoreError::ThumbprintMismatch`] when another one, or none, was presented last; [`StoreError::NotFound`];
-    /// [`StoreError::Unavailable`] and its like.
+    /// [`StoreError::ThumbprintMismatch`] when another one, or none, was presented last;
+    /// [`StoreError::NotFound`]; [`StoreError::Unavailable`] and its like.
     pub async fn approve(
         &self,
         device: DeviceId,

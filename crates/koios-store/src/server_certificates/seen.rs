@@ -12,15 +12,15 @@ use crate::instant;
 use crate::server_certificates::{Presented, SeenServerCertificate};
 use crate::store::{Apply, Store};
 
-/// How many certificates of one endpoint are kept: years of yearly renewals, and no more for a server that presents a
-/// new one each time.
+/// How many certificates of one endpoint are kept: years of yearly renewals, and no more for a server that
+/// presents a new one each time.
 const KEPT_PER_ENDPOINT: i64 = 16;
 
 /// How many certificates are kept in all, so that discovery of ever new addresses does not fill the disk.
 const KEPT_IN_ALL: i64 = 10_000;
 
-/// The same certificate again is written at most this often: a thousand devices that try every ten seconds must not
-/// mean a hundred syncs of the disk a second.
+/// The same certificate again is written at most this often: a thousand devices that try every ten seconds
+/// must not mean a hundred syncs of the disk a second.
 const RESOLUTION: Duration = Duration::MINUTE;
 
 impl Store {
@@ -62,8 +62,8 @@ impl Store {
         .await
     }
 
-    /// Notes that a certificate was seen at an endpoint that need not be any device's: by discovery, or by a Test of
-    /// settings that are not stored.
+    /// Notes that a certificate was seen at an endpoint that need not be any device's: by discovery, or by a
+    /// Test of settings that are not stored.
     ///
     /// # Errors
     /// [`StoreError::StorageFull`] and its like.

@@ -1,0 +1,78 @@
+//! A process that is killed at a moment nobody chose.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use koios_pki::SecurityMode;
+use koios_store::{Apply, Store, StoreOptions};
+
+use crate::fixture::{new_certificate, replacement, settings};
+
+const FOLDER: &str = "KOIOS_STORE_CRASH_TEST_FOLDER";
+
+/// Not a test of its own: the process that the test below kills.
+#[tokio::test]
+#[ignore = "runs as the child of `a_killed_process_leaves_a_store_that_opens_whole`"]
+async fn child_that_changes_things_until_it_is_killed() {
+    let Ok(folder) = std::env::var(FOLDER) else { return };
+    let store = Store::open(StoreOptions::new(folder)).await.unwrap();
+    let default = match store.default_certificate().await.unwrap() {
+        Some(default) => default.id,
+        None => store.create_certificate(new_certificate("Default")).await.unwrap().id,
+    };
+    eprintln!("changing");
+    for round in 0.. {
+        let name = format!("{} {round}", std::process::id());
+        let id = store.create_certificate(new_certificate(&name)).await.unwrap().id;
+        let mut device = settings(&name, SecurityMode::Sign);
+        device.certificate_id = Some(id);
+        store.create_device(device, true).await.unwrap();
+        store.replace_key_pair(id, replacement(), Apply::Commit).await.unwrap();
+        store.set_default(id, Apply::Commit).await.unwrap();
+        store.replace_key_pair(default, replacement(), Apply::Commit).await.unwrap();
+        store.set_default(default, Apply::Commit).await.unwrap();
+        store.delete_certificate(id, Apply::Commit, None).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_killed_process_leaves_a_store_that_opens_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    for round in 0u64..12 {
+        kill_while_changing(folder.path(), std::time::Duration::from_millis(7 * round));
+        let store = Store::open(StoreOptions::new(folder.path())).await.expect("the next start");
+        let mut query = koios_store::CertificateQuery::default();
+        query.page.limit = 500;
+        let now = time::OffsetDateTime::now_utc();
+        let records = store.certificates(query, now, time::Duration::ZERO).await.unwrap().items;
+        assert_eq!(records.iter().filter(|record| record.is_default).count(), 1);
+        for record in &records {
+            assert_eq!(store.load_identity(record.id).await.unwrap().chain, record.chain);
+            let generations =
+                std::fs::read_dir(folder.path().join(format!("certificates/{}", record.id))).unwrap();
+            assert_eq!(generations.count(), 1, "no old key is left");
+        }
+        let folders = std::fs::read_dir(folder.path().join("certificates")).unwrap().count();
+        assert_eq!(folders, records.len());
+        store.close().await;
+    }
+}
+
+/// Starts the child, waits until it is at work and then as long as told, and kills it.
+fn kill_while_changing(folder: &Path, after: std::time::Duration) {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "--nocapture", "crash::child_that_changes_things_until_it_is_killed"])
+        .env(FOLDER, folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let ready = lines.any(|line| line.is_ok_and(|line| line.contains("changing")));
+    assert!(ready, "the child never came to work");
+    // Not a wait for something: the moment of the kill is what differs between the rounds.
+    std::thread::sleep(after);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

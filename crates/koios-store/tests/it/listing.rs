@@ -1,0 +1,205 @@
+//! Lists: searching, filtering, sorting and pages.
+
+use koios_pki::SecurityMode;
+use koios_store::{
+    Apply, CertificateQuery, CertificateRecord, CertificateSortKey, CertificateStatus, DeviceQuery,
+    DeviceSortKey, Direction, Page, Sort, StoreError,
+};
+use time::{Duration, OffsetDateTime};
+
+use crate::fixture::{EXPIRING_SOON, Fixture, chain_with, new_certificate, settings};
+
+async fn list(fixture: &Fixture, query: CertificateQuery) -> Page<CertificateRecord> {
+    fixture.store.certificates(query, OffsetDateTime::now_utc(), EXPIRING_SOON).await.unwrap()
+}
+
+fn names(page: &Page<CertificateRecord>) -> Vec<&str> {
+    page.items.iter().map(|record| record.name.as_str()).collect()
+}
+
+fn sorted(key: CertificateSortKey, direction: Direction) -> CertificateQuery {
+    let mut query = CertificateQuery::default();
+    query.sort = Sort { key, direction };
+    query
+}
+
+async fn with_three() -> Fixture {
+    let fixture = Fixture::new().await;
+    let now = OffsetDateTime::now_utc();
+    for (name, common_name, uri, days) in
+        [("beta", "Koios@z", "urn:koios:z:one", 400), ("Alpha", "Koios@y", "urn:koios:y:two", 500)]
+    {
+        let mut new = new_certificate(name);
+        new.chain = chain_with(common_name, uri, now, days);
+        fixture.store.create_certificate(new).await.unwrap();
+    }
+    let mut expired = new_certificate("gamma");
+    expired.description = Some("Line 7, Halle Süd".to_owned());
+    expired.chain = chain_with("Koios@x", "urn:koios:x:three", now - Duration::days(20), 10);
+    fixture.store.create_certificate(expired).await.unwrap();
+    fixture
+}
+
+#[tokio::test]
+async fn r2_the_list_is_sorted_as_asked_ties_by_id() {
+    let fixture = with_three().await;
+    use CertificateSortKey::{CommonName, CreatedAt, DeviceCount, Name, NotAfter};
+    use Direction::{Ascending, Descending};
+    for (key, direction, expected) in [
+        (Name, Ascending, ["Alpha", "beta", "gamma"]),
+        (Name, Descending, ["gamma", "beta", "Alpha"]),
+        (CommonName, Ascending, ["gamma", "Alpha", "beta"]),
+        (NotAfter, Ascending, ["gamma", "beta", "Alpha"]),
+        (CreatedAt, Descending, ["gamma", "Alpha", "beta"]),
+        (DeviceCount, Descending, ["beta", "Alpha", "gamma"]),
+    ] {
+        let page = list(&fixture, sorted(key, direction)).await;
+        assert_eq!(names(&page), expected, "{key} {direction:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_search_looks_at_names_descriptions_uris_and_thumbprints_without_case() {
+    let fixture = with_three().await;
+    let beta = list(&fixture, CertificateQuery::default()).await.items.remove(1);
+    let sha1 = beta.chain.leaf().thumbprint_sha1().to_string();
+    let sha256 = beta.chain.leaf().thumbprint_sha256().to_string();
+    for (q, expected) in [
+        ("ALPH", vec!["Alpha"]),
+        (" halle süd ", vec!["gamma"]),
+        ("koios@", vec!["Alpha", "beta", "gamma"]),
+        ("urn:koios:z", vec!["beta"]),
+        (&sha1.to_lowercase(), vec!["beta"]),
+        (&sha256[10..40], vec!["beta"]),
+        ("", vec!["Alpha", "beta", "gamma"]),
+        ("100%", vec![]),
+        ("_", vec![]),
+    ] {
+        let mut query = CertificateQuery::default();
+        query.q = Some(q.to_owned());
+        assert_eq!(names(&list(&fixture, query).await), expected, "{q}");
+    }
+}
+
+#[tokio::test]
+async fn r3_the_list_is_filtered_by_any_of_several_statuses() {
+    let fixture = with_three().await;
+    let alpha = list(&fixture, CertificateQuery::default()).await.items.remove(0).id;
+    std::fs::remove_file(fixture.file(alpha, 1, "chain.pem")).unwrap();
+    use CertificateStatus::{Expired, MissingFiles, NotYetValid, Valid};
+    for (statuses, expected) in [
+        (vec![Valid], vec!["beta"]),
+        (vec![Expired], vec!["gamma"]),
+        (vec![MissingFiles], vec!["Alpha"]),
+        (vec![Valid, Expired], vec!["beta", "gamma"]),
+        (vec![NotYetValid], vec![]),
+    ] {
+        let mut query = CertificateQuery::default();
+        query.statuses = statuses;
+        let page = list(&fixture, query).await;
+        assert_eq!(names(&page), expected);
+        assert_eq!(
+            page.total,
+            u64::try_from(expected.len()).unwrap(),
+            "the total counts what the filter lets through"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_survives_inserts_and_deletes_between_pages() {
+    let fixture = Fixture::new().await;
+    for name in ["a", "b", "c", "d", "e"] {
+        fixture.certificate(name).await;
+    }
+    let mut query = CertificateQuery::default();
+    query.page.limit = 2;
+    let first = list(&fixture, query.clone()).await;
+    assert_eq!((names(&first), first.total), (vec!["a", "b"], 5));
+    fixture.store.delete_certificate(first.items[1].id, Apply::Commit, None).await.unwrap();
+    fixture.certificate("aa").await;
+    fixture.certificate("cc").await;
+    query.page.cursor = first.next_cursor;
+    let second = list(&fixture, query.clone()).await;
+    assert_eq!(names(&second), ["c", "cc"]);
+    query.page.cursor = second.next_cursor;
+    let third = list(&fixture, query.clone()).await;
+    assert_eq!((names(&third), &third.next_cursor), (vec!["d", "e"], &None));
+}
+
+#[tokio::test]
+async fn cursors_that_were_not_handed_out_are_refused() {
+    let fixture = with_three().await;
+    let mut query = sorted(CertificateSortKey::NotAfter, Direction::Ascending);
+    query.page.limit = 1;
+    let cursor = list(&fixture, query).await.next_cursor;
+    let mut other_order = sorted(CertificateSortKey::Name, Direction::Ascending);
+    other_order.page.cursor = cursor;
+    for query in [other_order, {
+        let mut garbage = CertificateQuery::default();
+        garbage.page.cursor = Some("zz'; DROP TABLE certificates; --".to_owned());
+        garbage
+    }] {
+        let refused = fixture.store.certificates(query, OffsetDateTime::now_utc(), EXPIRING_SOON).await;
+        assert!(matches!(refused, Err(StoreError::InvalidCursor)));
+    }
+}
+
+#[tokio::test]
+async fn devices_are_filtered_by_everything_at_once() {
+    let fixture = Fixture::new().await;
+    let default = fixture.certificate("Default").await.id;
+    let other = fixture.certificate("Other").await.id;
+    for (name, mode, certificate, enabled) in [
+        ("Press 1", SecurityMode::Sign, None, true),
+        ("Press 2", SecurityMode::Sign, Some(other), false),
+        ("Oven", SecurityMode::SignAndEncrypt, Some(default), true),
+        ("Mixer", SecurityMode::None, Some(default), true),
+    ] {
+        let mut settings = settings(name, mode);
+        settings.certificate_id = certificate;
+        settings.endpoint_url = format!("opc.tcp://{}:4840", name.to_lowercase().replace(' ', "-"));
+        fixture.store.create_device(settings, enabled).await.unwrap();
+    }
+    let ask = |change: fn(&mut DeviceQuery, koios_store::CertificateId), id| {
+        let mut query = DeviceQuery::default();
+        change(&mut query, id);
+        let store = fixture.store.clone();
+        async move {
+            let page = store.devices(query).await.unwrap();
+            page.items.into_iter().map(|device| device.name).collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(ask(|_, _| {}, default).await, ["Mixer", "Oven", "Press 1", "Press 2"]);
+    assert_eq!(
+        ask(|query, id| query.certificate_id = Some(id), default).await,
+        ["Oven", "Press 1"],
+        "effective"
+    );
+    assert_eq!(ask(|query, id| query.certificate_id = Some(id), other).await, ["Press 2"]);
+    assert_eq!(ask(|query, _| query.enabled = Some(false), other).await, ["Press 2"]);
+    assert_eq!(ask(|query, _| query.security_mode = Some(SecurityMode::None), other).await, ["Mixer"]);
+    assert_eq!(ask(|query, _| query.q = Some("PRESS-".to_owned()), other).await, ["Press 1", "Press 2"]);
+    assert_eq!(
+        ask(
+            |query, id| {
+                query.q = Some("press".to_owned());
+                query.certificate_id = Some(id);
+                query.enabled = Some(true);
+            },
+            default
+        )
+        .await,
+        ["Press 1"]
+    );
+    let oven = fixture.store.all_devices().await.unwrap()[2].id;
+    let mut query = DeviceQuery::default();
+    query.ids = Some(vec![oven]);
+    assert_eq!(fixture.store.devices(query).await.unwrap().items[0].name, "Oven");
+    let mut query = DeviceQuery::default();
+    query.sort = Sort { key: DeviceSortKey::CreatedAt, direction: Direction::Descending };
+    assert_eq!(fixture.store.devices(query).await.unwrap().items[0].name, "Mixer");
+    let enabled: Vec<_> =
+        fixture.store.enabled_devices().await.unwrap().into_iter().map(|d| d.name).collect();
+    assert_eq!(enabled, ["Press 1", "Oven", "Mixer"]);
+}

@@ -1,0 +1,13 @@
+//! What the store promises, seen through its public API and by looking at the directory.
+
+mod access;
+mod certificates;
+mod crash;
+mod devices;
+mod fixture;
+mod listing;
+mod model;
+mod opening;
+mod released_format;
+mod replacement;
+mod server_certificates;
