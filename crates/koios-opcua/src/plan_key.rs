@@ -1,5 +1,6 @@
 //! What a device's connection is made of, to be compared: equal keys need no reconnect.
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;
 
@@ -26,9 +27,9 @@ pub(crate) struct PlanKey {
 
 impl PlanKey {
     /// The key of a device as it is stored now.
-    pub(crate) async fn of(store: &Store, device: &Device) -> Result<Self, StoreError> {
-        let certificate =
-            effective_certificate_of(store, device.security_mode, device.certificate_id).await?;
+    pub(crate) async fn of(key_pairs: &mut KeyPairs<'_>, device: &Device) -> Result<Self, StoreError> {
+        let certificate = key_pairs.of(device).await?;
+        let store = key_pairs.store;
         let password = match &device.user_identity {
             DeviceUser::UserName { password_set: true, .. } => {
                 store.device_password(device.id).await?.map(|password| RANDOM.hash_one(password.as_str()))
@@ -39,13 +40,41 @@ impl PlanKey {
             endpoint_url: device.endpoint_url.clone(),
             security_mode: device.security_mode,
             security_policy: device.security_policy,
-            certificate: certificate.id().map(|record| (record.id, record.generation)),
+            certificate,
             user: device.user_identity.clone(),
             password,
             server_certificate_policy: device.server_certificate_policy,
             timeout_seconds: device.timeout_seconds,
             scan_rate_bits: device.scan_rate_seconds.to_bits(),
         })
+    }
+}
+
+/// Which key pair the devices of one reconcile use: a thousand devices share a few certificates, and each look at one
+/// reads its files.
+#[derive(Debug)]
+pub(crate) struct KeyPairs<'a> {
+    store: &'a Store,
+    known: HashMap<Option<CertificateId>, Option<(CertificateId, u32)>>,
+}
+
+impl<'a> KeyPairs<'a> {
+    pub(crate) fn new(store: &'a Store) -> Self {
+        Self { store, known: HashMap::new() }
+    }
+
+    async fn of(&mut self, device: &Device) -> Result<Option<(CertificateId, u32)>, StoreError> {
+        if device.security_mode == SecurityMode::None {
+            return Ok(None);
+        }
+        if let Some(known) = self.known.get(&device.certificate_id) {
+            return Ok(*known);
+        }
+        let effective =
+            effective_certificate_of(self.store, device.security_mode, device.certificate_id).await?;
+        let key_pair = effective.id().map(|record| (record.id, record.generation));
+        self.known.insert(device.certificate_id, key_pair);
+        Ok(key_pair)
     }
 }
 

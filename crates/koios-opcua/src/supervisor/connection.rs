@@ -17,7 +17,7 @@ use super::shared::Shared;
 use crate::attempt::{Attempt, Connected, attempt};
 use crate::code::Code;
 use crate::plan::{DevicePlan, PlanError, target_of};
-use crate::plan_key::PlanKey;
+use crate::plan_key::{KeyPairs, PlanKey};
 use crate::server_certificate::ServerTrust;
 use crate::stage::Stage;
 use crate::target::Target;
@@ -128,7 +128,7 @@ async fn connect(shared: &Shared, device: DeviceId, used: &Used) -> Result<Conne
 
 async fn load(shared: &Shared, device: DeviceId, used: &Used) -> Result<(DevicePlan, Target), PlanError> {
     let device = shared.store.device(device).await?;
-    used.set(PlanKey::of(&shared.store, &device).await?);
+    used.set(PlanKey::of(&mut KeyPairs::new(&shared.store), &device).await?);
     let plan = DevicePlan::of(&shared.store, &device).await?;
     let target = target_of(&shared.store, &plan, &shared.settings.fallback_application_uri).await?;
     Ok((plan, target))
@@ -142,6 +142,10 @@ fn verdict_on(error: &PlanError) -> Box<Verdict> {
             ReportedBy::Koios,
             format!("{error}."),
         ),
+        // The person can cure this one, so they are told.
+        PlanError::Store(error @ StoreError::PasswordUnreadable { .. }) => {
+            Verdict::internal(Some(Stage::Certificate), format!("{error}."))
+        }
         error => {
             tracing::error!(error = %error_chain(error), "an attempt could not be prepared");
             Verdict::internal(

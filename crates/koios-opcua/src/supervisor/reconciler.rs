@@ -10,7 +10,7 @@ use tokio::sync::{broadcast, mpsc};
 
 use super::error_chain::error_chain;
 use super::registry::Registry;
-use crate::plan_key::PlanKey;
+use crate::plan_key::{KeyPairs, PlanKey};
 
 /// After the store failed, everything is looked at again.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
@@ -115,9 +115,10 @@ async fn reconcile(registry: &Registry, agenda: &Agenda) -> Result<(), StoreErro
     for &id in &deleted {
         registry.shared().board.forget(id);
     }
+    let mut key_pairs = KeyPairs::new(store);
     for device in desired {
         // What a device is made of may vanish while it is read; its task then finds out by itself.
-        let key = PlanKey::of(store, &device).await.ok();
+        let key = PlanKey::of(&mut key_pairs, &device).await.ok();
         registry.ensure(device.id, key.as_ref());
     }
 

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use koios_store::DeviceId;
+use koios_store::{DeviceId, DeviceState};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::device_task::{self, Orders};
 use super::shared::Shared;
+use super::status::DeviceStatus;
 use crate::plan_key::PlanKey;
 
 /// A task that has not ended by then is cut off: the close of its session is bounded by less.
@@ -118,8 +119,17 @@ impl Registry {
         let stopped = StoppedDevice { registry: Arc::clone(registry), device };
         let on_our_threads = Arc::clone(registry);
         // The timers of the grace period are those of the supervisor, wherever the caller runs.
-        registry.handle.spawn(async move { on_our_threads.stop(&[device]).await }).await.ok();
+        let stopping = registry.handle.spawn(async move { on_our_threads.stop_and_say(device).await });
+        stopping.await.ok();
         stopped
+    }
+
+    /// Stops one device and shows it as stopped, unless it was.
+    pub(super) async fn stop_and_say(&self, device: DeviceId) {
+        self.stop(&[device]).await;
+        if self.shared.board.status(device).state != DeviceState::Stopped {
+            self.shared.update(device, DeviceStatus::set_stopped).await;
+        }
     }
 
     /// Stops everything, for good.
