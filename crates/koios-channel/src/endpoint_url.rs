@@ -94,7 +94,11 @@ fn split_authority(authority: &str) -> Result<(&str, u16), EndpointUrlError> {
             None => (authority, None),
         };
         let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_') || !c.is_ascii();
-        if host.is_empty() || host.len() > MAX_HOST_LEN || !host.chars().all(known) {
+        if host.is_empty()
+            || host.len() > MAX_HOST_LEN
+            || !host.chars().all(known)
+            || !host.contains(char::is_alphanumeric)
+        {
             return Err(EndpointUrlError::Host);
         }
         (host, port)
@@ -189,6 +193,7 @@ mod tests {
             ("opc.tcp://[press4]", EndpointUrlError::Host),
             ("opc.tcp://[::1]x", EndpointUrlError::Host),
             ("opc.tcp://a$b", EndpointUrlError::Host),
+            ("opc.tcp://../../etc", EndpointUrlError::Host),
             ("opc.tcp://press4:0", EndpointUrlError::Port),
             ("opc.tcp://press4:65536", EndpointUrlError::Port),
             ("opc.tcp://press4:", EndpointUrlError::Port),

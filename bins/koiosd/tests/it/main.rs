@@ -1,9 +1,13 @@
 //! The daemon as a whole: the real binary, real HTTP, a data directory of its own for every test.
 
 mod bad_input;
+mod bad_input_devices;
 mod certificates;
 mod conventions;
 mod daemon;
+mod device_import;
+mod device_passwords;
+mod devices;
 mod downloads;
 mod http;
 mod lifecycle;
