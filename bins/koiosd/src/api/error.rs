@@ -124,6 +124,7 @@ pub(crate) struct FieldError {
     pub(crate) detail: String,
     /// Of which of several things in the request, from 0.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) index: Option<usize>,
 }
 

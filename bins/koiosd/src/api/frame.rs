@@ -91,3 +91,35 @@ fn preflight_refusal<B: MessageBody + 'static>(
     }
     response.into_response(refusal).map_into_right_body()
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::{App, http::StatusCode, middleware::from_fn, test, web};
+
+    use super::*;
+
+    async fn panicking() -> HttpResponse {
+        panic!("never told to a client");
+    }
+
+    #[actix_web::test]
+    async fn a_panic_fails_its_request_only_with_a_problem_that_names_the_request() {
+        let app = App::new()
+            .wrap(from_fn(run_to_completion))
+            .wrap(from_fn(identify))
+            .route("/panic", web::get().to(panicking))
+            .route("/fine", web::get().to(HttpResponse::Ok));
+        let app = test::init_service(app).await;
+        let error = test::try_call_service(&app, test::TestRequest::get().uri("/panic").to_request()).await;
+        let response = error.err().expect("middleware answers with an error").error_response();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let id = response.headers().get(X_REQUEST_ID).expect("a request id").to_str().unwrap().to_owned();
+        let body = actix_web::body::to_bytes(response.into_body()).await.unwrap();
+        let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(problem["code"], "internal");
+        assert_eq!(problem["request_id"], id);
+        assert!(!problem.to_string().contains("never told"), "{problem}");
+        let fine = test::call_service(&app, test::TestRequest::get().uri("/fine").to_request()).await;
+        assert_eq!(fine.status(), StatusCode::OK);
+    }
+}

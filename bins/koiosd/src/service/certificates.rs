@@ -10,8 +10,7 @@ use std::sync::Arc;
 use koios_pki::{HostName, PrivateKeyPem};
 use koios_store::{
     Apply, Assigned, CertificateId, CertificatePatch, CertificateQuery, CertificateRecord, CertificateStatus,
-    DefaultChanged, Deleted, DeviceId, DeviceRef, IdentityFilesError, Name, Page, PageRequest, Resource,
-    Store, StoreError,
+    DefaultChanged, Deleted, DeviceId, DeviceRef, Name, Page, PageRequest, Resource, Store, StoreError,
 };
 use time::{Duration, OffsetDateTime};
 use tokio::sync::{Mutex, Semaphore};
@@ -162,11 +161,7 @@ impl Certificates {
         caller: &Caller,
     ) -> Result<(CertificateRecord, PrivateKeyPem), ServiceError> {
         let record = self.downloadable(id).await?;
-        let key = self
-            .store
-            .private_key_pem(id)
-            .await
-            .map_err(|error: IdentityFilesError| ServiceError::from(error))?;
+        let key = self.store.private_key_pem(id).await?;
         self.access.record_key_download(caller, &record).await?;
         Ok((record, key))
     }

@@ -19,8 +19,8 @@ pub(crate) struct ServerCertificates {
 pub(crate) struct ServerCertificateView {
     pub(crate) device: Device,
     pub(crate) pinned: Option<PresentedServerCertificate>,
-    pub(crate) presented: Option<PresentedServerCertificate>,
-    pub(crate) seen_at: Option<OffsetDateTime>,
+    /// With the instant at which it was seen.
+    pub(crate) presented: Option<(PresentedServerCertificate, OffsetDateTime)>,
     /// `None` before any certificate was seen.
     pub(crate) judgement: Option<Judgement>,
 }
@@ -42,11 +42,9 @@ impl ServerCertificates {
         let device = self.store.device(id).await?;
         let presented = self.store.presented(id).await?;
         let judgement = presented.as_ref().map(|presented| Judgement::of(&device, &presented.chain));
-        let seen_at = presented.as_ref().map(|presented| presented.seen_at);
         Ok(ServerCertificateView {
             pinned: device.pinned_server_certificate.clone().map(|chain| with_findings(chain, &device)),
-            presented: presented.map(|presented| with_findings(presented.chain, &device)),
-            seen_at,
+            presented: presented.map(|presented| (with_findings(presented.chain, &device), presented.seen_at)),
             judgement,
             device,
         })

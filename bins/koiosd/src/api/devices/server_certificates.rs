@@ -49,9 +49,8 @@ pub(super) struct DeviceServerCertificate {
 struct SeenServerCertificate {
     #[serde(flatten)]
     certificate: ServerCertificateBody,
-    #[serde(with = "time::serde::rfc3339::option")]
-    #[schema(value_type = String, format = DateTime)]
-    seen_at: Option<OffsetDateTime>,
+    #[serde(with = "time::serde::rfc3339")]
+    seen_at: OffsetDateTime,
 }
 
 /// Whether a device accepts a server certificate.
@@ -130,12 +129,9 @@ pub(super) async fn forget(
 
 fn shown(view: ServerCertificateView) -> HttpResponse {
     let revision = view.device.revision;
-    let seen_at = view.seen_at;
     let body = DeviceServerCertificate {
         pinned: view.pinned.map(Into::into),
-        presented: view
-            .presented
-            .map(|presented| SeenServerCertificate { certificate: presented.into(), seen_at }),
+        presented: view.presented.map(|(presented, seen_at)| SeenServerCertificate { certificate: presented.into(), seen_at }),
         verdict: view.judgement.map(|judgement| ServerCertificateVerdict {
             accepted: judgement.accepted,
             code: judgement.code.map(ConnectionCode),

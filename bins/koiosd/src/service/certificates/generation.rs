@@ -69,7 +69,7 @@ impl Certificates {
         let hosts = Hosts::of_request(&host, &order.dns_names, &order.ip_addresses)?;
         let validity_days =
             check_validity_days(order.validity_days.unwrap_or(self.settings.default_validity_days))?;
-        let spec = order.key.as_ref().map(key_spec).transpose()?.unwrap_or(self.settings.default_key.spec());
+        let spec = order.key.as_ref().map_or_else(|| Ok(self.settings.default_key.spec()), key_spec)?;
 
         let key = self.generate_key(spec).await?;
         let _naming = self.naming.lock().await;

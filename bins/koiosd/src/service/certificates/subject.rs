@@ -138,7 +138,7 @@ pub(super) fn key_spec(order: &KeyOrder) -> Result<KeySpec, ServiceError> {
     if order.curve.is_some() {
         return Err(ServiceError::invalid_field("key.curve", "an RSA key has no curve"));
     }
-    let bits = order.bits.unwrap_or(KeySpec::default().bits());
+    let bits = order.bits.unwrap_or_else(|| KeySpec::default().bits());
     KeySpec::from_bits(bits)
         .ok_or_else(|| ServiceError::invalid_field("key.bits", "must be 2048, 3072 or 4096"))
 }
