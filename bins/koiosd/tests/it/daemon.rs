@@ -156,6 +156,16 @@ impl Daemon {
         fs::read_to_string(&self.log_path).expect("a log file")
     }
 
+    /// Waits until the log says so.
+    #[track_caller]
+    pub(crate) fn wait_for_log(&self, text: &str) {
+        let started = Instant::now();
+        while !self.log().contains(text) {
+            assert!(started.elapsed() < PATIENCE, "never said {text:?}: {}", self.log());
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// A request as admin; a path without a leading `/` lies under `/api/v1`.
     pub(crate) fn call(&self, method: &str, path: &str) -> Call {
         let url = match path.starts_with('/') {

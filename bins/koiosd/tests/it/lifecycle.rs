@@ -1,6 +1,12 @@
 //! Starting, stopping, exit codes.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+};
 
 use serde_json::{Value, json};
 
@@ -48,17 +54,42 @@ fn the_ready_line_is_the_only_one_on_standard_output_and_sigterm_ends_with_exit_
 #[test]
 fn sigint_stops_the_daemon_as_well_and_requests_in_flight_are_finished() {
     let daemon = Setup::empty().start();
-    let call = daemon.call("POST", "certificates/generate").json(&json!({
-        "name": "In flight", "key": { "algorithm": "rsa", "bits": 4096 }
-    }));
-    let request = std::thread::spawn(move || call.send());
-    // The log line of a request comes at its end; that it has begun shows in nothing but time, so ask until the
-    // connection must have been taken: an answer to a later request is behind it in the queue of connections.
-    daemon.get("/healthz").expect(200);
+    let body = "{\"name\": \"In flight\"}";
+    let head = format!(
+        "POST /api/v1/certificates/generate HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADMIN}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\nExpect: 100-continue\r\n\r\n",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(daemon.address()).unwrap();
+    stream.write_all(head.as_bytes()).unwrap();
+    // Whoever says this waits for the body: the request is in flight.
+    let mut interim = [0; "HTTP/1.1 100 Continue\r\n\r\n".len()];
+    stream.read_exact(&mut interim).unwrap();
+    assert!(interim.starts_with(b"HTTP/1.1 100 "));
     daemon.signal("INT");
-    let answer = request.join().expect("a thread");
-    assert_eq!(answer.status, 201, "{}", answer.text());
+    daemon.wait_for_log("stopping");
+    stream.write_all(body.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
     assert_eq!(daemon.wait().0.code(), Some(0));
+}
+
+#[test]
+fn a_second_signal_ends_the_process_at_once() {
+    let daemon = Setup::empty().start();
+    let head = format!(
+        "POST /api/v1/certificates/generate HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADMIN}\r\n\
+         Content-Type: application/json\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n"
+    );
+    // A request that never ends would hold up an orderly stop.
+    let mut stream = TcpStream::connect(daemon.address()).unwrap();
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.read_exact(&mut [0; 12]).unwrap();
+    daemon.signal("TERM");
+    daemon.wait_for_log("stopping");
+    daemon.signal("TERM");
+    assert_eq!(daemon.wait().0.code(), Some(1));
 }
 
 #[test]
@@ -137,7 +168,7 @@ fn a_flag_beats_the_environment_and_the_environment_beats_the_file() {
 #[test]
 fn an_idle_connection_does_not_hold_up_the_stop() {
     let daemon = Setup::empty().start();
-    let _idle = std::net::TcpStream::connect(daemon.address()).unwrap();
+    let _idle = TcpStream::connect(daemon.address()).unwrap();
     let started = std::time::Instant::now();
     daemon.stop();
     // The contract's bound, not a measure of speed.

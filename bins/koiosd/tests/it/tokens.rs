@@ -28,7 +28,7 @@ fn a_chosen_token_is_set_at_the_first_start_only() {
     let setup = Setup::empty();
     setup.start().stop();
     let other = "another-token-0123456789abcdef0123456789";
-    let daemon = setup.clone().with_environment("KOIOS_BOOTSTRAP_TOKEN", other).start();
+    let daemon = setup.with_environment("KOIOS_BOOTSTRAP_TOKEN", other).start();
     assert_eq!(daemon.call("GET", "certificates").token(other).send().status, 401);
     assert_eq!(daemon.get("certificates").status, 200);
     assert!(!daemon.log().contains(other));
