@@ -4,6 +4,7 @@ mod deadline;
 pub use deadline::Deadline;
 mod dial;
 pub use dial::{Connection, connect, resolve};
+mod link;
 mod secure_channel;
 pub use secure_channel::{SecureChannel, Transport};
 mod session;

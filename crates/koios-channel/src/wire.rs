@@ -159,7 +159,9 @@ impl FrameBuffer {
 /// A HELLO message (OPC 10000-6 §7.1.2.3).
 pub(crate) fn hello(url: &EndpointUrl, limits: &Limits) -> Vec<u8> {
     let mut message = b"HELF\0\0\0\0".to_vec();
-    for value in [PROTOCOL_VERSION, limits.buffer_size, limits.buffer_size, limits.max_message, limits.max_chunks] {
+    for value in
+        [PROTOCOL_VERSION, limits.buffer_size, limits.buffer_size, limits.max_message, limits.max_chunks]
+    {
         put_u32(&mut message, value);
     }
     put_byte_string(&mut message, Some(url.as_str().as_bytes()));
@@ -281,12 +283,16 @@ mod tests {
 
     #[test]
     fn other_protocols_are_named_by_their_first_bytes() {
-        for bytes in [&b"HTTP/1.1 400 Bad Request"[..], b"SSH-2.0-OpenSSH_9.2\r\n", b"\x15\x03\x01\x00\x02\x02\x46"] {
+        for bytes in
+            [&b"HTTP/1.1 400 Bad Request"[..], b"SSH-2.0-OpenSSH_9.2\r\n", b"\x15\x03\x01\x00\x02\x02\x46"]
+        {
             let mut stream = buffer(bytes);
             assert!(!stream.may_be_opc_ua());
             assert_eq!(stream.next(), Err(Fault::NotOpcUa { first_bytes: bytes.to_vec() }));
         }
-        assert!(buffer(b"AC").may_be_opc_ua() && buffer(b"").may_be_opc_ua() && !buffer(b"H").may_be_opc_ua());
+        assert!(
+            buffer(b"AC").may_be_opc_ua() && buffer(b"").may_be_opc_ua() && !buffer(b"H").may_be_opc_ua()
+        );
     }
 
     #[test]

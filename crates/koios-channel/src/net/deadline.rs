@@ -31,6 +31,11 @@ impl Deadline {
         self.0.saturating_duration_since(Instant::now())
     }
 
+    /// This deadline, or `timeout` from now when that is sooner.
+    pub(crate) fn at_most(self, timeout: Duration) -> Self {
+        self.min(Self::after(timeout))
+    }
+
     /// Runs `step` until it ends or the deadline passes.
     pub(crate) async fn bound<T>(
         self,

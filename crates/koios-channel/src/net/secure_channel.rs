@@ -1,64 +1,142 @@
+use std::time::Duration;
+
 use koios_pki::CertificateChain;
 use time::OffsetDateTime;
+use tokio::time::Instant;
 
+use super::link::{Cost, Link};
 use super::{CreatedSession, Deadline};
-use crate::{ChannelError, Endpoint, EndpointUrl, Security, SessionRequest};
+use crate::conversation::{Conversation, Event};
+use crate::error::{ChannelError, Fault, Stage};
+use crate::{Endpoint, EndpointUrl, Security, SecurityMode, SessionRequest};
 
 /// A connection whose HELLO was acknowledged.
 #[derive(Debug)]
-pub struct Transport {}
+pub struct Transport {
+    link: Link,
+}
 
 impl Transport {
-    /// Opens the secure channel.
+    pub(super) const fn new(link: Link) -> Self {
+        Self { link }
+    }
+
+    /// Opens the secure channel. The RSA work is done on a thread for blocking work.
     ///
     /// # Errors
-    /// At [`Stage::OpenSecureChannel`](crate::Stage::OpenSecureChannel).
-    pub async fn open(self, _security: Security, _deadline: Deadline) -> Result<SecureChannel, ChannelError> {
-        todo!()
+    /// At [`Stage::OpenSecureChannel`]. A refusal of the server that came without security is
+    /// [`Fault::UnsecuredFault`] or [`Fault::Err`]: a hint, not proof.
+    pub async fn open(
+        mut self,
+        security: Security,
+        deadline: Deadline,
+    ) -> Result<SecureChannel, ChannelError> {
+        let stage = Stage::OpenSecureChannel;
+        let cost = if security.mode() == SecurityMode::None { Cost::Small } else { Cost::Large };
+        let event = self
+            .link
+            .exchange(stage, deadline, cost, move |conversation, timing| conversation.open(security, timing))
+            .await?;
+        let Event::ChannelOpened { token_lifetime } = event else { return Err(unexpected(stage, &event)) };
+        Ok(SecureChannel { link: self.link, renewal: Renewal::new(cost, token_lifetime) })
     }
 }
 
 /// An open secure channel. With security, the server has proven to hold its certificate's key.
+///
+/// Dropped without [`close`](Self::close), the connection ends without a word.
 #[derive(Debug)]
-pub struct SecureChannel {}
+pub struct SecureChannel {
+    pub(super) link: Link,
+    pub(super) renewal: Renewal,
+}
+
+/// When the channel's token needs to be renewed, and what that costs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Renewal {
+    pub(super) cost: Cost,
+    pub(super) due: Instant,
+}
+
+impl Renewal {
+    pub(super) fn new(cost: Cost, token_lifetime: Duration) -> Self {
+        // OPC 10000-4 §5.6.2: after 75 % of the life.
+        Self { cost, due: Deadline::after(token_lifetime * 3 / 4).instant() }
+    }
+}
 
 impl SecureChannel {
     /// The server's clock in its last answer.
     pub fn server_time(&self) -> Option<OffsetDateTime> {
-        todo!()
+        self.link.conversation().and_then(Conversation::server_time)
     }
 
-    /// The certificates the server sent in its `OpenSecureChannel` answer; its leaf is the expected one.
+    /// The certificates the server sent in its `OpenSecureChannel` answer; their leaf is the expected one. `None`
+    /// without security.
     pub fn server_chain(&self) -> Option<&CertificateChain> {
-        todo!()
+        self.link.conversation().and_then(Conversation::server_chain)
     }
 
     /// Asks for the server's endpoints.
     ///
     /// # Errors
-    /// At [`Stage::GetEndpoints`](crate::Stage::GetEndpoints).
+    /// At [`Stage::GetEndpoints`].
     pub async fn get_endpoints(
         &mut self,
-        _url: &EndpointUrl,
-        _deadline: Deadline,
+        url: &EndpointUrl,
+        deadline: Deadline,
     ) -> Result<Vec<Endpoint>, ChannelError> {
-        todo!()
+        let stage = Stage::GetEndpoints;
+        let url = url.clone();
+        let event = self
+            .link
+            .exchange(stage, deadline, Cost::Small, move |conversation, timing| {
+                conversation.get_endpoints(&url, timing)
+            })
+            .await?;
+        match event {
+            Event::Endpoints(endpoints) => Ok(endpoints),
+            other => Err(unexpected(stage, &other)),
+        }
     }
 
-    /// Creates a session and checks the server's part of it.
+    /// Creates a session and checks the server's part of it: certificate, signature, nonce and, when the request
+    /// holds discovery's endpoints, that nobody changed them.
     ///
     /// # Errors
-    /// At [`Stage::CreateSession`](crate::Stage::CreateSession); the connection is closed.
+    /// At [`Stage::CreateSession`]; the channel is closed.
     pub async fn create_session(
-        self,
-        _request: SessionRequest,
-        _deadline: Deadline,
+        mut self,
+        request: SessionRequest,
+        deadline: Deadline,
     ) -> Result<CreatedSession, ChannelError> {
-        todo!()
+        let stage = Stage::CreateSession;
+        let outcome = self
+            .link
+            .exchange(stage, deadline, Cost::Small, move |conversation, timing| {
+                conversation.create_session(request, timing)
+            })
+            .await;
+        match outcome {
+            Ok(Event::SessionCreated { timeout }) => Ok(CreatedSession::new(self, timeout)),
+            Ok(other) => Err(unexpected(stage, &other)),
+            Err(error) => {
+                self.link.close(deadline.at_most(FAREWELL)).await;
+                Err(error)
+            }
+        }
     }
 
     /// Closes the channel and the connection; says so to the server if it can before the deadline.
-    pub async fn close(self, _deadline: Deadline) {
-        todo!()
+    pub async fn close(self, deadline: Deadline) {
+        self.link.close(deadline).await;
     }
 }
+
+/// An event the conversation never gives to this request.
+pub(super) fn unexpected(stage: Stage, event: &Event) -> ChannelError {
+    ChannelError::local(stage, Fault::unexpected(format!("the event {event:?}")))
+}
+
+/// How long a failed step may be held up by good manners.
+pub(super) const FAREWELL: Duration = Duration::from_millis(500);

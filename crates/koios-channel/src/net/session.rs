@@ -4,84 +4,154 @@ use koios_pki::CertificateChain;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use super::Deadline;
-use crate::{ChannelError, ServerStatus, UserIdentity};
+use super::link::Cost;
+use super::secure_channel::{FAREWELL, Renewal, SecureChannel, unexpected};
+use super::{Deadline, link::Link};
+use crate::conversation::{Conversation, Event};
+use crate::error::{ChannelError, Stage};
+use crate::{ServerStatus, UserIdentity};
 
 /// A session that no user has yet.
 #[derive(Debug)]
-pub struct CreatedSession {}
+pub struct CreatedSession {
+    channel: SecureChannel,
+    timeout: Duration,
+}
 
 impl CreatedSession {
+    pub(super) const fn new(channel: SecureChannel, timeout: Duration) -> Self {
+        Self { channel, timeout }
+    }
+
     /// The time of silence after which the server drops the session.
-    pub fn timeout(&self) -> Duration {
-        todo!()
+    pub const fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// The certificates the server sent in its `OpenSecureChannel` answer.
     pub fn server_chain(&self) -> Option<&CertificateChain> {
-        todo!()
+        self.channel.server_chain()
     }
 
     /// The server's clock in its last answer.
     pub fn server_time(&self) -> Option<OffsetDateTime> {
-        todo!()
+        self.channel.server_time()
     }
 
-    /// Gives the session to a user. When the server or we refuse, the session is closed.
+    /// Gives the session to a user. When the server or we refuse, the session is closed: small servers have few.
     ///
     /// # Errors
-    /// At [`Stage::ActivateSession`](crate::Stage::ActivateSession).
-    pub async fn activate(self, _user: &UserIdentity, _deadline: Deadline) -> Result<Session, ChannelError> {
-        todo!()
+    /// At [`Stage::ActivateSession`].
+    pub async fn activate(
+        mut self,
+        user: &UserIdentity,
+        deadline: Deadline,
+    ) -> Result<Session, ChannelError> {
+        let stage = Stage::ActivateSession;
+        let cost = self.channel.renewal.cost;
+        let user = user.clone();
+        let outcome = self
+            .channel
+            .link
+            .exchange(stage, deadline, cost, move |conversation, timing| {
+                conversation.activate_session(&user, timing)
+            })
+            .await;
+        match outcome {
+            Ok(Event::SessionActivated) => Ok(Session { channel: self.channel, timeout: self.timeout }),
+            Ok(other) => Err(unexpected(stage, &other)),
+            Err(error) => {
+                self.close(deadline.at_most(FAREWELL)).await;
+                Err(error)
+            }
+        }
     }
 
-    /// Closes session, channel and connection.
-    pub async fn close(self, _deadline: Deadline) {
-        todo!()
+    /// Closes session, channel and connection; says so to the server if it can before the deadline.
+    pub async fn close(mut self, deadline: Deadline) {
+        // Nobody uses the session: whether the server has closed it or will forget it makes no difference here.
+        let _ = close_session(&mut self.channel.link, deadline).await;
+        self.channel.close(deadline).await;
     }
 }
 
 /// An active session.
+///
+/// Dropped without [`close`](Self::close), the connection ends without a word and the server keeps the session until
+/// its timeout.
 #[derive(Debug)]
-pub struct Session {}
+pub struct Session {
+    channel: SecureChannel,
+    timeout: Duration,
+}
 
 impl Session {
     /// The server's clock in its last answer.
     pub fn server_time(&self) -> Option<OffsetDateTime> {
-        todo!()
+        self.channel.server_time()
+    }
+
+    /// The certificates the server sent in its `OpenSecureChannel` answer.
+    pub fn server_chain(&self) -> Option<&CertificateChain> {
+        self.channel.server_chain()
     }
 
     /// The time of silence after which the server drops the session.
-    pub fn timeout(&self) -> Duration {
-        todo!()
+    pub const fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// When [`Session::renew`] should be called: after three quarters of the token's life.
-    pub fn needs_renewal_at(&self) -> Instant {
-        todo!()
+    pub const fn needs_renewal_at(&self) -> Instant {
+        self.channel.renewal.due
     }
 
     /// Reads `Server_ServerStatus`.
     ///
     /// # Errors
-    /// At [`Stage::Read`](crate::Stage::Read).
-    pub async fn read_server_status(&mut self, _deadline: Deadline) -> Result<ServerStatus, ChannelError> {
-        todo!()
+    /// At [`Stage::Read`]. After [`Fault::ServiceFault`](crate::Fault::ServiceFault) and
+    /// [`Fault::ServiceResult`](crate::Fault::ServiceResult) the session can be used further, after others not.
+    pub async fn read_server_status(&mut self, deadline: Deadline) -> Result<ServerStatus, ChannelError> {
+        let stage = Stage::Read;
+        let event = self
+            .channel
+            .link
+            .exchange(stage, deadline, Cost::Small, Conversation::read_server_status)
+            .await?;
+        match event {
+            Event::ServerStatus(status) => Ok(status),
+            other => Err(unexpected(stage, &other)),
+        }
     }
 
-    /// Renews the channel's token.
+    /// Renews the channel's token; the old one is still taken for what the server sends before it has seen the new.
     ///
     /// # Errors
-    /// At [`Stage::RenewSecureChannel`](crate::Stage::RenewSecureChannel).
-    pub async fn renew(&mut self, _deadline: Deadline) -> Result<(), ChannelError> {
-        todo!()
+    /// At [`Stage::RenewSecureChannel`]; the session can no longer be used.
+    pub async fn renew(&mut self, deadline: Deadline) -> Result<(), ChannelError> {
+        let stage = Stage::RenewSecureChannel;
+        let cost = self.channel.renewal.cost;
+        let event = self.channel.link.exchange(stage, deadline, cost, Conversation::renew).await?;
+        let Event::ChannelRenewed { token_lifetime } = event else { return Err(unexpected(stage, &event)) };
+        self.channel.renewal = Renewal::new(cost, token_lifetime);
+        Ok(())
     }
 
     /// Closes session, channel and connection.
     ///
     /// # Errors
-    /// At [`Stage::CloseSession`](crate::Stage::CloseSession).
-    pub async fn close(self, _deadline: Deadline) -> Result<(), ChannelError> {
-        todo!()
+    /// At [`Stage::CloseSession`]; the connection is closed all the same.
+    pub async fn close(mut self, deadline: Deadline) -> Result<(), ChannelError> {
+        let outcome = close_session(&mut self.channel.link, deadline).await;
+        self.channel.close(deadline).await;
+        outcome
+    }
+}
+
+async fn close_session(link: &mut Link, deadline: Deadline) -> Result<(), ChannelError> {
+    let stage = Stage::CloseSession;
+    match link.exchange(stage, deadline, Cost::Small, Conversation::close_session).await? {
+        Event::SessionClosed => Ok(()),
+        other => Err(unexpected(stage, &other)),
     }
 }

@@ -1,6 +1,6 @@
 use crate::error::Fault;
 
-/// Reads the few fixed layouts outside of encoded services; every length is checked against what is there.
+/// Reads OPC UA binary from bytes that are all there; every length is checked against what is left of them.
 #[derive(Debug)]
 pub(crate) struct ByteReader<'a> {
     rest: &'a [u8],
@@ -21,6 +21,24 @@ impl<'a> ByteReader<'a> {
         Ok(u32::from_le_bytes(*value))
     }
 
+    pub(crate) fn u8(&mut self) -> Result<u8, Fault> {
+        let (value, rest) = self.rest.split_first().ok_or_else(cut_short)?;
+        self.rest = rest;
+        Ok(*value)
+    }
+
+    pub(crate) fn i32(&mut self) -> Result<i32, Fault> {
+        Ok(i32::from_le_bytes(self.u32()?.to_le_bytes()))
+    }
+
+    pub(crate) fn i64(&mut self) -> Result<i64, Fault> {
+        self.eight_bytes().map(i64::from_le_bytes)
+    }
+
+    pub(crate) fn f64(&mut self) -> Result<f64, Fault> {
+        self.eight_bytes().map(f64::from_le_bytes)
+    }
+
     pub(crate) fn length(&mut self) -> Result<usize, Fault> {
         Ok(usize::try_from(self.u32()?).unwrap_or(usize::MAX))
     }
@@ -31,15 +49,18 @@ impl<'a> ByteReader<'a> {
 
     /// A byte string of at most `max` bytes; a null one is empty.
     pub(crate) fn byte_string(&mut self, max: usize) -> Result<&'a [u8], Fault> {
-        let len = self.u32()?;
-        if i32::from_le_bytes(len.to_le_bytes()) < 0 {
-            return Ok(&[]);
-        }
-        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        // Negative: null.
+        let Ok(len) = usize::try_from(self.i32()?) else { return Ok(&[]) };
         if len > max {
             return Err(Fault::decoding(format!("a field of {len} bytes where at most {max} are allowed")));
         }
         self.take(len)
+    }
+
+    fn eight_bytes(&mut self) -> Result<[u8; 8], Fault> {
+        let (value, rest) = self.rest.split_first_chunk::<8>().ok_or_else(cut_short)?;
+        self.rest = rest;
+        Ok(*value)
     }
 
     fn take(&mut self, len: usize) -> Result<&'a [u8], Fault> {

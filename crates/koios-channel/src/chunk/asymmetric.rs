@@ -1,0 +1,193 @@
+//! Chunks of OPN: signed with one certificate's key, encrypted to the other's, or plain (OPC 10000-6 §6.7.2.3).
+
+use koios_pki::{CertificateChain, PrivateKey, SecurityPolicy, Sha1Thumbprint};
+use zeroize::Zeroizing;
+
+use super::padding::Padding;
+use super::{CHANNEL_HEADER_LEN, Numbers, Opened, SEQUENCE_HEADER_LEN, put_content, start};
+use crate::error::Fault;
+use crate::keys::Peer;
+use crate::policy::Algorithms;
+use crate::wire::{ByteReader, ChunkKind, FrameType, finish, finish_as, put_byte_string};
+
+/// What our side of an asymmetric chunk needs.
+#[derive(Clone, Copy)]
+pub(crate) struct Own<'a> {
+    /// Sent along, leaf first.
+    pub(crate) certificates: &'a CertificateChain,
+    /// Whether only the leaf is sent.
+    pub(crate) leaf_only: bool,
+    pub(crate) key: &'a PrivateKey,
+    pub(crate) thumbprint: Sha1Thumbprint,
+}
+
+/// Writes an OPN without security.
+pub(crate) fn seal_plain(numbers: Numbers, body: &[u8]) -> Vec<u8> {
+    let mut message =
+        start(FrameType::OpenSecureChannel, ChunkKind::Final, numbers.channel_id, 128 + body.len());
+    put_byte_string(&mut message, Some(SecurityPolicy::None.uri().as_bytes()));
+    put_byte_string(&mut message, None);
+    put_byte_string(&mut message, None);
+    put_content(&mut message, numbers, body);
+    finish(&mut message);
+    message
+}
+
+/// Writes an OPN signed by us and encrypted to `peer`.
+pub(crate) fn seal(
+    policy: SecurityPolicy,
+    own: Own<'_>,
+    peer: &Peer,
+    numbers: Numbers,
+    body: &[u8],
+) -> Result<Vec<u8>, Fault> {
+    let algorithms = Algorithms::of(policy).ok_or(Fault::Crypto { operation: "choosing algorithms" })?;
+    let certificates =
+        if own.leaf_only { own.certificates.leaf().der().to_vec() } else { own.certificates.to_der_blob() };
+    let mut message = start(FrameType::OpenSecureChannel, ChunkKind::Final, numbers.channel_id, 4096);
+    put_byte_string(&mut message, Some(policy.uri().as_bytes()));
+    put_byte_string(&mut message, Some(&certificates));
+    put_byte_string(&mut message, Some(peer.thumbprint().as_bytes()));
+    let headers_len = message.len();
+
+    put_content(&mut message, numbers, body);
+    let padding = Padding {
+        block_len: peer.key().max_plain_len(algorithms.encryption),
+        signature_len: own.key.modulus_len(),
+        extra_size: needs_extra_size(peer.key().modulus_len()),
+    };
+    padding.append(&mut message, headers_len);
+    // The size in the header is that of the encrypted message, and it is part of what is signed.
+    let plain_len = message.len() - headers_len + padding.signature_len;
+    let size = headers_len + plain_len / padding.block_len * peer.key().modulus_len();
+    finish_as(&mut message, size);
+    let signature =
+        own.key.sign(algorithms.signature, &message).map_err(|_| Fault::Crypto { operation: "signing" })?;
+    message.extend_from_slice(&signature);
+
+    let (headers, plain) = message.split_at_checked(headers_len).unwrap_or_default();
+    let mut sealed = Vec::with_capacity(size);
+    sealed.extend_from_slice(headers);
+    encrypt_blocks(&algorithms, peer, plain, &mut sealed)?;
+    Ok(sealed)
+}
+
+/// Encrypts `plain` to the peer block by block (OPC 10000-6 §6.7.2.5) and appends the result to `out`.
+pub(crate) fn encrypt_blocks(
+    algorithms: &Algorithms,
+    peer: &Peer,
+    plain: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), Fault> {
+    let failed = || Fault::Crypto { operation: "RSA encryption" };
+    let block_len = peer.key().max_plain_len(algorithms.encryption);
+    if block_len == 0 {
+        return Err(failed());
+    }
+    for block in plain.chunks(block_len) {
+        let cipher = peer.key().encrypt_block(algorithms.encryption, block).map_err(|_| failed())?;
+        out.extend_from_slice(&cipher);
+    }
+    Ok(())
+}
+
+/// The security header of an OPN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SecurityHeader<'a> {
+    pub(crate) policy_uri: &'a [u8],
+    /// Leaf first; empty without security.
+    pub(crate) certificates: &'a [u8],
+    thumbprint: &'a [u8],
+    /// Where the header ends in the frame.
+    end: usize,
+}
+
+impl<'a> SecurityHeader<'a> {
+    /// Reads the header of a whole frame.
+    pub(crate) fn read(frame: &'a [u8]) -> Result<Self, Fault> {
+        let mut reader = ByteReader::new(frame);
+        reader.skip(CHANNEL_HEADER_LEN)?;
+        let policy_uri = reader.byte_string(MAX_POLICY_URI_LEN)?;
+        let certificates = reader.byte_string(MAX_CERTIFICATES_LEN)?;
+        let thumbprint = reader.byte_string(MAX_THUMBPRINT_LEN)?;
+        Ok(Self { policy_uri, certificates, thumbprint, end: frame.len() - reader.rest().len() })
+    }
+
+    /// Whether the message claims to be without security.
+    pub(crate) fn is_unsecured(&self) -> bool {
+        self.policy_uri.is_empty() || self.is(SecurityPolicy::None)
+    }
+
+    fn is(&self, policy: SecurityPolicy) -> bool {
+        self.policy_uri == policy.uri().as_bytes()
+    }
+}
+
+/// Opens an OPN without security.
+pub(crate) fn open_plain(header: &SecurityHeader<'_>, frame: &[u8]) -> Result<Opened, Fault> {
+    Opened::read(frame.get(header.end..).unwrap_or_default())
+}
+
+/// Opens an OPN: sender's leaf, our thumbprint, then signature, then padding, then content.
+pub(crate) fn open(
+    policy: SecurityPolicy,
+    own: Own<'_>,
+    peer: &Peer,
+    header: &SecurityHeader<'_>,
+    frame: &[u8],
+) -> Result<Opened, Fault> {
+    let algorithms = Algorithms::of(policy).ok_or(Fault::Crypto { operation: "choosing algorithms" })?;
+    if !header.is(policy) {
+        let uri = String::from_utf8_lossy(header.policy_uri);
+        return Err(Fault::unexpected(format!("an answer under the policy {uri:?}, asked was {policy}")));
+    }
+    if !peer.is_leaf_of(header.certificates) {
+        return Err(Fault::WrongSenderCertificate);
+    }
+    if header.thumbprint != own.thumbprint.as_bytes() {
+        return Err(Fault::WrongReceiver);
+    }
+    let (headers, cipher) = frame.split_at_checked(header.end).ok_or_else(too_short)?;
+    let block_len = own.key.modulus_len();
+    if cipher.is_empty() || cipher.len() % block_len != 0 {
+        return Err(Fault::decoding(format!(
+            "a cipher text of {} bytes for a key of {block_len}",
+            cipher.len()
+        )));
+    }
+    let mut message = Zeroizing::new(Vec::with_capacity(frame.len()));
+    message.extend_from_slice(headers);
+    for block in cipher.chunks(block_len) {
+        // A block that does not decrypt and a signature that does not hold are one fault: telling them apart would
+        // help nobody but the sender of forged blocks.
+        let plain = own.key.decrypt_block(algorithms.encryption, block).map_err(|_| Fault::BadSignature)?;
+        message.extend_from_slice(&plain);
+    }
+    let signature_at = message
+        .len()
+        .checked_sub(peer.key().modulus_len())
+        .filter(|at| *at >= header.end + SEQUENCE_HEADER_LEN)
+        .ok_or_else(too_short)?;
+    let (signed, signature) = message.split_at_checked(signature_at).ok_or_else(too_short)?;
+    if !peer.key().verify(algorithms.signature, signed, signature) {
+        return Err(Fault::BadSignature);
+    }
+    let padding = Padding { block_len, signature_len: 0, extra_size: needs_extra_size(block_len) };
+    Opened::read(padding.strip(signed.get(header.end..).unwrap_or_default())?)
+}
+
+/// OPC 10000-6 §6.7.2.5: a second size byte when the receiver's key is longer than 2,048 bits.
+const fn needs_extra_size(receiver_modulus_len: usize) -> bool {
+    receiver_modulus_len > 256
+}
+
+fn too_short() -> Fault {
+    Fault::decoding("an OPN is shorter than its headers and signature")
+}
+
+/// OPC 10000-6 §6.7.2.3.
+const MAX_POLICY_URI_LEN: usize = 255;
+/// One chunk of ours holds it.
+const MAX_CERTIFICATES_LEN: usize = 65_536;
+/// SHA-1.
+const MAX_THUMBPRINT_LEN: usize = 20;

@@ -1,0 +1,151 @@
+//! Chunks of MSG and CLO: secured with the keys of a token, or plain.
+
+use super::padding::Padding;
+use super::{CHANNEL_HEADER_LEN, Numbers, Opened, SEQUENCE_HEADER_LEN, put_content, start};
+use crate::error::Fault;
+use crate::policy::{AES_BLOCK_LEN, MAC_LEN};
+use crate::symmetric::{ReceivingKeys, SendingKeys};
+use crate::wire::{ChunkKind, FrameType, finish, finish_as, put_u32};
+
+/// Writes one chunk; `keys` is `None` on a channel without security.
+pub(crate) fn seal(
+    kind: FrameType,
+    chunk: ChunkKind,
+    token: u32,
+    keys: Option<&SendingKeys>,
+    numbers: Numbers,
+    body: &[u8],
+) -> Result<Vec<u8>, Fault> {
+    let mut message = start(kind, chunk, numbers.channel_id, HEADERS_LEN + body.len() + MAX_OVERHEAD);
+    put_u32(&mut message, token);
+    put_content(&mut message, numbers, body);
+    let Some(keys) = keys else {
+        finish(&mut message);
+        return Ok(message);
+    };
+    if keys.encrypts() {
+        PADDING.append(&mut message, HEADERS_LEN);
+    }
+    // The size is part of what is signed.
+    let size = message.len() + MAC_LEN;
+    finish_as(&mut message, size);
+    let mac = keys.mac(&message);
+    message.extend_from_slice(mac.as_ref());
+    keys.encrypt(message.get_mut(HEADERS_LEN..).unwrap_or_default())?;
+    Ok(message)
+}
+
+/// Opens one whole frame; nothing of it is looked at before its MAC holds.
+pub(crate) fn open(keys: Option<&ReceivingKeys>, frame: &[u8]) -> Result<Opened, Fault> {
+    let (headers, content) = frame.split_at_checked(HEADERS_LEN).ok_or_else(too_short)?;
+    let Some(keys) = keys else { return Opened::read(content) };
+    let mut message = Vec::with_capacity(frame.len());
+    message.extend_from_slice(headers);
+    message.extend_from_slice(content);
+    keys.decrypt(message.get_mut(HEADERS_LEN..).unwrap_or_default())?;
+    let mac_at = message
+        .len()
+        .checked_sub(MAC_LEN)
+        .filter(|at| *at >= HEADERS_LEN + SEQUENCE_HEADER_LEN)
+        .ok_or_else(too_short)?;
+    let (signed, mac) = message.split_at_checked(mac_at).ok_or_else(too_short)?;
+    if !keys.verify(signed, mac) {
+        return Err(Fault::BadSignature);
+    }
+    let plain = signed.get(HEADERS_LEN..).unwrap_or_default();
+    Opened::read(if keys.encrypts() { PADDING.strip(plain)? } else { plain })
+}
+
+/// The longest body in a chunk of at most `chunk_len` bytes.
+pub(crate) fn max_body_len(chunk_len: usize, keys: Option<&SendingKeys>) -> usize {
+    let room = chunk_len.saturating_sub(HEADERS_LEN);
+    let used = match keys {
+        None => SEQUENCE_HEADER_LEN,
+        Some(keys) if !keys.encrypts() => SEQUENCE_HEADER_LEN + MAC_LEN,
+        Some(_) => room % AES_BLOCK_LEN + SEQUENCE_HEADER_LEN + PADDING_SIZE_LEN + MAC_LEN,
+    };
+    room.saturating_sub(used)
+}
+
+fn too_short() -> Fault {
+    Fault::decoding("a chunk is shorter than its headers and signature")
+}
+
+const PADDING: Padding = Padding { block_len: AES_BLOCK_LEN, signature_len: MAC_LEN, extra_size: false };
+/// Message header, channel id and token: what is signed and not encrypted.
+const HEADERS_LEN: usize = CHANNEL_HEADER_LEN + 4;
+const PADDING_SIZE_LEN: usize = 1;
+const MAX_OVERHEAD: usize = SEQUENCE_HEADER_LEN + PADDING_SIZE_LEN + AES_BLOCK_LEN + MAC_LEN;
+
+#[cfg(test)]
+mod tests {
+    use koios_pki::{SecurityMode, SecurityPolicy};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::policy::Algorithms;
+
+    fn keys(policy: SecurityPolicy, mode: SecurityMode) -> (SendingKeys, ReceivingKeys) {
+        let algorithms = Algorithms::of(policy).unwrap();
+        (
+            SendingKeys::derive(&algorithms, mode, &[1; 32], &[2; 32]).unwrap(),
+            ReceivingKeys::derive(&algorithms, mode, &[1; 32], &[2; 32]).unwrap(),
+        )
+    }
+
+    fn policies_and_modes() -> impl Strategy<Value = (SecurityPolicy, SecurityMode)> {
+        let modes = [SecurityMode::Sign, SecurityMode::SignAndEncrypt];
+        (prop::sample::select(&SecurityPolicy::SECURE), prop::sample::select(&modes))
+    }
+
+    const NUMBERS: Numbers = Numbers { channel_id: 7, sequence_number: 51, request_id: 3 };
+
+    proptest! {
+        #[test]
+        fn what_is_sealed_opens_to_what_it_was(
+            (policy, mode) in policies_and_modes(),
+            chunk_len in 100usize..9000,
+            fill: u8,
+        ) {
+            let (sending, receiving) = keys(policy, mode);
+            let body = vec![fill; max_body_len(chunk_len, Some(&sending))];
+            let frame = seal(FrameType::Message, ChunkKind::Final, 9, Some(&sending), NUMBERS, &body).unwrap();
+            prop_assert!(frame.len() <= chunk_len && frame.len() + AES_BLOCK_LEN > chunk_len);
+            prop_assert_eq!(
+                open(Some(&receiving), &frame).unwrap(),
+                Opened { sequence_number: 51, request_id: 3, body }
+            );
+        }
+
+        #[test]
+        fn a_flipped_bit_is_refused(
+            (policy, mode) in policies_and_modes(),
+            body in prop::collection::vec(any::<u8>(), 0..200),
+            bit: prop::sample::Index,
+        ) {
+            let (sending, receiving) = keys(policy, mode);
+            let mut frame = seal(FrameType::Message, ChunkKind::Final, 9, Some(&sending), NUMBERS, &body).unwrap();
+            let bit = bit.index(frame.len() * 8);
+            frame[bit / 8] ^= 1 << (bit % 8);
+            prop_assert_eq!(open(Some(&receiving), &frame), Err(Fault::BadSignature));
+        }
+
+        #[test]
+        fn opening_anything_never_panics(
+            (policy, mode) in policies_and_modes(),
+            frame in prop::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let (_, receiving) = keys(policy, mode);
+            let _ = open(Some(&receiving), &frame);
+            let _ = open(None, &frame);
+        }
+
+        #[test]
+        fn a_plain_chunk_reads_back(chunk_len in 24usize..300) {
+            let body = vec![1; max_body_len(chunk_len, None)];
+            let frame = seal(FrameType::CloseSecureChannel, ChunkKind::Final, 0, None, NUMBERS, &body).unwrap();
+            prop_assert_eq!(frame.len(), chunk_len);
+            prop_assert_eq!(open(None, &frame).unwrap().body, body);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Symmetric keys from the two nonces of an OpenSecureChannel (OPC 10000-6 §6.7.5).
+
+use aws_lc_rs::hmac;
+use zeroize::Zeroizing;
+
+use crate::policy::{AES_BLOCK_LEN, Algorithms, MAC_LEN};
+
+/// The key material of one direction.
+pub(crate) struct KeyMaterial {
+    bytes: Zeroizing<Vec<u8>>,
+    encryption_key_len: usize,
+}
+
+impl KeyMaterial {
+    /// `remote` and `local` as OPC 10000-6 Table 66 names them: the secret is the nonce of the **other** side of the
+    /// direction, the seed that of the sending side.
+    pub(crate) fn derive(algorithms: &Algorithms, secret: &[u8], seed: &[u8]) -> Self {
+        let len = MAC_LEN + algorithms.encryption_key_len + AES_BLOCK_LEN;
+        Self { bytes: p_sha256(secret, seed, len), encryption_key_len: algorithms.encryption_key_len }
+    }
+
+    pub(crate) fn signing_key(&self) -> &[u8] {
+        self.bytes.get(..MAC_LEN).unwrap_or_default()
+    }
+
+    pub(crate) fn encryption_key(&self) -> &[u8] {
+        self.bytes.get(MAC_LEN..MAC_LEN + self.encryption_key_len).unwrap_or_default()
+    }
+
+    pub(crate) fn initialisation_vector(&self) -> &[u8] {
+        self.bytes.get(MAC_LEN + self.encryption_key_len..).unwrap_or_default()
+    }
+}
+
+/// `P_SHA256` of RFC 5246 §5, `len` bytes of it.
+pub(crate) fn p_sha256(secret: &[u8], seed: &[u8], len: usize) -> Zeroizing<Vec<u8>> {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
+    // Reserved in full: a vector that grows would leave secrets behind in memory.
+    let mut out = Zeroizing::new(Vec::with_capacity(len + MAC_LEN));
+    let mut a = hmac::sign(&key, seed);
+    while out.len() < len {
+        let mut context = hmac::Context::with_key(&key);
+        context.update(a.as_ref());
+        context.update(seed);
+        out.extend_from_slice(context.sign().as_ref());
+        a = hmac::sign(&key, a.as_ref());
+    }
+    out.truncate(len);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use koios_pki::SecurityPolicy;
+
+    use super::*;
+
+    /// The vector of <https://mailarchive.ietf.org/arch/msg/tls/fzVCzk-z3FShgGJ6DOXqM1ydxms/>: the PRF of TLS 1.2 is
+    /// `P_SHA256(secret, label ‖ seed)`.
+    #[test]
+    fn p_sha256_gives_the_published_tls_1_2_vector() {
+        let secret = hex("9bbe436ba940f017b17652849a71db35");
+        let seed = [b"test label".as_slice(), &hex("a0ba9f936cda311827a6f796ffd5198c")].concat();
+        let expected = hex(concat!(
+            "e3f229ba727be17b8d122620557cd453c2aab21d07c3d495329b52d4e61edb5a",
+            "6b301791e90d35c9c9a46b4e14baf9af0fa022f7077def17abfd3797c0564bab",
+            "4fbc91666e9def9b97fce34f796789baa48082d122ee42c5a72e5a5110fff701",
+            "87347b66"
+        ));
+        assert_eq!(*p_sha256(&secret, &seed, 100), expected);
+        assert_eq!(*p_sha256(&secret, &seed, 33), expected[..33]);
+    }
+
+    #[test]
+    fn the_material_is_cut_as_the_policy_says() {
+        for (policy, key_len) in
+            [(SecurityPolicy::Basic256Sha256, 32), (SecurityPolicy::Aes128Sha256RsaOaep, 16)]
+        {
+            let algorithms = Algorithms::of(policy).unwrap();
+            let material = KeyMaterial::derive(&algorithms, b"secret", b"seed");
+            let whole = p_sha256(b"secret", b"seed", 32 + key_len + 16);
+            assert_eq!(material.signing_key(), &whole[..32]);
+            assert_eq!(material.encryption_key(), &whole[32..32 + key_len]);
+            assert_eq!(material.initialisation_vector(), &whole[32 + key_len..]);
+        }
+    }
+
+    fn hex(text: &str) -> Vec<u8> {
+        (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+    }
+}

@@ -1,0 +1,123 @@
+//! The two halves of a session's handshake: what each side proves to the other (OPC 10000-4 §5.7).
+
+mod downgrade;
+mod user_token;
+
+use std::time::Duration;
+
+use crate::channel::Channel;
+use crate::error::Fault;
+use crate::keys::{CertificateSending, Security};
+use crate::policy::Algorithms;
+use crate::service::{AuthenticationToken, RequestHeader, response};
+use crate::{Limits, SessionRequest, UserIdentity};
+
+/// A session that was asked for.
+pub(crate) struct RequestedSession {
+    request: SessionRequest,
+    nonce: Vec<u8>,
+    /// Our certificates as they were sent; empty without security.
+    certificates: Vec<u8>,
+}
+
+impl RequestedSession {
+    pub(crate) fn new(request: SessionRequest, security: &Security, nonce: Vec<u8>) -> Self {
+        let certificates = match security {
+            Security::None => Vec::new(),
+            Security::Secure { identity, sending: CertificateSending::Chain, .. } => {
+                identity.chain().to_der_blob()
+            }
+            Security::Secure { identity, .. } => identity.leaf().der().to_vec(),
+        };
+        Self { request, nonce, certificates }
+    }
+
+    pub(crate) fn encode(&self, header: RequestHeader, limits: &Limits) -> Result<Vec<u8>, Fault> {
+        header.create_session(&self.request, &self.nonce, &self.certificates, limits.max_message)
+    }
+
+    /// Checks what the server answered.
+    ///
+    /// With security: its certificate is the endpoint's, its signature covers our certificate and nonce, its nonce is
+    /// long enough, and its endpoints are those of discovery. Without security an attacker could forge all of them,
+    /// so none is worth a refusal.
+    pub(crate) fn check(self, channel: &Channel, answer: response::CreatedSession) -> Result<Session, Fault> {
+        if let (Security::Secure { policy, identity, .. }, Some(peer)) = (channel.security(), channel.peer())
+        {
+            let algorithms = Algorithms::of(*policy).ok_or(Fault::NotReady)?;
+            if !peer.is_leaf_of(&answer.certificates) {
+                return Err(Fault::ServerCertificateDiffers);
+            }
+            let algorithm = &answer.signature_algorithm;
+            if !algorithm.is_empty() && algorithm != algorithms.signature_uri {
+                return Err(Fault::unexpected(format!("a server signature of the algorithm {algorithm:?}")));
+            }
+            let signs = |certificates: &[u8]| {
+                let message = [certificates, &self.nonce].concat();
+                peer.key().verify(algorithms.signature, &message, &answer.signature)
+            };
+            // OPC 10000-4 says the leaf; open62541 signs over all that it was sent.
+            let leaf = identity.leaf().der();
+            if !signs(leaf) && (self.certificates == leaf || !signs(&self.certificates)) {
+                return Err(Fault::BadSignature);
+            }
+            if answer.nonce.len() < MIN_SERVER_NONCE_LEN {
+                return Err(Fault::ServerNonce { len: answer.nonce.len() });
+            }
+            if !self.request.expected_endpoints.is_empty() {
+                downgrade::check(&self.request.expected_endpoints, &answer.endpoints)?;
+            }
+        }
+        Ok(Session {
+            token: answer.token,
+            timeout: answer.timeout,
+            server_nonce: answer.nonce,
+            endpoint: self.request.endpoint,
+        })
+    }
+}
+
+/// A session the server has created.
+pub(crate) struct Session {
+    pub(crate) token: AuthenticationToken,
+    pub(crate) timeout: Duration,
+    server_nonce: Vec<u8>,
+    endpoint: crate::Endpoint,
+}
+
+impl Session {
+    /// Our proof that we hold our certificate's key, and the user's token. Signs with RSA: milliseconds.
+    pub(crate) fn activation(
+        &self,
+        header: RequestHeader,
+        channel: &Channel,
+        user: &UserIdentity,
+        limits: &Limits,
+    ) -> Result<Vec<u8>, Fault> {
+        let security = channel.security();
+        let user = user_token::user_token(
+            user,
+            &self.endpoint,
+            security.mode(),
+            channel.peer(),
+            &self.server_nonce,
+            limits,
+        )?;
+        let signature = match (security, channel.peer()) {
+            (Security::Secure { policy, identity, .. }, Some(peer)) => {
+                let algorithms = Algorithms::of(*policy).ok_or(Fault::NotReady)?;
+                let message = [peer.leaf_der(), &self.server_nonce].concat();
+                let signature = identity
+                    .key()
+                    .sign(algorithms.signature, &message)
+                    .map_err(|_| Fault::Crypto { operation: "signing" })?;
+                Some((algorithms.signature_uri, signature))
+            }
+            _ => None,
+        };
+        header.activate_session(signature, user)
+    }
+}
+
+/// OPC 10000-4 §5.7.2: at least 32 bytes.
+const MIN_SERVER_NONCE_LEN: usize = 32;

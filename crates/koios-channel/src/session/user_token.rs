@@ -1,0 +1,207 @@
+use koios_pki::{CertificateChain, SecurityMode, SecurityPolicy};
+use zeroize::Zeroizing;
+
+use crate::chunk::asymmetric::encrypt_blocks;
+use crate::endpoint::{Endpoint, UserTokenKind, UserTokenPolicy};
+use crate::error::Fault;
+use crate::keys::Peer;
+use crate::policy::Algorithms;
+use crate::service::UserToken;
+use crate::{Limits, UserIdentity};
+
+/// Makes the token for `user` in the form the endpoint takes (OPC 10000-4 §7.40).
+///
+/// A password is encrypted to the server's certificate under the token's policy. Without encryption of its own it only
+/// travels inside an encrypted channel.
+pub(super) fn user_token(
+    user: &UserIdentity,
+    endpoint: &Endpoint,
+    mode: SecurityMode,
+    peer: Option<&Peer>,
+    server_nonce: &[u8],
+    limits: &Limits,
+) -> Result<UserToken, Fault> {
+    match user {
+        UserIdentity::Anonymous => {
+            let policy = of_kind(endpoint, UserTokenKind::Anonymous).next();
+            let policy = policy.ok_or(Fault::NoUserTokenPolicy { kind: UserTokenKind::Anonymous })?;
+            Ok(UserToken::Anonymous { policy_id: policy.policy_id.clone() })
+        }
+        UserIdentity::UserName { user_name, password } => {
+            let chosen = choose(endpoint, mode)?;
+            let (secret, encryption) = match chosen.encryption {
+                None => (password.as_bytes().to_vec(), None),
+                Some((policy, algorithms)) => {
+                    let own;
+                    let peer = match peer {
+                        Some(peer) => peer,
+                        None => {
+                            own = endpoint_peer(endpoint, policy, limits)?;
+                            &own
+                        }
+                    };
+                    let secret = encrypted(password, server_nonce, policy, &algorithms, peer)?;
+                    (secret, Some(algorithms.encryption_uri))
+                }
+            };
+            Ok(UserToken::UserName {
+                policy_id: chosen.token.policy_id.clone(),
+                user_name: user_name.clone(),
+                password: secret,
+                encryption,
+            })
+        }
+    }
+}
+
+/// A way to send a password.
+struct Chosen<'a> {
+    token: &'a UserTokenPolicy,
+    /// `None`: as it is, protected by the channel.
+    encryption: Option<(SecurityPolicy, Algorithms)>,
+}
+
+/// The first token that encrypts the password; else one that leaves it to a channel that encrypts.
+fn choose(endpoint: &Endpoint, mode: SecurityMode) -> Result<Chosen<'_>, Fault> {
+    let mut clear = None;
+    let mut unsupported = None;
+    for token in of_kind(endpoint, UserTokenKind::UserName) {
+        let uri = token.security_policy_uri.as_deref().unwrap_or(&endpoint.security_policy_uri);
+        match SecurityPolicy::from_uri(uri) {
+            Some(SecurityPolicy::None) => clear = clear.or(Some(token)),
+            Some(policy) => {
+                if let Some(algorithms) = Algorithms::of(policy) {
+                    return Ok(Chosen { token, encryption: Some((policy, algorithms)) });
+                }
+            }
+            None => unsupported = unsupported.or(Some(uri)),
+        }
+    }
+    match (clear, unsupported) {
+        (Some(token), _) if mode == SecurityMode::SignAndEncrypt => Ok(Chosen { token, encryption: None }),
+        (_, Some(uri)) => Err(Fault::UnsupportedUserTokenPolicy { uri: uri.to_owned() }),
+        (Some(_), None) => Err(Fault::PasswordWouldBeInClear),
+        (None, None) => Err(Fault::NoUserTokenPolicy { kind: UserTokenKind::UserName }),
+    }
+}
+
+fn of_kind(endpoint: &Endpoint, kind: UserTokenKind) -> impl Iterator<Item = &UserTokenPolicy> {
+    endpoint.user_tokens.iter().filter(move |token| token.kind == kind)
+}
+
+/// Without a secured channel the endpoint's certificate, which the caller has judged, is the one to encrypt to.
+fn endpoint_peer(endpoint: &Endpoint, policy: SecurityPolicy, limits: &Limits) -> Result<Peer, Fault> {
+    let missing = || Fault::ServerKey { detail: "the endpoint has no certificate to encrypt to".to_owned() };
+    let blob = endpoint.server_certificate.as_deref().ok_or_else(missing)?;
+    let chain = CertificateChain::from_der_blob(blob, limits.max_chain)
+        .map_err(|error| Fault::ServerKey { detail: error.to_string() })?;
+    Peer::new(chain.leaf(), policy)
+}
+
+/// The secret of OPC 10000-4 §7.40.2.2: length of what follows, password, server nonce; in as many blocks as it takes.
+fn encrypted(
+    password: &str,
+    server_nonce: &[u8],
+    policy: SecurityPolicy,
+    algorithms: &Algorithms,
+    peer: &Peer,
+) -> Result<Vec<u8>, Fault> {
+    // The nonce is what keeps a recorded token from working twice.
+    if server_nonce.len() < super::MIN_SERVER_NONCE_LEN {
+        return Err(Fault::ServerNonce { len: server_nonce.len() });
+    }
+    if !crate::policy::allows_key(policy, peer.key().bits()) {
+        return Err(Fault::ServerKey { detail: format!("{} bits with {policy}", peer.key().bits()) });
+    }
+    let len = password.len() + server_nonce.len();
+    let prefix = u32::try_from(len).map_err(|_| crate::wire::limit("password in bytes", len, usize::MAX))?;
+    let mut secret = Zeroizing::new(Vec::with_capacity(size_of::<u32>() + len));
+    secret.extend_from_slice(&prefix.to_le_bytes());
+    secret.extend_from_slice(password.as_bytes());
+    secret.extend_from_slice(server_nonce);
+    let mut out = Vec::new();
+    encrypt_blocks(algorithms, peer, &secret, &mut out)?;
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::ApplicationDescription;
+
+    fn endpoint(tokens: &[(UserTokenKind, Option<&str>)]) -> Endpoint {
+        Endpoint {
+            url: String::new(),
+            security_mode: None,
+            security_policy_uri: SecurityPolicy::None.uri().to_owned(),
+            security_policy: None,
+            security_level: 0,
+            server_certificate: None,
+            transport_profile_uri: String::new(),
+            user_tokens: tokens
+                .iter()
+                .enumerate()
+                .map(|(at, (kind, uri))| UserTokenPolicy {
+                    policy_id: at.to_string(),
+                    kind: *kind,
+                    security_policy_uri: uri.map(str::to_owned),
+                })
+                .collect(),
+            server: ApplicationDescription::default(),
+        }
+    }
+
+    fn make(endpoint: &Endpoint, mode: SecurityMode) -> Result<UserToken, Fault> {
+        let user = UserIdentity::UserName {
+            user_name: "op".to_owned(),
+            password: Zeroizing::new("secret".to_owned()),
+        };
+        user_token(&user, endpoint, mode, None, &[7; 32], &Limits::default())
+    }
+
+    const USER: UserTokenKind = UserTokenKind::UserName;
+    const NONE: Option<&str> = Some(SecurityPolicy::None.uri());
+
+    #[test]
+    fn a_password_never_travels_in_clear_text_outside_of_an_encrypted_channel() {
+        for tokens in [&[(USER, NONE)][..], &[(USER, None)]] {
+            for mode in [SecurityMode::None, SecurityMode::Sign] {
+                assert_eq!(make(&endpoint(tokens), mode).err(), Some(Fault::PasswordWouldBeInClear));
+            }
+            let token = make(&endpoint(tokens), SecurityMode::SignAndEncrypt).unwrap();
+            assert!(
+                matches!(token, UserToken::UserName { password, encryption: None, .. } if password == b"secret")
+            );
+        }
+    }
+
+    #[test]
+    fn a_token_that_encrypts_is_preferred_and_needs_a_certificate() {
+        let tokens = [(USER, NONE), (USER, Some(SecurityPolicy::Basic256Sha256.uri()))];
+        for mode in [SecurityMode::None, SecurityMode::Sign, SecurityMode::SignAndEncrypt] {
+            assert!(matches!(make(&endpoint(&tokens), mode), Err(Fault::ServerKey { .. })));
+        }
+    }
+
+    #[test]
+    fn tokens_we_cannot_make_are_named() {
+        let basic128 = "http://opcfoundation.org/UA/SecurityPolicy#Basic128Rsa15";
+        assert_eq!(
+            make(&endpoint(&[(USER, Some(basic128))]), SecurityMode::Sign).err(),
+            Some(Fault::UnsupportedUserTokenPolicy { uri: basic128.to_owned() })
+        );
+        assert_eq!(
+            make(&endpoint(&[(UserTokenKind::Anonymous, None)]), SecurityMode::Sign).err(),
+            Some(Fault::NoUserTokenPolicy { kind: USER })
+        );
+        let anonymous = user_token(
+            &UserIdentity::Anonymous,
+            &endpoint(&[(USER, None)]),
+            SecurityMode::None,
+            None,
+            &[],
+            &Limits::default(),
+        );
+        assert_eq!(anonymous.err(), Some(Fault::NoUserTokenPolicy { kind: UserTokenKind::Anonymous }));
+    }
+}
