@@ -3,7 +3,7 @@ use crate::error::Fault;
 /// Where nonces come from; injected, so that a conversation can be replayed.
 ///
 /// The padding of RSA blocks and signatures is not drawn from here: the cryptographic library draws it itself.
-pub trait RandomSource: Send {
+pub trait RandomSource: Send + Sync {
     /// Fills `bytes` with numbers nobody can predict.
     ///
     /// # Errors
