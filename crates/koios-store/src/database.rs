@@ -184,3 +184,51 @@ impl<T> DatabaseResult<T> for Result<T, sqlx::Error> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn open() -> (tempfile::TempDir, Database) {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join(DATABASE)).await.unwrap();
+        (folder, database)
+    }
+
+    #[tokio::test]
+    async fn every_connection_is_durable_and_checks_references() {
+        let (_folder, database) = open().await;
+        let mut connections = Vec::new();
+        for _ in 0..CONNECTIONS {
+            let mut connection = database.read().await.unwrap();
+            let journal: String =
+                sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *connection).await.unwrap();
+            let synchronous: i64 =
+                sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut *connection).await.unwrap();
+            let references: i64 =
+                sqlx::query_scalar("PRAGMA foreign_keys").fetch_one(&mut *connection).await.unwrap();
+            // 2 is FULL.
+            assert_eq!((journal.as_str(), synchronous, references), ("wal", 2, 1));
+            connections.push(connection);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_database_is_told_from_one_that_cannot_be_written() {
+        let (_folder, database) = open().await;
+        let (_turn, mut write) = database.write().await.unwrap();
+        sqlx::query("PRAGMA max_page_count = 1").execute(&mut *write).await.unwrap();
+        let big = sqlx::query("INSERT INTO facts (fact, value) VALUES ('big', $1)")
+            .bind("x".repeat(1_000_000))
+            .execute(&mut *write)
+            .await
+            .database();
+        assert!(
+            matches!(&big, Err(StoreError::StorageFull { path, .. }) if path.as_os_str() == DATABASE),
+            "{big:?}"
+        );
+        sqlx::query("PRAGMA query_only = ON").execute(&mut *write).await.unwrap();
+        let refused = sqlx::query("DELETE FROM facts").execute(&mut *write).await.database();
+        assert!(matches!(refused, Err(StoreError::Unavailable { .. })), "{refused:?}");
+    }
+}

@@ -349,3 +349,30 @@ pub enum IdentityFilesError {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_from_one_that_does_not_work() {
+        let path = Path::new("/data/koios.db");
+        let error = |kind: io::ErrorKind| StoreError::io(path, kind.into());
+        for kind in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded] {
+            assert!(matches!(error(kind), StoreError::StorageFull { path: named, .. } if named == path));
+        }
+        for kind in [io::ErrorKind::ReadOnlyFilesystem, io::ErrorKind::PermissionDenied, io::ErrorKind::Other]
+        {
+            assert!(matches!(error(kind), StoreError::Unavailable { path: named, .. } if named == path));
+        }
+        let read_only = OpenError::io(path, io::ErrorKind::ReadOnlyFilesystem.into());
+        assert!(matches!(read_only, OpenError::NotWritable { .. }));
+    }
+
+    #[test]
+    fn a_message_does_not_repeat_its_source() {
+        let error = StoreError::io(Path::new("/data/x"), io::Error::other("the cable is out"));
+        assert_eq!(error.to_string(), "/data/x cannot be used");
+        assert_eq!(error.source().unwrap().to_string(), "the cable is out");
+    }
+}

@@ -11,6 +11,24 @@
 //! A write is one transaction. Its files are on disk before the commit, its [`Change`]s are sent after it,
 //! and a caller who stops waiting stops neither. What is on disk is looked at on each call ([`FileStates`]),
 //! never remembered.
+//!
+//! # Examples
+//! ```
+//! use koios_store::{DeviceSettings, Name, Store, StoreOptions};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! let store = Store::open(StoreOptions::new(folder.path().join("data"))).await?;
+//! let mut changes = store.changes();
+//! let settings = DeviceSettings::new(Name::parse("Press 4")?, "opc.tcp://press4:4840/");
+//! let device = store.create_device(settings, true).await?;
+//! assert_eq!(changes.recv().await?, koios_store::Change::DeviceCreated(device.id));
+//! assert_eq!(store.enabled_devices().await?, [device]);
+//! store.close().await;
+//! # Ok(())
+//! # }
+//! ```
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 #![warn(missing_debug_implementations)]

@@ -258,7 +258,8 @@ fn prepare(data_dir: &Path) -> Result<(Layout, DirectoryLock), OpenError> {
 
 fn probe(path: &Path) -> std::io::Result<()> {
     atomic::remove_file(path)?;
-    atomic::write_new(path, b"", Access::Secret)?;
+    // An empty file fits on a full disk.
+    atomic::write_new(path, &[0; 4096], Access::Secret)?;
     atomic::remove_file(path)
 }
 

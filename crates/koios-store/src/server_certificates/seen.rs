@@ -183,8 +183,9 @@ async fn note_seen(
         .database()?;
     if all > KEPT_IN_ALL {
         sqlx::query(
-            "DELETE FROM seen_certificates WHERE last_seen < (SELECT MIN(last_seen) FROM (SELECT last_seen \
-             FROM seen_certificates ORDER BY last_seen DESC LIMIT $1) AS newest)",
+            "DELETE FROM seen_certificates WHERE (endpoint_url, thumbprint_sha256) NOT IN (SELECT endpoint_url, \
+             thumbprint_sha256 FROM seen_certificates ORDER BY last_seen DESC, endpoint_url, thumbprint_sha256 \
+             LIMIT $1)",
         )
         .bind(KEPT_IN_ALL)
         .execute(connection)

@@ -3,6 +3,7 @@
 mod access;
 mod certificates;
 mod crash;
+mod database;
 mod devices;
 mod fixture;
 mod listing;

@@ -1,0 +1,140 @@
+//! What the database refuses by itself, whatever the code above it does.
+
+use koios_pki::SecurityMode;
+use koios_store::StoreError;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use time::{Duration, OffsetDateTime};
+
+use crate::fixture::{Fixture, chain, is_not_found, new_certificate, replacement};
+
+/// A connection beside the store's own.
+async fn beside(fixture: &Fixture) -> SqliteConnection {
+    SqliteConnectOptions::new().filename(fixture.path().join("koios.db")).connect().await.unwrap()
+}
+
+#[tokio::test]
+async fn r4_r10_invariants_are_held_by_the_database_too() {
+    let fixture = Fixture::new().await;
+    let default = fixture.certificate("Default").await.id;
+    let other = fixture.certificate("Other").await.id;
+    fixture.device("Press", SecurityMode::Sign, Some(other)).await;
+    let mut connection = beside(&fixture).await;
+    for (statement, complaint) in [
+        (format!("UPDATE certificates SET is_default = TRUE WHERE id = '{other}'"), "is_default"),
+        (
+            format!("DELETE FROM certificates WHERE id = '{default}'"),
+            "the default certificate is not deleted",
+        ),
+        (format!("DELETE FROM certificates WHERE id = '{other}'"), "FOREIGN KEY"),
+        (format!("UPDATE certificates SET name_key = 'default' WHERE id = '{other}'"), "name_key"),
+        (
+            "UPDATE certificates SET thumbprint_sha256 = (SELECT MIN(thumbprint_sha256) FROM certificates)"
+                .to_owned(),
+            "thumbprint_sha256",
+        ),
+        ("UPDATE devices SET certificate_id = 'nobody'".to_owned(), "FOREIGN KEY"),
+        ("UPDATE devices SET timeout_seconds = 0".to_owned(), "timeout_seconds"),
+        ("UPDATE devices SET password = x'00'".to_owned(), "password"),
+    ] {
+        let refused = sqlx::query(AssertSqlSafe(statement.clone())).execute(&mut connection).await;
+        let error = refused.expect_err(&statement).to_string();
+        assert!(error.contains(complaint), "{statement}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_commit_that_fails_leaves_the_old_state_and_no_files() {
+    let fixture = Fixture::new().await;
+    let default = fixture.certificate("Default").await;
+    let mut connection = beside(&fixture).await;
+    // A reference that is looked at when the transaction commits, and then is found broken.
+    for statement in [
+        "CREATE TABLE broken (id TEXT REFERENCES certificates (id) DEFERRABLE INITIALLY DEFERRED)",
+        "CREATE TRIGGER broken_insert AFTER INSERT ON certificates BEGIN INSERT INTO broken VALUES ('nobody'); END",
+        "CREATE TRIGGER broken_update AFTER UPDATE ON certificates BEGIN INSERT INTO broken VALUES ('nobody'); END",
+    ] {
+        sqlx::query(statement).execute(&mut connection).await.unwrap();
+    }
+    connection.close().await.unwrap();
+    let mut changes = fixture.store.changes();
+
+    let failed = fixture.store.create_certificate(new_certificate("Other")).await;
+    assert!(matches!(failed, Err(StoreError::Corrupt { .. })), "{failed:?}");
+    let failed = fixture.store.replace_key_pair(default.id, replacement(), koios_store::Apply::Commit).await;
+    assert!(matches!(failed, Err(StoreError::Corrupt { .. })), "{failed:?}");
+
+    assert_eq!(fixture.all().await.len(), 1);
+    assert_eq!(fixture.store.load_identity(default.id).await.unwrap().chain, default.chain);
+    let folders = |path: std::path::PathBuf| std::fs::read_dir(path).unwrap().count();
+    assert_eq!(folders(fixture.path().join("certificates")), 1);
+    assert_eq!(folders(fixture.path().join(format!("certificates/{}", default.id))), 1);
+    assert!(changes.try_recv().is_err(), "what was not committed is not told");
+}
+
+#[tokio::test]
+async fn certificates_seen_anywhere_are_bounded_in_all() {
+    let fixture = Fixture::new().await;
+    let mut connection = beside(&fixture).await;
+    sqlx::query(
+        "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 10050) \
+         INSERT INTO seen_certificates SELECT 'opc.tcp://host-' || n, 'AA', x'00', 7, 7 FROM number",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    let newest = chain();
+    let at = OffsetDateTime::UNIX_EPOCH + Duration::days(20_000);
+    fixture.store.record_seen("opc.tcp://new:4840", newest.clone(), at).await.unwrap();
+    let kept: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM seen_certificates")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(kept, 10_000);
+    let seen = fixture.store.seen_server_certificates("opc.tcp://new:4840").await.unwrap();
+    assert_eq!(seen[0].chain, newest);
+}
+
+#[tokio::test]
+async fn a_row_that_no_version_wrote_is_an_error_and_not_a_panic() {
+    let fixture = Fixture::new().await;
+    let id = fixture.certificate("Default").await.id;
+    let device = fixture.device("Press", SecurityMode::Sign, None).await.id;
+    let mut connection = beside(&fixture).await;
+    let corrupt = |result: Result<(), StoreError>| {
+        assert!(matches!(result, Err(StoreError::Corrupt { .. })), "{result:?}")
+    };
+    for (column, value) in
+        [("chain", "x'3000'"), ("certificate_digest", "x'00'"), ("generation", "9999999999")]
+    {
+        let (change, restore) = (
+            format!("UPDATE certificates SET {column} = {value}"),
+            format!("UPDATE certificates SET {column} = (SELECT value FROM temp.kept)"),
+        );
+        sqlx::query(AssertSqlSafe(format!(
+            "CREATE TEMP TABLE kept AS SELECT {column} AS value FROM certificates"
+        )))
+        .execute(&mut connection)
+        .await
+        .unwrap();
+        sqlx::query(AssertSqlSafe(change)).execute(&mut connection).await.unwrap();
+        corrupt(fixture.store.certificate(id).await.map(drop));
+        corrupt(
+            fixture.store.replace_key_pair(id, replacement(), koios_store::Apply::Commit).await.map(drop),
+        );
+        sqlx::query(AssertSqlSafe(restore)).execute(&mut connection).await.unwrap();
+        sqlx::query("DROP TABLE temp.kept").execute(&mut connection).await.unwrap();
+    }
+    assert!(fixture.store.certificate(id).await.is_ok());
+    for (column, value) in
+        [("security_policy", "'ROT13'"), ("pinned_chain", "x'00'"), ("created_at", "9223372036854775807")]
+    {
+        sqlx::query(AssertSqlSafe(format!("UPDATE devices SET {column} = {value}")))
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        corrupt(fixture.store.device(device).await.map(drop));
+    }
+    fixture.store.delete_device(device, None).await.unwrap();
+    assert!(is_not_found(fixture.store.device(device).await), "it can still be deleted");
+}
