@@ -19,6 +19,9 @@ use utoipa::ToSchema;
 
 use super::request_id::RequestId;
 
+/// The media type of failures (RFC 9457 §3).
+pub(crate) const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
+
 /// What a handler answers.
 pub(crate) type ApiResult = Result<HttpResponse, ApiError>;
 
@@ -258,7 +261,7 @@ impl ApiError {
             extension: self.extension.as_deref().cloned().unwrap_or_default(),
         };
         match serde_json::to_vec(&problem) {
-            Ok(body) => response.content_type("application/problem+json").body(body),
+            Ok(body) => response.content_type(PROBLEM_MEDIA_TYPE).body(body),
             // A problem is text and numbers: it always has a JSON form.
             Err(_) => response.finish(),
         }

@@ -8,15 +8,17 @@ use actix_web::{
 use utoipa::{
     Modify, OpenApi,
     openapi::{
-        Components, OpenApi as Document,
+        Components, OpenApi as Document, RefOr,
+        path::Operation,
         security::{Http, HttpAuthScheme, SecurityScheme},
     },
 };
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{
-    certificates, connection_code, connection_tests, devices, discovery, error, finding_code, health, routes,
-    system,
+    certificates, connection_code, connection_tests, devices, discovery,
+    error::{self, PROBLEM_MEDIA_TYPE},
+    finding_code, health, routes, system,
 };
 
 const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
@@ -57,7 +59,27 @@ pub fn document() -> Document {
     ] {
         document.merge(part);
     }
+    for item in document.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            complete(operation);
+        }
+    }
     document
+}
+
+/// What would have to be repeated at every handler: an id that is unique in the whole document (handlers of
+/// different resources have the same names), and the media type of problems.
+fn complete(operation: &mut Operation) {
+    let tag = operation.tags.iter().flatten().next();
+    if let (Some(tag), Some(id)) = (tag, &operation.operation_id) {
+        operation.operation_id = Some(format!("{tag}_{id}"));
+    }
+    if let Some(RefOr::T(problem)) = operation.responses.responses.get_mut("default") {
+        let content = std::mem::take(&mut problem.content);
+        problem.content = content.into_values().map(|body| (PROBLEM_MEDIA_TYPE.to_owned(), body)).collect();
+        problem.description = "The request failed.".to_owned();
+    }
 }
 
 pub(crate) fn configure(config: &mut ServiceConfig) {

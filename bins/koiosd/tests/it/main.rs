@@ -1,5 +1,6 @@
 //! The daemon as a whole: the real binary, real HTTP, a data directory of its own for every test.
 
+mod assignments;
 mod bad_input;
 mod bad_input_devices;
 mod certificates;

@@ -108,6 +108,22 @@ fn every_documented_path_answers_and_needs_a_token_unless_it_says_otherwise() {
 }
 
 #[test]
+fn every_operation_has_an_id_of_its_own_and_says_how_it_fails() {
+    let document = committed();
+    let mut ids = BTreeSet::new();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let id = operation["operationId"].as_str().unwrap();
+            assert!(ids.insert(id), "{id} twice");
+            if path.starts_with("/api/v1/") {
+                let problem = &operation["responses"]["default"]["content"]["application/problem+json"];
+                assert_eq!(problem["schema"]["$ref"], "#/components/schemas/Problem", "{method} {path}");
+            }
+        }
+    }
+}
+
+#[test]
 fn every_field_of_an_answer_is_documented_as_required() {
     let document = committed();
     for name in [
