@@ -214,7 +214,7 @@ impl Connection {
                         self.close().await;
                         return End::Stopped;
                     }
-                    let distrusted = now.recheck != recheck && !self.is_still_trusted(shared).await;
+                    let distrusted = now.recheck != recheck && !is_still_trusted(shared, self.device, self.server.clone()).await;
                     if now.reconnect != begun.reconnect || distrusted {
                         self.close().await;
                         return End::Changed;
@@ -255,15 +255,6 @@ impl Connection {
         self.session.read_server_status(deadline).await.map(drop)
     }
 
-    async fn is_still_trusted(&self, shared: &Shared) -> bool {
-        let Ok(device) = shared.store.device(self.device).await else { return true };
-        match (device.pinned_server_certificate, &self.server) {
-            (Some(pinned), Some(server)) => pinned.leaf() == server.leaf(),
-            // Without a pin the next connection makes one; without a server certificate there is nothing to compare.
-            _ => true,
-        }
-    }
-
     fn verdict_on_loss(&self, error: &ChannelError) -> Verdict {
         let facts = Facts {
             endpoint_url: &self.url,
@@ -288,4 +279,14 @@ async fn after_grace(orders: watch::Receiver<Orders>, begun: Orders) -> End {
     let end = interrupted(orders, begun).await;
     tokio::time::sleep(READ_GRACE).await;
     end
+}
+
+// Not a method: a session can be sent between threads but not shared, and a borrow over an await would share it.
+async fn is_still_trusted(shared: &Shared, device: DeviceId, server: Option<CertificateChain>) -> bool {
+    let Ok(device) = shared.store.device(device).await else { return true };
+    match (device.pinned_server_certificate, server) {
+        (Some(pinned), Some(server)) => pinned.leaf() == server.leaf(),
+        // Without a pin the next connection makes one; without a server certificate there is nothing to compare.
+        _ => true,
+    }
 }

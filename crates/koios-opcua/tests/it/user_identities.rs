@@ -1,10 +1,10 @@
 //! A refused user is told apart from a refused certificate.
 
-use koios_opcua::{Code, ReportedBy, SecurityMode, Stage, StageOutcome, UserIdentity};
-use koios_testkit::{ServerOptions, Stack};
+use koios_opcua::{Code, ReportedBy, ServerTrust, Stage, StageOutcome, Target, UserIdentity};
+use koios_testkit::{CertificateSpec, ServerOptions, Stack};
 use zeroize::Zeroizing;
 
-use crate::client::{certificate, report, secured, servers};
+use crate::client::{certificate, identity, report, secured, servers, url};
 
 fn user(password: &str) -> UserIdentity {
     UserIdentity::UserName { user_name: "op".to_owned(), password: Zeroizing::new(password.to_owned()) }
@@ -49,17 +49,34 @@ fn a_kind_of_user_that_is_not_offered_is_named() {
 
 #[test]
 fn a_password_that_would_travel_in_clear_is_not_sent() {
-    let client = certificate();
-    for server in servers(&ServerOptions::trusting(&[&client])) {
-        // asyncua protects user names by no policy of their own: in mode Sign they would be readable.
-        if server.stack() != Stack::Asyncua {
-            continue;
-        }
-        let mut target = secured(&server, &client);
-        target.security_mode = SecurityMode::Sign;
+    for server in servers(&ServerOptions { none_endpoint: true, ..ServerOptions::default() }) {
+        let mut target = Target::new(url(&server.endpoint_url), "urn:koios:gw01");
         target.user = user("secret");
-        let verdict = report(&target).verdict;
-        assert_eq!(verdict.code, Code::PasswordWouldBeInClear, "{verdict:?}");
-        assert_eq!(verdict.failed_stage, Some(Stage::UserIdentity));
+        let report = report(&target);
+        let verdict = &report.verdict;
+        // asyncua takes passwords without security as they are; the others have them encrypted to their certificate.
+        if server.stack() == Stack::Asyncua {
+            assert_eq!(verdict.code, Code::PasswordWouldBeInClear, "{verdict:?}");
+            assert_eq!(verdict.failed_stage, Some(Stage::UserIdentity));
+            assert_eq!(verdict.reported_by, Some(ReportedBy::Koios));
+        } else {
+            assert!(verdict.is_success(), "{}: {verdict:?}", server.stack());
+            assert!(!report.server_proven, "without a secure channel nothing proves the key");
+        }
+    }
+}
+
+#[test]
+fn without_security_a_password_goes_only_to_a_server_whose_certificate_passes() {
+    let another = CertificateSpec::application("urn:koios:test:another").with_shared_key(2048, 1).make();
+    let pinned = identity(&another).chain().clone();
+    for server in servers(&ServerOptions { none_endpoint: true, ..ServerOptions::default() }) {
+        let mut target = Target::new(url(&server.endpoint_url), "urn:koios:gw01");
+        target.server_trust = ServerTrust::Pin { expected: Some(pinned.clone()) };
+        assert!(report(&target).verdict.is_success(), "{}: nothing is encrypted to it", server.stack());
+        target.user = user("secret");
+        let refused = report(&target);
+        assert_eq!(refused.verdict.code, Code::ServerCertificateChanged, "{}", server.stack());
+        assert_eq!(refused.verdict.failed_stage, Some(Stage::ServerCertificate));
     }
 }
