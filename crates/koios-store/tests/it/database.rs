@@ -102,7 +102,7 @@ async fn a_row_that_no_version_wrote_is_an_error_and_not_a_panic() {
     let device = fixture.device("Press", SecurityMode::Sign, None).await.id;
     let mut connection = beside(&fixture).await;
     let corrupt = |result: Result<(), StoreError>| {
-        assert!(matches!(result, Err(StoreError::Corrupt { .. })), "{result:?}")
+        assert!(matches!(result, Err(StoreError::Corrupt { .. })), "{result:?}");
     };
     for (column, value) in
         [("chain", "x'3000'"), ("certificate_digest", "x'00'"), ("generation", "9999999999")]
