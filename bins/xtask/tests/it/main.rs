@@ -1,0 +1,4 @@
+//! What holds for the whole repository rather than for one crate.
+
+mod dependency_edges;
+mod repository;
