@@ -31,7 +31,8 @@ pub use pki_folders::PkiFolders;
 
 mod server;
 pub use server::{
-    Mode, Policy, Server, ServerCertificate, ServerOptions, Stack, Unavailable, start, start_or_skip,
+    Mode, Policy, Server, ServerCertificate, ServerOptions, Stack, Unavailable, bench_client, start,
+    start_or_skip,
 };
 
 mod skip;

@@ -3,6 +3,7 @@
 mod async_opcua;
 mod child;
 mod foreign;
+pub use foreign::bench_client;
 
 use std::fmt;
 use std::fs;

@@ -120,6 +120,18 @@ fn command(stack: Stack, configuration: &str) -> Command {
     command
 }
 
+/// The program that connects many times with the stack's own client, for the connect benchmark: its first argument is
+/// a configuration as JSON. `None` when it is not installed or the stack has none.
+pub fn bench_client(stack: Stack) -> Option<Command> {
+    let program = folder(stack).join("client-bench.mjs");
+    if !program.exists() {
+        return None;
+    }
+    let mut command = Command::new(interpreter(stack)?);
+    command.arg(program).current_dir(folder(stack));
+    Some(command)
+}
+
 /// The Node.js or Python that has the stack's packages; `None` when they are not installed.
 fn interpreter(stack: Stack) -> Option<PathBuf> {
     let folder = folder(stack);
