@@ -95,7 +95,7 @@ mod tests {
 
     fn policies_and_modes() -> impl Strategy<Value = (SecurityPolicy, SecurityMode)> {
         let modes = [SecurityMode::Sign, SecurityMode::SignAndEncrypt];
-        (prop::sample::select(&SecurityPolicy::SECURE), prop::sample::select(&modes))
+        (prop::sample::select(SecurityPolicy::SECURE.to_vec()), prop::sample::select(modes.to_vec()))
     }
 
     const NUMBERS: Numbers = Numbers { channel_id: 7, sequence_number: 51, request_id: 3 };

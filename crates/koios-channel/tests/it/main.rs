@@ -1,0 +1,8 @@
+//! The public API against real servers, odd peers and hostile ones.
+
+mod chains;
+mod client;
+mod hostile;
+mod odd_peers;
+mod sessions;
+mod users;
