@@ -12,7 +12,7 @@ use utoipa::OpenApi;
 use super::{
     auth::{Operator, Require},
     body::{Json, OptionalJson},
-    devices::DeviceInput,
+    devices::{DeviceInput, UnsavedDevice},
     error::{ApiResult, Problem},
     path::Id,
     query::{NoParameters, Query},
@@ -53,7 +53,7 @@ async fn test_device(
 
 /// Makes one connection attempt to a device that is not stored; `endpoint_url` is required, `name` is not needed.
 #[utoipa::path(
-    post, path = "/api/v1/devices/test", tag = "devices", request_body = DeviceInput,
+    post, path = "/api/v1/devices/test", tag = "devices", request_body = UnsavedDevice,
     responses((status = 200, body = TestReportBody), (status = "default", body = Problem))
 )]
 async fn test_unsaved(

@@ -25,7 +25,8 @@ use super::{
     routes,
 };
 use crate::service::{Services, devices::DeviceView};
-pub(crate) use input::DeviceInput;
+use input::NewDevice;
+pub(crate) use input::{DeviceInput, UnsavedDevice};
 use list::ListQuery;
 use representation::{DeviceBody, StatusBody, TransitionBody};
 
@@ -65,7 +66,7 @@ async fn list(_: Require<Viewer>, query: Query<ListQuery>, services: Data<Servic
 
 /// Adds a device; `name` and `endpoint_url` are required.
 #[utoipa::path(
-    post, path = "/api/v1/devices", tag = "devices", request_body = DeviceInput,
+    post, path = "/api/v1/devices", tag = "devices", request_body = NewDevice,
     responses((status = 201, body = DeviceBody), (status = "default", body = Problem))
 )]
 async fn create(

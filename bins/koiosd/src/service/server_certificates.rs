@@ -44,7 +44,8 @@ impl ServerCertificates {
         let judgement = presented.as_ref().map(|presented| Judgement::of(&device, &presented.chain));
         Ok(ServerCertificateView {
             pinned: device.pinned_server_certificate.clone().map(|chain| with_findings(chain, &device)),
-            presented: presented.map(|presented| (with_findings(presented.chain, &device), presented.seen_at)),
+            presented: presented
+                .map(|presented| (with_findings(presented.chain, &device), presented.seen_at)),
             judgement,
             device,
         })

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{DeviceInput, representation::DeviceSettingsBody};
+use super::{DeviceInput, input::NewDevice, representation::DeviceSettingsBody};
 use crate::{
     api::{
         auth::{Operator, Require, Viewer},
@@ -79,7 +79,7 @@ pub(super) struct DevicesImport {
     version: u32,
     /// As exported. `pinned_server_certificate`, `created_at`, `updated_at` and `password_set` may stand there and are
     /// not taken over: trust is decided where the device connects. A `user_identity` may have a `password`.
-    #[schema(value_type = Vec<DeviceInput>)]
+    #[schema(value_type = Vec<NewDevice>)]
     devices: Vec<Value>,
 }
 

@@ -4,7 +4,10 @@ use std::fmt;
 
 use koios_store::{CertificateId, ServerCertificatePolicy as StoredPolicy};
 use serde::Deserialize;
-use utoipa::ToSchema;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{AllOfBuilder, ObjectBuilder, Ref, RefOr, Schema},
+};
 use zeroize::Zeroizing;
 
 use super::super::{
@@ -120,6 +123,36 @@ pub(crate) enum ServerCertificatePolicy {
     TrustList,
     /// Any certificate: insecure.
     AcceptAny,
+}
+
+/// A [`DeviceInput`] that must have a name and an address (documentation).
+#[derive(Debug)]
+pub(super) struct NewDevice;
+
+/// A [`DeviceInput`] that must have an address (documentation).
+#[derive(Debug)]
+pub(crate) struct UnsavedDevice;
+
+impl PartialSchema for NewDevice {
+    fn schema() -> RefOr<Schema> {
+        requiring(&["name", "endpoint_url"])
+    }
+}
+
+impl PartialSchema for UnsavedDevice {
+    fn schema() -> RefOr<Schema> {
+        requiring(&["endpoint_url"])
+    }
+}
+
+impl ToSchema for NewDevice {}
+
+impl ToSchema for UnsavedDevice {}
+
+fn requiring(fields: &[&str]) -> RefOr<Schema> {
+    let required = fields.iter().fold(ObjectBuilder::new(), |object, field| object.required(*field));
+    let settings = Ref::from_schema_name(DeviceInput::name());
+    AllOfBuilder::new().item(settings).item(required).into()
 }
 
 impl DeviceInput {

@@ -131,7 +131,9 @@ fn shown(view: ServerCertificateView) -> HttpResponse {
     let revision = view.device.revision;
     let body = DeviceServerCertificate {
         pinned: view.pinned.map(Into::into),
-        presented: view.presented.map(|(presented, seen_at)| SeenServerCertificate { certificate: presented.into(), seen_at }),
+        presented: view
+            .presented
+            .map(|(presented, seen_at)| SeenServerCertificate { certificate: presented.into(), seen_at }),
         verdict: view.judgement.map(|judgement| ServerCertificateVerdict {
             accepted: judgement.accepted,
             code: judgement.code.map(ConnectionCode),
