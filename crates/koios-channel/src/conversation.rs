@@ -502,3 +502,6 @@ impl fmt::Debug for Conversation {
 const CLIENT_NONCE_LEN: usize = 32;
 /// A server that grants less would have us renew all the time.
 const MIN_TOKEN_LIFETIME: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests;

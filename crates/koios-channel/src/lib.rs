@@ -45,6 +45,8 @@ pub use session_request::SessionRequest;
 mod status_code;
 pub use status_code::StatusCode;
 mod symmetric;
+#[cfg(test)]
+mod test_server;
 mod user;
 pub use user::UserIdentity;
 mod wire;

@@ -191,3 +191,88 @@ const MAX_POLICY_URI_LEN: usize = 255;
 const MAX_CERTIFICATES_LEN: usize = 65_536;
 /// SHA-1.
 const MAX_THUMBPRINT_LEN: usize = 20;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, LazyLock};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ClientIdentity;
+    use crate::test_server::{identity, own};
+
+    /// A key of each length; both sides draw from them.
+    static IDENTITIES: LazyLock<[Arc<ClientIdentity>; 3]> =
+        LazyLock::new(|| [2048, 3072, 4096].map(|bits| identity(bits, 0)));
+
+    const NUMBERS: Numbers = Numbers { channel_id: 7, sequence_number: 51, request_id: 3 };
+
+    fn seal_and_open(
+        policy: SecurityPolicy,
+        sender: &ClientIdentity,
+        receiver: &ClientIdentity,
+        body: &[u8],
+        change: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<Opened, Fault> {
+        let peer = |identity: &ClientIdentity| Peer::new(identity.leaf(), policy).unwrap();
+        let mut frame = seal(policy, own(sender), &peer(receiver), NUMBERS, body).unwrap();
+        let size = u32::from_le_bytes(frame[4..8].try_into().unwrap());
+        assert_eq!(usize::try_from(size).unwrap(), frame.len());
+        change(&mut frame);
+        open(policy, own(receiver), &peer(sender), &SecurityHeader::read(&frame)?, &frame)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+
+        #[test]
+        fn what_is_sealed_opens_to_what_it_was(
+            policy in prop::sample::select(SecurityPolicy::SECURE.to_vec()),
+            sender in 0usize..3,
+            receiver in 0usize..3,
+            body in prop::collection::vec(any::<u8>(), 0..1200),
+        ) {
+            let opened = seal_and_open(policy, &IDENTITIES[sender], &IDENTITIES[receiver], &body, |_| ());
+            prop_assert_eq!(opened.unwrap(), Opened { sequence_number: 51, request_id: 3, body });
+        }
+
+        #[test]
+        fn a_flipped_bit_is_refused(
+            policy in prop::sample::select(SecurityPolicy::SECURE.to_vec()),
+            sender in 0usize..3,
+            receiver in 0usize..3,
+            bit: prop::sample::Index,
+        ) {
+            let opened = seal_and_open(policy, &IDENTITIES[sender], &IDENTITIES[receiver], b"body", |frame| {
+                let bit = bit.index(frame.len() * 8);
+                frame[bit / 8] ^= 1 << (bit % 8);
+            });
+            prop_assert!(opened.is_err());
+        }
+
+        #[test]
+        fn a_shortened_or_lengthened_message_is_refused(cut in 1usize..600, lengthen: bool) {
+            let opened =
+                seal_and_open(SecurityPolicy::Basic256Sha256, &IDENTITIES[0], &IDENTITIES[0], b"body", |frame| {
+                    frame.resize(if lengthen { frame.len() + cut } else { frame.len() - cut }, 0);
+                });
+            prop_assert!(opened.is_err());
+        }
+
+        #[test]
+        fn reading_any_header_never_panics(frame in prop::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(header) = SecurityHeader::read(&frame) {
+                let _ = open_plain(&header, &frame);
+            }
+        }
+    }
+
+    #[test]
+    fn a_plain_message_reads_back() {
+        let frame = seal_plain(NUMBERS, b"body");
+        let header = SecurityHeader::read(&frame).unwrap();
+        assert!(header.is_unsecured());
+        assert_eq!(open_plain(&header, &frame).unwrap().body, b"body");
+    }
+}
