@@ -33,14 +33,26 @@ pub(super) async fn run(
     shared: Arc<Shared>,
     device: DeviceId,
     used: Arc<Used>,
-    mut orders: watch::Receiver<Orders>,
+    orders: watch::Receiver<Orders>,
 ) {
+    let live = |orders| connection::live(Arc::clone(&shared), device, Arc::clone(&used), orders);
+    keep(&shared, device, orders, live).await;
+}
+
+/// Lives one connection after the other until the device is to stop.
+async fn keep<F>(
+    shared: &Shared,
+    device: DeviceId,
+    mut orders: watch::Receiver<Orders>,
+    live: impl Fn(watch::Receiver<Orders>) -> F,
+) where
+    F: Future<Output = End> + Send + 'static,
+{
     let mut schedule = Schedule::new(shared.settings.retry_max);
     shared.update(device, |status| status.set_starting()).await;
     loop {
         orders.mark_unchanged();
-        let life = connection::live(Arc::clone(&shared), device, Arc::clone(&used), orders.clone());
-        let (verdict, ran) = match isolated(life).await {
+        let (verdict, ran) = match isolated(live(orders.clone())).await {
             Ok(End::Stopped) => return,
             Ok(End::Changed) => {
                 schedule.reset();
@@ -62,7 +74,7 @@ pub(super) async fn run(
         shared
             .update(device, |status| status.set_failed(&verdict, schedule.failures(), next_attempt_at))
             .await;
-        match wait(&shared, device, verdict.code, due, &mut orders).await {
+        match wait(shared, device, verdict.code, due, &mut orders).await {
             Woken::Stopped => return,
             Woken::Told => {
                 schedule.reset();
@@ -126,4 +138,99 @@ async fn passes_preflight(shared: &Shared, device: DeviceId) -> bool {
     let judged: Result<_, Box<Verdict>> =
         preflight(target.security_mode, target.security_policy, &target.client, clock);
     judged.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use koios_store::{DeviceState, Store, StoreOptions};
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::supervisor::SupervisorSettings;
+
+    const PANICS: u32 = 2;
+
+    async fn shared(folder: &TempDir) -> Shared {
+        let store = Store::open(StoreOptions::new(folder.path().join("data"))).await.unwrap();
+        let mut settings = SupervisorSettings::new("urn:koios:test");
+        settings.retry_max = Duration::from_millis(1);
+        Shared::new(store, settings)
+    }
+
+    fn device(number: u8) -> DeviceId {
+        format!("01936d00-0000-7000-8000-0000000000{number:02}").parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_panic_fails_its_attempt_and_the_next_one_comes_and_other_devices_go_on() {
+        let folder = TempDir::new().unwrap();
+        let shared = shared(&folder).await;
+        let (stop, orders) = watch::channel(Orders::default());
+        let lives = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&lives);
+        let panicking = keep(&shared, device(1), orders.clone(), move |mut orders| {
+            let life = counted.fetch_add(1, Ordering::SeqCst);
+            async move {
+                assert!(life >= PANICS, "a defect in attempt {life}");
+                orders.wait_for(|orders| orders.stop).await.ok();
+                End::Stopped
+            }
+        });
+        let healthy = keep(&shared, device(2), orders, |mut orders| async move {
+            orders.wait_for(|orders| orders.stop).await.ok();
+            End::Stopped
+        });
+        let watching = async {
+            while lives.load(Ordering::SeqCst) <= PANICS {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            let status = shared.board.status(device(1));
+            assert_eq!((status.error_code, status.attempts), (Some(Code::Internal), PANICS));
+            assert!(status.error_detail.is_some_and(|detail| !detail.contains("defect")));
+            assert_eq!(shared.board.status(device(2)).state, DeviceState::Starting, "it was not disturbed");
+            stop.send_modify(|orders| orders.stop = true);
+        };
+        let all = async { tokio::join!(panicking, healthy, watching) };
+        tokio::time::timeout(Duration::from_secs(60), all)
+            .await
+            .expect("both tasks end when they are told to");
+    }
+
+    #[tokio::test]
+    async fn what_only_a_change_can_cure_waits_for_the_change() {
+        let folder = TempDir::new().unwrap();
+        let shared = shared(&folder).await;
+        let (tell, orders) = watch::channel(Orders::default());
+        let lives = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&lives);
+        let keeping = keep(&shared, device(1), orders, move |_| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let verdict = Verdict::failure(
+                Code::ServerCertificateChanged,
+                crate::Stage::ServerCertificate,
+                crate::ReportedBy::Koios,
+                "changed",
+            );
+            std::future::ready(End::Failed { verdict: Box::new(verdict), ran: false })
+        });
+        let telling = async {
+            for told in 1..4 {
+                while shared.board.status(device(1)).state != DeviceState::Failed {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                // Many times the longest delay between attempts that are made by the clock.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                assert_eq!(lives.load(Ordering::SeqCst), told);
+                tell.send_modify(|orders| orders.recheck += 1);
+                while lives.load(Ordering::SeqCst) == told {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            }
+            tell.send_modify(|orders| orders.stop = true);
+        };
+        let both = async { tokio::join!(keeping, telling) };
+        tokio::time::timeout(Duration::from_secs(60), both).await.expect("the task ends when it is told to");
+    }
 }
