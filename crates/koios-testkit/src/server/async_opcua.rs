@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use opcua::crypto::{CertificateStore, SecurityPolicy, X509};
 use opcua::server::{ANONYMOUS_USER_TOKEN_ID, ServerBuilder, ServerConfig, ServerEndpoint, ServerUserToken};
-use opcua::types::MessageSecurityMode;
+use opcua::types::{BuildInfo, MessageSecurityMode};
 use tokio::sync::oneshot;
 
 use crate::pki_folders::write_private_key;
@@ -102,7 +102,15 @@ fn serve(
         .expect("a runtime starts");
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener).expect("a listener within a runtime");
-        let (server, _handle) = ServerBuilder::from_config(config).build().expect("a valid configuration");
+        let build_info = BuildInfo {
+            product_uri: "urn:koios:test".into(),
+            manufacturer_name: "Koios tests".into(),
+            product_name: "async-opcua fixture".into(),
+            software_version: "0.19".into(),
+            ..BuildInfo::default()
+        };
+        let (server, _handle) =
+            ServerBuilder::from_config(config).build_info(build_info).build().expect("a valid configuration");
         // The port is bound: a client that comes before the first `accept` waits in its queue.
         started.send(()).expect("the starter waits");
         tokio::select! {
