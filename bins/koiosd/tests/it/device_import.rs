@@ -64,7 +64,7 @@ fn what_was_exported_is_imported_again_without_passwords() {
     let named: Vec<&Value> =
         done["created"].as_array().unwrap().iter().map(|device| &device["name"]).collect();
     assert_eq!(named, ["A", "B"]);
-    let mut expected = export.clone();
+    let mut expected = export;
     expected["devices"][0]["user_identity"]["password_set"] = json!(false);
     let mut again = daemon.get("devices/export").expect(200);
     for index in [0, 1] {

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::{
     daemon::{Daemon, Setup},
     devices::{add, path_of},
+    downloads::ask_database,
 };
 
 /// Generous: a wait that long is a hang.
@@ -93,7 +94,8 @@ fn assert_failure(report: &Value, code: &str, stage: &str) {
 
 #[test]
 fn r13_r14_a_test_with_unsaved_values_tells_that_the_server_rejects_the_certificate_and_changes_nothing() {
-    let daemon = Setup::empty().start();
+    let setup = Setup::empty();
+    let daemon = setup.start();
     let certificate = daemon.generate("Plant A");
     let sha1 = certificate["thumbprint_sha1"].as_str().unwrap();
     let server = async_opcua(ServerOptions::default());
@@ -136,7 +138,7 @@ fn r13_r14_a_test_with_unsaved_values_tells_that_the_server_rejects_the_certific
     assert_eq!(daemon.get(&format!("{}/history", path_of(&device))).expect(200)["total"], 0);
 
     // The same without a device: the default certificate when none is named, and no name.
-    let mut unsaved = overrides.clone();
+    let mut unsaved = overrides;
     unsaved.as_object_mut().unwrap().remove("name");
     assert_eq!(test_unsaved(&daemon, &unsaved)["code"], "connected");
     unsaved["certificate_id"] = certificate["id"].clone();
@@ -157,6 +159,13 @@ fn r13_r14_a_test_with_unsaved_values_tells_that_the_server_rejects_the_certific
     assert_eq!(seen["presented"]["thumbprint_sha256"], server.certificate().sha256());
     assert!(seen["presented"]["seen_at"].is_string(), "{seen}");
     assert_eq!((&seen["verdict"]["accepted"], &seen["verdict"]["code"]), (&json!(true), &Value::Null));
+
+    // Each Test left its row in the audit trail, and no other kind of row came of it.
+    daemon.stop();
+    let count = ask_database(&setup, "select count(*) || ' of ' || sum(action = 'device.tested') from audit");
+    if let Some(count) = count {
+        assert_eq!(count, "5 of 5");
+    }
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn r8_every_key_download_is_recorded_with_who_and_what() {
 }
 
 /// Asks the database through Python's standard library, which is an outside view of it.
-fn ask_database(setup: &Setup, query: &str) -> Option<String> {
+pub(crate) fn ask_database(setup: &Setup, query: &str) -> Option<String> {
     let script =
         "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute(sys.argv[2]).fetchone()[0])";
     let database = setup.data_dir().join("koios.db");
