@@ -40,6 +40,10 @@ const SESSIONS_GRACE: Duration = Duration::from_secs(3);
 /// No build of this source is older: a clock before it is not believed.
 const SOURCE_WRITTEN: OffsetDateTime = datetime!(2026-11-23 0:00 UTC);
 
+/// How long a client may go on sending a body that was refused. Closing at once would reset the connection, and
+/// the client might never see why.
+const UNREAD_BODY_GRACE: Duration = Duration::from_secs(5);
+
 /// A daemon whose requests are answered once it [runs](Self::run).
 #[derive(Debug)]
 pub struct Application {
@@ -178,6 +182,7 @@ fn serve(listener: TcpListener, services: Data<Services>) -> io::Result<RunningS
             .configure(api::configure)
     })
     .disable_signals()
+    .client_disconnect_timeout(UNREAD_BODY_GRACE)
     .shutdown_timeout(REQUESTS_GRACE_SECONDS)
     .listen(listener)?
     .run();
