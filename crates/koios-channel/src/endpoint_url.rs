@@ -53,8 +53,8 @@ impl EndpointUrl {
     /// # Errors
     /// As [`EndpointUrl::parse`].
     pub fn with_path_suffix(&self, suffix: &str) -> Result<Self, EndpointUrlError> {
-        let path_len = self.path().find(['?', '#']).unwrap_or(self.path().len());
-        let base = self.text.get(..self.path_at + path_len).unwrap_or(&self.text);
+        let path_len = self.path().find(['?', '#']);
+        let base = path_len.and_then(|len| self.text.get(..self.path_at + len)).unwrap_or(&self.text);
         Self::parse(&format!("{}/{}", base.trim_end_matches('/'), suffix.trim_start_matches('/')))
     }
 

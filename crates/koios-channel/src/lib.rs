@@ -1,4 +1,52 @@
-//! OPC UA client secure conversation.
+//! The client's side of OPC UA's secure conversation (OPC 10000-6 §6.7 and §7.1): HELLO, secure channel, session, and
+//! the few services a connection test and a supervised device need.
+//!
+//! Two layers. [`Conversation`] is the protocol without socket and clock: bytes in, bytes and [`Event`]s out. Around it
+//! lies a thin tokio driver whose types are the steps; each takes a [`Deadline`], and none can be skipped:
+//!
+//! ```text
+//! resolve ─► connect ─► Connection ─hello─► Transport ─open─► SecureChannel ─create_session─► CreatedSession
+//!                                                              │  ▲                             │        │
+//!                                                 get_endpoints└──┘                          activate  close
+//!                                                              │                                ▼
+//!                                                            close                           Session
+//!                                                                          read_server_status │  ▲ renew
+//!                                                                                             └──┘
+//!                                                                                             close
+//! ```
+//!
+//! ```text
+//!             hello              open                    create_session          activate_session
+//! Connected ───────► (awaited) ─────► (awaited) ─► open ────────────────► created ────────────────► active
+//!                        │ Acknowledged   │ ChannelOpened   SessionCreated         SessionActivated
+//!                        ▼                ▼
+//!        any failure but a service's refusal ─► over      renew: ChannelRenewed, at any time while open
+//! ```
+//!
+//! # What is trusted
+//!
+//! This crate judges no certificate and stores nothing. The caller says who the server must be
+//! ([`Security::Secure::server_certificate`]), having judged that certificate; the crate makes sure that who answers
+//! holds its key. From [`SecureChannel`] on, and with security, what the server says is the server's word. Everything
+//! else is anybody's:
+//!
+//! | what | worth |
+//! | --- | --- |
+//! | the answer to `GetEndpoints` without security | nothing until [`SessionRequest::expected_endpoints`] was compared with the session's list |
+//! | an ERR message, an `OpenSecureChannel` refused without security ([`Fault::Err`], [`Fault::UnsecuredFault`]) | a hint |
+//! | an unsecured success to a secured request | refused ([`Fault::Downgraded`]) |
+//! | anything on a channel without security | a hint |
+//!
+//! A password leaves only encrypted to the server's certificate, or inside a channel that encrypts
+//! ([`Fault::PasswordWouldBeInClear`]). What comes in is bounded by [`Limits`], and nothing is allocated or waited for
+//! on the word of a length alone.
+//!
+//! Every failure is a [`ChannelError`]: at which stage, in whose mouth, with which code and text, and what happened.
+//!
+//! # Examples
+//!
+//! `examples/connect_and_read.rs` goes all the way to a value; `examples/core_without_io.rs` shows the protocol without
+//! a socket.
 #![forbid(unsafe_code)]
 #![warn(
     missing_docs,

@@ -1,4 +1,4 @@
-//! What each security policy means in bytes (OPC 10000-7, profiles *SecurityPolicy*).
+//! What each security policy means in bytes (OPC 10000-7, profiles of the category Security).
 
 use koios_pki::{OaepHash, SecurityPolicy, SignatureScheme};
 

@@ -15,7 +15,7 @@ pub trait RandomSource: Send + Sync {
 ///
 /// Its first use in a process costs some 30 ms for seeding.
 #[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
+#[expect(clippy::exhaustive_structs, reason = "it has nothing to configure")]
 pub struct SystemRandom;
 
 impl RandomSource for SystemRandom {

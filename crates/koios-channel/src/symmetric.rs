@@ -96,7 +96,7 @@ impl ReceivingKeys {
     /// Decrypts in place; a no-op in mode Sign.
     pub(crate) fn decrypt(&self, bytes: &mut [u8]) -> Result<(), Fault> {
         let Some((cipher, iv)) = &self.cipher else { return Ok(()) };
-        if bytes.len() % AES_BLOCK_LEN != 0 {
+        if !bytes.len().is_multiple_of(AES_BLOCK_LEN) {
             return Err(Fault::decoding(format!(
                 "a cipher text of {} bytes is no whole number of blocks",
                 bytes.len()

@@ -149,7 +149,7 @@ pub(crate) fn open(
     }
     let (headers, cipher) = frame.split_at_checked(header.end).ok_or_else(too_short)?;
     let block_len = own.key.modulus_len();
-    if cipher.is_empty() || cipher.len() % block_len != 0 {
+    if cipher.is_empty() || !cipher.len().is_multiple_of(block_len) {
         return Err(Fault::decoding(format!(
             "a cipher text of {} bytes for a key of {block_len}",
             cipher.len()

@@ -71,11 +71,10 @@ impl Link {
     /// Says good-bye if the peer listens, and closes the connection.
     pub(super) async fn close(mut self, deadline: Deadline) {
         let bye = async {
-            if let Some(conversation) = &mut self.conversation {
-                if let Ok(message) = conversation.close(timing(deadline)) {
-                    // Nobody is left to tell that the peer did not hear it.
-                    let _ = self.stream.write_all(&message).await;
-                }
+            let message = self.conversation.as_mut().map(|conversation| conversation.close(timing(deadline)));
+            if let Some(Ok(message)) = message {
+                // Nobody is left to tell that the peer did not hear it.
+                let _ = self.stream.write_all(&message).await;
             }
             let _ = self.stream.shutdown().await;
         };
@@ -161,5 +160,5 @@ fn io_error(conversation: &Conversation, error: &io::Error) -> ChannelError {
     }
 }
 
-/// A read of this size takes any answer of a session but a long list of endpoints at once.
-const READ_LEN: usize = 16 * 1024;
+/// A read of this size takes any answer of a session but a list of endpoints at once; a thousand links hold 8 MiB.
+const READ_LEN: usize = 8 * 1024;

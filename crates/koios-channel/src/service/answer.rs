@@ -47,11 +47,11 @@ pub(crate) struct ResponseHeader {
 pub(crate) fn answer(service: Service, body: &[u8]) -> Result<(ResponseHeader, AnswerReader<'_>), Failure> {
     let mut reader = AnswerReader::new(body);
     let id = reader.node_id()?;
-    if id == NodeId::from(ObjectId::ServiceFault_Encoding_DefaultBinary) {
+    if id == ObjectId::ServiceFault_Encoding_DefaultBinary {
         let header = reader.response_header()?;
         return Err(Failure::peer(Fault::ServiceFault, Some(header.status), header.reason));
     }
-    if id != NodeId::from(service.response_id()) {
+    if id != service.response_id() {
         return Err(Fault::unexpected(format!("an answer of type {id} to {service:?}")).into());
     }
     let header = reader.response_header()?;
@@ -165,7 +165,7 @@ impl<'a> AnswerReader<'a> {
     }
 
     /// The type and the body of an `ExtensionObject`.
-    pub(crate) fn extension_object(&mut self) -> Result<(NodeId, AnswerReader<'a>), Fault> {
+    pub(crate) fn extension_object(&mut self) -> Result<(NodeId, Self), Fault> {
         let id = self.node_id()?;
         let body = match self.u8()? {
             0 => &[],
