@@ -28,10 +28,12 @@ pub fn read_pair(
     let chain = part.chain.map_err(|reason| ReadError::CertificateUnreadable { reason })?;
     let mut keys = part.keys;
     if let Some(private_key) = private_key.filter(|bytes| !bytes.trim_ascii().is_empty()) {
-        keys.extend(private_key::keys_of(private_key).map_err(key_unreadable)?);
+        let given = private_key::keys_of(private_key).map_err(key_unreadable)?;
+        // A file with both in it is often given in both fields.
+        if keys != given {
+            keys.extend(given);
+        }
     }
-    // A file with both in it is often given in both fields.
-    keys.dedup_by(|a, b| a == b);
     let key = match keys.as_slice() {
         [] => Err(key_unreadable(Unreadable::NoPrivateKey)),
         [key] => key.open(passphrase),

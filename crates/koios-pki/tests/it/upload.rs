@@ -85,9 +85,11 @@ fn there_must_be_exactly_one_private_key() {
     assert_eq!(reason(CERTIFICATE.der(), Some(&two)), several);
     let beside = [CERTIFICATE.to_pem().as_bytes(), &pem_of(&OTHER_KEY_2048)].concat();
     assert_eq!(reason(&beside, Some(&pem_of(&KEY_2048))), several);
-    // The same key twice is one key.
     let same = [pem_of(&KEY_2048), pem_of(&KEY_2048)].concat();
-    assert!(pair(CERTIFICATE.der(), Some(&same)).is_ok());
+    assert_eq!(reason(CERTIFICATE.der(), Some(&same)), several);
+    // A file with both in it, given in both fields, holds one key.
+    let both = [CERTIFICATE.to_pem().as_bytes(), &pem_of(&KEY_2048)].concat();
+    assert!(pair(&both, Some(&both)).is_ok());
 }
 
 #[test]
