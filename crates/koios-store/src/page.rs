@@ -182,6 +182,7 @@ mod tests {
             let page = paginate(entries(items), "value", direction, &request).unwrap();
             assert_eq!(page.total, u64::try_from(items.len()).unwrap());
             all.extend(page.items);
+            assert!(all.len() <= items.len(), "a cursor leads back");
             match page.next_cursor {
                 Some(cursor) => request.cursor = Some(cursor),
                 None => return all,
