@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use koios_opcua::{
     ClientIdentity, ClockReading, ClockTrust, EndpointUrl, SecurityMode, StageOutcome, Target, TestReport,
@@ -81,10 +81,39 @@ pub(crate) fn servers(options: &ServerOptions) -> impl Iterator<Item = Server> {
 }
 
 /// Asks until it is so. The bound is generous: it is only reached when the test fails.
-pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let end = std::time::Instant::now() + Duration::from_secs(60);
+#[track_caller]
+pub(crate) fn wait_until(what: &str, is_so: impl FnMut() -> bool) {
+    wait_with(|| what.to_owned(), || {}, is_so);
+}
+
+/// Waits for what follows from the operator's having moved the certificate to the trusted ones.
+///
+/// node-opcua's watchers start in the background; a file that is moved before they do goes unseen, as it would for an
+/// operator, who would then do it again.
+#[track_caller]
+pub(crate) fn wait_for_trust(server: &Server, certificate: &TestCertificate, is_so: impl FnMut() -> bool) {
+    let what = || {
+        let (rejected, trusted) = (server.pki.rejected_files(), server.pki.trusted_files());
+        format!(
+            "{} trusts it; rejected: {rejected:?}, trusted: {trusted:?}, log: {}",
+            server.stack(),
+            server.log()
+        )
+    };
+    wait_with(what, || drop(server.trust_der(certificate.der())), is_so);
+}
+
+#[track_caller]
+fn wait_with(what: impl Fn() -> String, again: impl Fn(), mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    let mut repeated = 0;
     while !is_so() {
-        assert!(std::time::Instant::now() < end, "never came: {what}");
+        let waited = begun.elapsed();
+        assert!(waited < Duration::from_secs(90), "never came: {}", what());
+        if waited > Duration::from_secs(20) * (repeated + 1) {
+            repeated += 1;
+            again();
+        }
         std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -6,7 +6,7 @@ use koios_opcua::Code;
 use koios_store::{DeviceState, PageRequest};
 use koios_testkit::{CertificateSpec, ServerCertificate, ServerOptions, Stack, start_or_skip};
 
-use crate::client::{certificate, run, wait_until};
+use crate::client::{certificate, run, wait_for_trust, wait_until};
 use crate::plant::Plant;
 use crate::relay::Relay;
 
@@ -29,7 +29,8 @@ fn r15_an_enabled_device_runs_by_itself_once_the_operator_trusts_its_certificate
         wait_until("a next attempt is announced", || plant.status(device).next_attempt_at.is_some());
 
         server.trust_rejected(&certificate.sha1());
-        let running = plant.wait_for_state(device, DeviceState::Running);
+        wait_for_trust(&server, &certificate, || plant.status(device).state == DeviceState::Running);
+        let running = plant.status(device);
         assert_eq!(running.error_code, None);
         assert_eq!(running.attempts, 0);
         let shown = running.certificate_thumbprint_sha256.map(|thumbprint| thumbprint.to_string());

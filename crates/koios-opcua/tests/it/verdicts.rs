@@ -5,7 +5,9 @@ use koios_opcua::{
 };
 use koios_testkit::{CertificateSpec, Policy, ServerOptions, Stack, start_or_skip};
 
-use crate::client::{certificate, disbelieved_clock, report, report_at, secured, servers, url};
+use crate::client::{
+    certificate, disbelieved_clock, report, report_at, secured, servers, url, wait_for_trust,
+};
 
 #[test]
 fn r13_a_trusted_certificate_connects_and_the_report_shows_the_way() {
@@ -89,7 +91,7 @@ fn r14_r17_an_untrusted_certificate_is_rejected_in_plain_words_and_connects_once
             }
         }
         // node-opcua watches its folders and takes up to two seconds to notice.
-        crate::client::wait_until("the trusted certificate connects", || {
+        wait_for_trust(&server, &certificate, || {
             report(&secured(&server, &certificate)).verdict.is_success()
         });
     }
