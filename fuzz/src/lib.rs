@@ -2,9 +2,11 @@
 //!
 //! - Fuzz (nightly, cargo-fuzz): `cargo +nightly fuzz run certificate --features libfuzzer`
 //! - Replay the corpus (stable): `cargo run --manifest-path fuzz/Cargo.toml --bin replay`
-//! - Make the corpus anew (openssl): `fuzz/make-corpus`
+//! - Replay with changes (stable): `cargo run --manifest-path fuzz/Cargo.toml --bin mutate -- 100000 answer`
+//! - Make the corpora anew: `fuzz/make-corpus` (openssl), `fuzz/make-channel-corpus` (Python)
 #![forbid(unsafe_code)]
 
+pub use koios_channel::fuzzing::{answer, asymmetric, conversation, err, symmetric};
 mod pki;
 pub use pki::{certificate, chain, hostname, pair, private_key};
 
@@ -18,9 +20,14 @@ pub struct Target {
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
+    Target { name: "answer", run: answer },
+    Target { name: "asymmetric", run: asymmetric },
     Target { name: "certificate", run: certificate },
     Target { name: "chain", run: chain },
+    Target { name: "conversation", run: conversation },
+    Target { name: "err", run: err },
     Target { name: "hostname", run: hostname },
     Target { name: "pair", run: pair },
     Target { name: "private_key", run: private_key },
+    Target { name: "symmetric", run: symmetric },
 ];

@@ -74,6 +74,9 @@ mod endpoint_url;
 pub use endpoint_url::{EndpointUrl, EndpointUrlError};
 mod error;
 pub use error::{ChannelError, Fault, Origin, Stage};
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod kdf;
 mod keys;
 pub use keys::{CertificateSending, ClientIdentity, IdentityError, Security};

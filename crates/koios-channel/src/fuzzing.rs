@@ -1,0 +1,136 @@
+//! Entry points for the fuzz targets in `fuzz/`: each takes any bytes and panics only when a promise is broken. Not
+//! part of the API.
+#![expect(clippy::expect_used, reason = "a fuzz target that cannot be set up must say so")]
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use koios_pki::{
+    ApplicationUri, KeySpec, PrivateKey, SecurityMode, SecurityPolicy, SelfSignedParams, SerialNumber,
+    Validity, self_signed,
+};
+use time::OffsetDateTime;
+use time::macros::datetime;
+
+use crate::chunk::asymmetric::{self, Own, SecurityHeader};
+use crate::chunk::symmetric;
+use crate::conversation::{Conversation, Timing};
+use crate::keys::{Peer, Security};
+use crate::policy::{AES_BLOCK_LEN, Algorithms, MAC_LEN};
+use crate::random::SystemRandom;
+use crate::service::response;
+use crate::symmetric::{ReceivingKeys, SendingKeys};
+use crate::wire::{put_byte_string, put_u32, refusal};
+use crate::{ClientIdentity, EndpointUrl, Limits};
+
+/// What a server sends, from the first byte on: frames, ACK, the answers of a channel without security.
+pub fn conversation(data: &[u8]) {
+    let timing = Timing { now: OffsetDateTime::UNIX_EPOCH, timeout: Duration::from_secs(1) };
+    let url = EndpointUrl::parse("opc.tcp://h").expect("a URL");
+    let mut conversation = Conversation::new(Limits::default(), SystemRandom);
+    conversation.hello(&url).expect("HELLO is the first step");
+    conversation.receive(data);
+    let mut steps = 0;
+    while let Ok(Some(_)) = conversation.poll() {
+        steps += 1;
+        let _ = match steps {
+            1 => conversation.open(Security::None, timing),
+            _ => conversation.get_endpoints(&url, timing),
+        };
+    }
+    let _ = (conversation.closed(), conversation.timed_out());
+}
+
+/// The body of an ERR message.
+pub fn err(data: &[u8]) {
+    let failure = refusal(data);
+    assert!(failure.status.is_none_or(crate::StatusCode::is_bad), "a refusal with a good code");
+}
+
+/// An OPN answer: as it comes, and as the content behind a signature that holds.
+pub fn asymmetric(data: &[u8]) {
+    static IDENTITY: LazyLock<ClientIdentity> = LazyLock::new(|| {
+        let params = SelfSignedParams::new(
+            "fuzz".to_owned(),
+            "fuzz".to_owned(),
+            ApplicationUri::parse("urn:koios:fuzz").expect("a URI"),
+            Validity::starting_at(datetime!(2026-01-01 0:00 UTC), 1),
+            SerialNumber::from_random_bytes([1; 16]),
+        );
+        let key = PrivateKey::generate(KeySpec::Rsa2048).expect("a key");
+        let certificate = self_signed(&params, &key).expect("a certificate");
+        ClientIdentity::new(certificate.into(), key).expect("an identity")
+    });
+    let policy = SecurityPolicy::Basic256Sha256;
+    let algorithms = Algorithms::of(policy).expect("a policy that secures");
+    let identity = &*IDENTITY;
+    let own = Own {
+        certificates: identity.chain(),
+        leaf_only: true,
+        key: identity.key(),
+        thumbprint: identity.thumbprint(),
+    };
+    let peer = Peer::new(identity.leaf(), policy).expect("a peer");
+    if let Ok(header) = SecurityHeader::read(data) {
+        let _ = asymmetric::open_plain(&header, data);
+        let _ = asymmetric::open(policy, own, &peer, &header, data);
+    }
+    let mut message = b"OPNF\0\0\0\0\x01\0\0\0".to_vec();
+    put_byte_string(&mut message, Some(policy.uri().as_bytes()));
+    put_byte_string(&mut message, Some(identity.leaf().der()));
+    put_byte_string(&mut message, Some(peer.thumbprint().as_bytes()));
+    let headers_len = message.len();
+    // A few blocks: each costs a decryption.
+    message.extend(data.iter().take(1000));
+    let signature = identity.key().sign(algorithms.signature, &message).expect("a signature");
+    message.extend(signature);
+    let (headers, plain) = message.split_at_checked(headers_len).expect("headers are there");
+    let mut frame = headers.to_vec();
+    asymmetric::encrypt_blocks(&algorithms, &peer, plain, &mut frame).expect("an encryption");
+    let header = SecurityHeader::read(&frame).expect("a header of our own");
+    let _ = asymmetric::open(policy, own, &peer, &header, &frame);
+}
+
+/// A chunk under known keys: as it comes, and as the content behind a MAC that holds.
+pub fn symmetric(data: &[u8]) {
+    for mode in [SecurityMode::Sign, SecurityMode::SignAndEncrypt] {
+        let algorithms = Algorithms::of(SecurityPolicy::Aes128Sha256RsaOaep).expect("a policy that secures");
+        let sending = SendingKeys::derive(&algorithms, mode, &[1; 32], &[2; 32]).expect("keys");
+        let receiving = ReceivingKeys::derive(&algorithms, mode, &[1; 32], &[2; 32]).expect("keys");
+        let _ = symmetric::open(Some(&receiving), data);
+        let _ = symmetric::open(None, data);
+        let mut frame = b"MSGF\0\0\0\0\x01\0\0\0\x01\0\0\0".to_vec();
+        let headers_len = frame.len();
+        let whole = (data.len() + MAC_LEN) / AES_BLOCK_LEN * AES_BLOCK_LEN;
+        frame.extend(data.iter().take(whole.saturating_sub(MAC_LEN)));
+        let mac = sending.mac(&frame);
+        frame.extend_from_slice(mac.as_ref());
+        sending.encrypt(frame.get_mut(headers_len..).unwrap_or_default()).expect("an encryption");
+        let _ = symmetric::open(Some(&receiving), &frame);
+    }
+}
+
+/// The body of an answer, by every reader; the first byte that fits a type decides which one goes far.
+pub fn answer(data: &[u8]) {
+    const TYPES: [u16; 6] = [449, 431, 464, 470, 634, 476];
+    read_all(data);
+    for id in TYPES {
+        let mut body = vec![1, 0];
+        body.extend(id.to_le_bytes());
+        // Time, handle, a good result; what follows is the target's.
+        body.extend([0; 8]);
+        put_u32(&mut body, 1);
+        put_u32(&mut body, 0);
+        body.extend(data);
+        read_all(&body);
+    }
+}
+
+fn read_all(body: &[u8]) {
+    let _ = response::opened_channel(body);
+    let _ = response::found_endpoints(body);
+    let _ = response::created_session(body);
+    let _ = response::activated_session(body);
+    let _ = response::server_status(body);
+    let _ = response::closed_session(body);
+}
