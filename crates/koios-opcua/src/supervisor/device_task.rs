@@ -192,7 +192,7 @@ mod tests {
             assert_eq!(shared.board.status(device(2)).state, DeviceState::Starting, "it was not disturbed");
             stop.send_modify(|orders| orders.stop = true);
         };
-        let all = async { tokio::join!(panicking, healthy, watching) };
+        let all = Box::pin(async { tokio::join!(panicking, healthy, watching) });
         tokio::time::timeout(Duration::from_secs(60), all)
             .await
             .expect("both tasks end when they are told to");
@@ -230,7 +230,7 @@ mod tests {
             }
             tell.send_modify(|orders| orders.stop = true);
         };
-        let both = async { tokio::join!(keeping, telling) };
+        let both = Box::pin(async { tokio::join!(keeping, telling) });
         tokio::time::timeout(Duration::from_secs(60), both).await.expect("the task ends when it is told to");
     }
 }

@@ -81,6 +81,7 @@ pub(crate) fn servers(options: &ServerOptions) -> impl Iterator<Item = Server> {
 }
 
 /// Asks until it is so. The bound is generous: it is only reached when the test fails.
+#[cfg(feature = "store")]
 #[track_caller]
 pub(crate) fn wait_until(what: &str, is_so: impl FnMut() -> bool) {
     wait_with(|| what.to_owned(), || {}, is_so);
