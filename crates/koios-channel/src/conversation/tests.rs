@@ -350,8 +350,15 @@ fn a_session_request(server: &crate::ClientIdentity) -> SessionRequest {
 
 /// What a client says to a `CreateSessionResponse` changed by `change`; the client nonce is the second 32 bytes drawn.
 fn created(change: impl FnOnce(&mut CreatedSession)) -> Result<Option<Event>, ChannelError> {
+    created_for(a_session_request(&SERVER), change)
+}
+
+fn created_for(
+    request: SessionRequest,
+    change: impl FnOnce(&mut CreatedSession),
+) -> Result<Option<Event>, ChannelError> {
     let (mut client, mut server) = opened(true);
-    let bytes = client.create_session(a_session_request(&SERVER), TIMING).unwrap();
+    let bytes = client.create_session(request, TIMING).unwrap();
     let request = server.read(&bytes);
     let client_nonce: Vec<u8> = (32..64).collect();
     let mut session = CreatedSession {
@@ -374,6 +381,14 @@ fn a_session_is_created_when_the_server_proves_itself() {
     let chain = [SERVER.leaf().der(), CLIENT.leaf().der()].concat();
     assert_eq!(created(|session| session.certificate = chain), Ok(Some(expected.clone())));
     assert_eq!(created(|session| session.algorithm = ""), Ok(Some(expected)));
+}
+
+/// The answer is signed: an empty list is the server's own, and hides nothing.
+#[test]
+fn a_server_that_lists_no_endpoints_in_the_session_is_not_refused_for_it() {
+    let mut request = a_session_request(&SERVER);
+    request.expected_endpoints = vec![request.endpoint.clone()];
+    assert!(matches!(created_for(request, |_| ()), Ok(Some(Event::SessionCreated { .. }))));
 }
 
 #[test]
