@@ -163,7 +163,7 @@ fn median(mut times: Vec<(f64, f64)>) -> Option<(f64, f64)> {
 /// What a client process does.
 #[tokio::main(worker_threads = 2)]
 async fn visit_often(configuration: &Value) -> Result<()> {
-    let text = |name: &str| configuration[name].as_str().ok_or(format!("{name} is missing"));
+    let text = |name: &str| configuration[name].as_str().ok_or_else(|| format!("{name} is missing"));
     let count = |name: &str| configuration[name].as_u64().unwrap_or(0);
     let url = EndpointUrl::parse(text("url")?)?;
     let application_uri = text("applicationUri")?;
