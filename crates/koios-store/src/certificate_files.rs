@@ -1,7 +1,6 @@
 //! The files of a certificate: one folder per generation, written whole before the commit that makes it
 //! current.
 
-use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 
@@ -9,7 +8,7 @@ use koios_pki::{CertificateChain, PrivateKeyPem};
 
 use crate::atomic::{self, Access};
 use crate::certificate::{FileState, FileStates};
-use crate::error::{OpenError, StoreError, StoredFile};
+use crate::error::{StoreError, StoredFile};
 use crate::file_digest::FileDigest;
 use crate::id::CertificateId;
 use crate::key_files;
@@ -153,53 +152,21 @@ pub(crate) fn remove_certificate(layout: &Layout, id: CertificateId, generation:
     atomic::remove_folder(&layout.certificate(id))
 }
 
-/// Whether there is any certificate's folder.
-pub(crate) fn any(layout: &Layout) -> bool {
-    std::fs::read_dir(layout.certificates()).is_ok_and(|mut entries| entries.next().is_some())
+/// The change is in force, so its caller is told of success; the old key is the operator's to remove.
+pub(crate) fn tell_old_key_remains(path: &Path, error: &io::Error) {
+    tracing::error!(
+        path = %path.display(),
+        %error,
+        "the change is in force, but the old private key could not be removed; remove it by hand, the next start \
+         tries again"
+    );
 }
 
-/// Removes every generation that is not current: what a crash between file and commit, or between commit and
-/// removal, left behind. Folders that are not named as ours are left alone.
-pub(crate) fn sweep(layout: &Layout, current: &HashMap<CertificateId, u32>) -> Result<(), OpenError> {
-    for (id, folder) in named_folders::<CertificateId>(&layout.certificates())? {
-        match current.get(&id) {
-            None => sweep_folder(&folder),
-            Some(kept) => named_folders::<u32>(&folder)?
-                .iter()
-                .filter(|(generation, _)| generation != kept)
-                .for_each(|(_, folder)| sweep_folder(folder)),
-        }
-    }
-    Ok(())
-}
-
-/// A folder that stays is no reason to keep every device disconnected; the next start tries again.
-fn sweep_folder(folder: &Path) {
-    match atomic::remove_folder(folder) {
-        Ok(()) => tracing::info!(path = %folder.display(), "removed what an interrupted change left behind"),
-        Err(error) => {
-            tracing::warn!(path = %folder.display(), %error, "what an interrupted change left behind cannot be removed");
-        }
-    }
-}
-
-/// The folders whose name is exactly that of a `T`.
-fn named_folders<T: std::str::FromStr + ToString>(
-    root: &Path,
-) -> Result<Vec<(T, std::path::PathBuf)>, OpenError> {
-    let failed = |source| OpenError::io(root, source);
-    let mut folders = Vec::new();
-    for entry in std::fs::read_dir(root).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let name = entry.file_name();
-        let Some(value) =
-            name.to_str().and_then(|name| name.parse::<T>().ok().filter(|v| v.to_string() == name))
-        else {
-            continue;
-        };
-        if entry.file_type().map_err(failed)?.is_dir() {
-            folders.push((value, entry.path()));
-        }
-    }
-    Ok(folders)
+/// Whether all three files of a generation are there with something in them: its writing came to an end, and its
+/// key may be the only copy.
+pub(crate) fn is_complete(layout: &Layout, id: CertificateId, generation: u32) -> bool {
+    [StoredFile::Certificate, StoredFile::Chain, StoredFile::PrivateKey].into_iter().all(|file| {
+        std::fs::metadata(layout.file(id, generation, file))
+            .is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0)
+    })
 }

@@ -111,7 +111,7 @@ fn describe_pid(pid: Option<&u32>) -> String {
 
 /// Why a call on an open store failed.
 ///
-/// Nothing has changed then, with one exception that says so: [`StoreError::OldKeyRemains`].
+/// Nothing has changed then.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
@@ -178,17 +178,6 @@ pub enum StoreError {
         resource: Resource,
         /// The id looked for.
         id: String,
-    },
-    /// **The change is in force**, but the old private key's file could not be removed.
-    ///
-    /// The next start tries again.
-    #[error("the change is in force, but the old private key {} could not be removed; remove it by hand", .path.display())]
-    OldKeyRemains {
-        /// The file, or the folder that holds it.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
     },
     /// The stored password cannot be decrypted with the current `secrets.key`.
     #[error(

@@ -48,6 +48,11 @@ impl Layout {
         self.root.join("certificates")
     }
 
+    /// Key pairs that the database did not know at a start.
+    pub(crate) fn orphaned(&self) -> PathBuf {
+        self.root.join("orphaned")
+    }
+
     pub(crate) fn certificate(&self, id: CertificateId) -> PathBuf {
         self.certificates().join(id.to_string())
     }

@@ -67,6 +67,7 @@ mod idempotency;
 mod instant;
 mod key_files;
 mod layout;
+mod leftovers;
 mod name;
 mod page;
 mod secrets;

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{RwLock, broadcast};
 
 use crate::atomic::{self, Access};
+use crate::certificates::EndReason;
 use crate::change::Change;
 use crate::database::{Connection, Database, DatabaseResult};
 use crate::directory_lock::DirectoryLock;
@@ -18,7 +19,7 @@ use crate::id::CertificateId;
 use crate::layout::Layout;
 use crate::secrets::SecretsKey;
 use crate::write::Write;
-use crate::{certificate_files, file_system};
+use crate::{file_system, leftovers};
 
 /// How many changes a listener may lag behind before it loses some.
 const CHANGES_KEPT: usize = 1024;
@@ -94,8 +95,9 @@ impl Store {
         let found = Found::read(&database)
             .await
             .map_err(|error| open_error(&layout, error.located(layout.root())))?;
+        let set_up = found.known.set_up;
         let (secrets, layout) = blocking_open(move || {
-            certificate_files::sweep(&layout, &found.current)?;
+            leftovers::sweep(&layout, &found.known)?;
             Ok((SecretsKey::open(&layout, found.passwords_stored)?, layout))
         })
         .await?;
@@ -105,7 +107,7 @@ impl Store {
                 database,
                 secrets,
                 files: RwLock::new(()),
-                set_up: AtomicBool::new(found.set_up),
+                set_up: AtomicBool::new(set_up),
                 changes: broadcast::Sender::new(CHANGES_KEPT),
                 lock: Mutex::new(Some(lock)),
                 faults: Faults::default(),
@@ -268,7 +270,7 @@ fn probe(path: &Path) -> std::io::Result<()> {
 fn refuse_lost_database(layout: &Layout) -> Result<(), OpenError> {
     let path = layout.database();
     let lost = std::fs::metadata(&path).map_or(true, |metadata| metadata.len() == 0);
-    if lost && certificate_files::any(layout) {
+    if lost && leftovers::any(layout) {
         return Err(OpenError::Damaged {
             path,
             problem: "it is missing or empty, but there are certificates beside it".to_owned(),
@@ -281,9 +283,8 @@ fn refuse_lost_database(layout: &Layout) -> Result<(), OpenError> {
 
 /// What a start needs to know from the database.
 struct Found {
-    current: std::collections::HashMap<CertificateId, u32>,
+    known: leftovers::Known,
     passwords_stored: bool,
-    set_up: bool,
 }
 
 impl Found {
@@ -293,14 +294,27 @@ impl Found {
             .fetch_all(&mut *connection)
             .await
             .database()?;
+        let id = |text: String, column: &'static str| {
+            text.parse::<CertificateId>().map_err(|source| StoreError::corrupt(column, source))
+        };
         let current = rows
             .into_iter()
-            .map(|(id, generation)| {
-                let id = id.parse().map_err(|source| StoreError::corrupt("certificates.id", source))?;
+            .map(|(text, generation)| {
+                let id = id(text, "certificates.id")?;
                 let generation = u32::try_from(generation)
                     .map_err(|source| StoreError::corrupt("certificates.generation", source))?;
                 Ok((id, generation))
             })
+            .collect::<Result<_, StoreError>>()?;
+        let deleted: Vec<String> =
+            sqlx::query_scalar("SELECT certificate_id FROM certificate_history WHERE reason = $1")
+                .bind(EndReason::Deleted.as_str())
+                .fetch_all(&mut *connection)
+                .await
+                .database()?;
+        let deleted = deleted
+            .into_iter()
+            .map(|text| id(text, "certificate_history.certificate_id"))
             .collect::<Result<_, StoreError>>()?;
         let (passwords, set_up): (i64, i64) = sqlx::query_as(
             "SELECT (SELECT COUNT(*) FROM devices WHERE password IS NOT NULL), \
@@ -309,7 +323,8 @@ impl Found {
         .fetch_one(connection)
         .await
         .database()?;
-        Ok(Self { current, passwords_stored: passwords > 0, set_up: set_up > 0 })
+        let known = leftovers::Known { current, deleted, set_up: set_up > 0 };
+        Ok(Self { known, passwords_stored: passwords > 0 })
     }
 }
 

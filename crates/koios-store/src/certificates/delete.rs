@@ -21,7 +21,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::RevisionMismatch`],
     /// [`StoreError::DefaultCertificateRequired`]; [`StoreError::Unavailable`] and its like, with nothing
-    /// changed. [`StoreError::OldKeyRemains`] says that the certificate *is* deleted.
+    /// changed. A key that cannot be removed after the commit is an error in the log: the certificate *is* deleted.
     pub async fn delete_certificate(
         &self,
         id: CertificateId,
@@ -72,8 +72,10 @@ impl Store {
         write.finish(Apply::Commit).await?;
         self.inner.faults.pass(FaultPoint::AfterCommit).await;
         self.blocking(move |layout| {
-            certificate_files::remove_certificate(layout, id, generation)
-                .map_err(|source| StoreError::OldKeyRemains { path: layout.certificate(id), source })
+            if let Err(error) = certificate_files::remove_certificate(layout, id, generation) {
+                certificate_files::tell_old_key_remains(&layout.certificate(id), &error);
+            }
+            Ok(())
         })
         .await?;
         Ok(deleted)

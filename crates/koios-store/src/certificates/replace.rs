@@ -27,7 +27,7 @@ impl Store {
     /// [`StoreError::NotFound`], [`StoreError::RevisionMismatch`], [`StoreError::ApplicationUriChanged`],
     /// [`StoreError::CertificateExists`] when another entry holds the new one, [`StoreError::InvalidSetting`]
     /// for a validity of 0 days; [`StoreError::StorageFull`] and its like, with nothing changed.
-    /// [`StoreError::OldKeyRemains`] says that the change *is* in force.
+    /// A key that cannot be removed after the commit is an error in the log: the change *is* in force.
     pub async fn replace_key_pair(
         &self,
         id: CertificateId,
@@ -150,9 +150,10 @@ impl Store {
         }
         self.inner.faults.pass(FaultPoint::AfterCommit).await;
         self.blocking(move |layout| {
-            certificate_files::remove_generation(layout, id, old_generation).map_err(|source| {
-                StoreError::OldKeyRemains { path: layout.generation(id, old_generation), source }
-            })
+            if let Err(error) = certificate_files::remove_generation(layout, id, old_generation) {
+                certificate_files::tell_old_key_remains(&layout.generation(id, old_generation), &error);
+            }
+            Ok(())
         })
         .await?;
         Ok(Replaced { certificate, ..answer })

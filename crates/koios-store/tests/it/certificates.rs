@@ -432,3 +432,23 @@ async fn unknown_ids_are_not_found_everywhere() {
     let refused = store.load_identity(id).await;
     assert!(matches!(refused, Err(IdentityFilesError::Store(StoreError::NotFound { .. }))));
 }
+
+/// A folder where the key's file should be cannot be removed as a file, whoever asks.
+#[tokio::test]
+async fn a_change_whose_old_key_cannot_be_removed_is_in_force_and_succeeds() {
+    let fixture = Fixture::new().await;
+    let default = fixture.certificate("Default").await.id;
+    let other = fixture.certificate("Other").await.id;
+    for id in [default, other] {
+        let key = fixture.file(id, 1, "private-key.pem");
+        std::fs::remove_file(&key).unwrap();
+        std::fs::create_dir(&key).unwrap();
+    }
+    assert_eq!(fixture.regenerate(default).await.certificate.generation, 2);
+    fixture.store.delete_certificate(other, Apply::Commit, None).await.unwrap();
+    assert!(fixture.store.certificate(other).await.is_err());
+    let fixture = fixture.reopened().await;
+    assert!(!fixture.path().join(format!("certificates/{default}/1")).exists(), "the next start tries again");
+    assert!(!fixture.path().join(format!("certificates/{other}")).exists());
+    assert_eq!(fixture.store.load_identity(default).await.unwrap().generation, 2);
+}

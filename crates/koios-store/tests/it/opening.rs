@@ -177,6 +177,61 @@ async fn leftovers_are_swept_and_what_is_current_or_foreign_is_not() {
     assert_eq!(fixture.store.load_identity(id).await.unwrap().generation, 2);
 }
 
+/// The files of a key pair, by content.
+fn pair(folder: &Path) -> Vec<Vec<u8>> {
+    ["certificate.der", "chain.pem", "private-key.pem"]
+        .map(|file| std::fs::read(folder.join(file)).unwrap())
+        .to_vec()
+}
+
+#[tokio::test]
+async fn key_pairs_that_a_restored_older_database_does_not_know_are_moved_aside_and_not_deleted() {
+    let fixture = Fixture::new().await;
+    let id = fixture.certificate("Default").await.id;
+    let data = fixture.path().to_owned();
+    fixture.store.clone().close().await;
+    let backup = std::fs::read(data.join("koios.db")).unwrap();
+    let mut fixture = fixture.reopened().await;
+    fixture.regenerate(id).await;
+    let other = fixture.certificate("Other").await.id;
+    let certificates = data.join("certificates");
+    let regenerated = pair(&certificates.join(format!("{id}/2")));
+    let unknown = pair(&certificates.join(format!("{other}/1")));
+    // Restored twice: what was saved the first time is not lost the second time.
+    for round in 0..2 {
+        fixture.store.clone().close().await;
+        std::fs::write(data.join("koios.db"), &backup).unwrap();
+        fixture = fixture.reopened().await;
+        assert_eq!(pair(&data.join(format!("orphaned/{id}-2"))), regenerated);
+        assert_eq!(pair(&data.join(format!("orphaned/{other}-1"))), unknown);
+        assert_eq!(std::fs::read_dir(&certificates).unwrap().count(), 1);
+        assert_eq!(data.join(format!("orphaned/{id}-2-2")).exists(), round == 1);
+        fixture.regenerate(id).await;
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(data.join("orphaned")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o700);
+    }
+}
+
+#[tokio::test]
+async fn a_database_without_certificates_beside_key_pairs_is_refused_and_they_stay() {
+    let fixture = Fixture::new().await;
+    let data = fixture.path().to_owned();
+    fixture.store.clone().close().await;
+    let empty = std::fs::read(data.join("koios.db")).unwrap();
+    let fixture = fixture.reopened().await;
+    fixture.certificate("Default").await;
+    fixture.certificate("Other").await;
+    fixture.store.clone().close().await;
+    std::fs::write(data.join("koios.db"), empty).unwrap();
+    let Err(error) = open(&data).await else { panic!("opened with a database of another directory") };
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error:?}");
+    assert_eq!(std::fs::read_dir(data.join("certificates")).unwrap().count(), 2);
+}
+
 #[tokio::test]
 async fn a_relative_data_directory_becomes_an_absolute_one() {
     let folder = tempfile::tempdir_in(".").unwrap();

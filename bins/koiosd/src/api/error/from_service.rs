@@ -40,10 +40,12 @@ impl From<ServiceError> for ApiError {
                 "user_identity.password",
                 format!("{}.", sentence(&error)),
             ),
-            ServiceError::TooManyAtOnce => Self::new(
-                Code::RateLimited,
-                format!("{}; wait for one to end, then try again.", sentence(&error)),
-            ),
+            ServiceError::TooManyAtOnce => {
+                Self::rate_limited(format!("{}; wait for one to end, then try again.", sentence(&error)))
+            }
+            ServiceError::UnknownCertificate { field, .. } => {
+                Self::of_field(Code::UnknownCertificate, *field, format!("{}.", sentence(&error)))
+            }
             ServiceError::UnsupportedKey { field, detail } => {
                 Self::of_field(Code::UnsupportedKey, *field, detail.clone())
             }
@@ -119,9 +121,7 @@ fn from_store(error: &StoreError) -> ApiError {
             "The data directory cannot be read or written at the moment. The log has more under this request id.",
         ),
         StoreError::Interrupted => ApiError::new(Code::Stopping, "The daemon is stopping."),
-        StoreError::Corrupt { .. }
-        | StoreError::OldKeyRemains { .. }
-        | StoreError::PasswordUnreadable { .. } => ApiError::internal(error),
+        StoreError::Corrupt { .. } | StoreError::PasswordUnreadable { .. } => ApiError::internal(error),
         _ => ApiError::internal(error),
     }
 }

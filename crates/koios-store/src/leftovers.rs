@@ -1,0 +1,166 @@
+//! What a start does with files that the database does not name as current.
+//!
+//! Only what the database proves obsolete is deleted. Whatever it does not know may be newer than it: after an older
+//! `koios.db` was restored, such a folder holds the only copy of a key.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::error::OpenError;
+use crate::id::CertificateId;
+use crate::layout::Layout;
+use crate::{atomic, certificate_files};
+
+/// What the database says about the folders of certificates.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// The current generation of each certificate.
+    pub(crate) current: HashMap<CertificateId, u32>,
+    /// The certificates that were deleted; their ids never come back.
+    pub(crate) deleted: HashSet<CertificateId>,
+    /// Whether setting up was done once; since then there was always a certificate.
+    pub(crate) set_up: bool,
+}
+
+/// What to do with the folder of a generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Current,
+    Obsolete,
+    Unknown,
+}
+
+impl Known {
+    fn judge(&self, id: CertificateId, generation: u32) -> Verdict {
+        match self.current.get(&id) {
+            Some(current) if generation == *current => Verdict::Current,
+            Some(current) if generation < *current => Verdict::Obsolete,
+            None if self.deleted.contains(&id) => Verdict::Obsolete,
+            _ => Verdict::Unknown,
+        }
+    }
+}
+
+/// Whether there is any certificate's folder.
+pub(crate) fn any(layout: &Layout) -> bool {
+    std::fs::read_dir(layout.certificates()).is_ok_and(|mut entries| entries.next().is_some())
+}
+
+/// Clears away every generation that is not current: what a crash between file and commit, or between commit and
+/// removal, left behind, and what a restored database does not know. Folders that are not named as ours are left
+/// alone.
+///
+/// # Errors
+/// [`OpenError::Damaged`] when the database holds no certificate and cannot be the one that belongs to the folders.
+pub(crate) fn sweep(layout: &Layout, known: &Known) -> Result<(), OpenError> {
+    let mut obsolete = Vec::new();
+    let mut unknown = Vec::new();
+    let mut certificates = Vec::new();
+    for (id, folder) in named_folders::<CertificateId>(&layout.certificates())? {
+        for (generation, folder) in named_folders::<u32>(&folder)? {
+            match known.judge(id, generation) {
+                Verdict::Current => {}
+                Verdict::Unknown if certificate_files::is_complete(layout, id, generation) => {
+                    unknown.push((id, generation));
+                }
+                // A writing that was cut off was never current.
+                Verdict::Obsolete | Verdict::Unknown => obsolete.push(folder),
+            }
+        }
+        if !known.current.contains_key(&id) {
+            certificates.push(folder);
+        }
+    }
+    refuse_foreign_database(layout, known, unknown.len())?;
+    for folder in obsolete {
+        remove(&folder);
+    }
+    for (id, generation) in unknown {
+        move_aside(layout, id, generation);
+    }
+    for folder in certificates {
+        // What is not ours keeps its folder.
+        let _ = std::fs::remove_dir(folder);
+    }
+    Ok(())
+}
+
+/// A first start that was cut off leaves one certificate without a row; more of them, or any after setting up, belong
+/// to another database.
+fn refuse_foreign_database(layout: &Layout, known: &Known, complete: usize) -> Result<(), OpenError> {
+    let explained = if known.set_up { 0 } else { 1 };
+    if !known.current.is_empty() || complete <= explained {
+        return Ok(());
+    }
+    Err(OpenError::Damaged {
+        path: layout.database(),
+        problem: format!("it holds no certificate, but there are files of {complete} beside it"),
+        remedy: "restore koios.db from a newer backup, or move the folder \"certificates\" away to begin anew",
+        source: None,
+    })
+}
+
+/// Keeps a generation where nothing reads it; the operator decides.
+fn move_aside(layout: &Layout, id: CertificateId, generation: u32) {
+    let from = layout.generation(id, generation);
+    match try_move_aside(layout, &from, id, generation) {
+        Ok(to) => tracing::warn!(
+            from = %from.display(),
+            to = %to.display(),
+            "moved aside a key pair that the database does not know: it was never in use, or the database is older \
+             than it; put it to use by uploading it, or delete it"
+        ),
+        Err(error) => tracing::warn!(
+            path = %from.display(),
+            %error,
+            "a key pair that the database does not know cannot be moved aside"
+        ),
+    }
+}
+
+fn try_move_aside(layout: &Layout, from: &Path, id: CertificateId, generation: u32) -> io::Result<PathBuf> {
+    let orphaned = layout.orphaned();
+    atomic::create_folder(&orphaned)?;
+    let mut to = orphaned.join(format!("{id}-{generation}"));
+    let mut copy = 1_u32;
+    // The same generation can come here again, after each restored backup.
+    while std::fs::symlink_metadata(&to).is_ok() {
+        copy = copy.checked_add(1).ok_or(io::ErrorKind::AlreadyExists)?;
+        to = orphaned.join(format!("{id}-{generation}-{copy}"));
+    }
+    std::fs::rename(from, &to)?;
+    atomic::sync_folder(&orphaned)?;
+    atomic::sync_folder(&layout.certificate(id))?;
+    atomic::sync_folder(layout.root())?;
+    Ok(to)
+}
+
+/// A folder that stays is no reason to keep every device disconnected; the next start tries again.
+fn remove(folder: &Path) {
+    match atomic::remove_folder(folder) {
+        Ok(()) => tracing::info!(path = %folder.display(), "removed what an interrupted change left behind"),
+        Err(error) => {
+            tracing::warn!(path = %folder.display(), %error, "what an interrupted change left behind cannot be removed");
+        }
+    }
+}
+
+/// The folders whose name is exactly that of a `T`.
+fn named_folders<T: std::str::FromStr + ToString>(root: &Path) -> Result<Vec<(T, PathBuf)>, OpenError> {
+    let failed = |source| OpenError::io(root, source);
+    let mut folders = Vec::new();
+    for entry in std::fs::read_dir(root).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name();
+        let Some(value) =
+            name.to_str().and_then(|name| name.parse::<T>().ok().filter(|v| v.to_string() == name))
+        else {
+            continue;
+        };
+        if entry.file_type().map_err(failed)?.is_dir() {
+            folders.push((value, entry.path()));
+        }
+    }
+    Ok(folders)
+}
