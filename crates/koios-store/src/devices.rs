@@ -1,5 +1,6 @@
 //! The collection of devices: what can be asked of it, and what it answers.
 
+mod endpoint_address;
 mod import;
 mod list;
 mod read;

@@ -6,6 +6,8 @@ mod seen;
 use koios_pki::CertificateChain;
 use time::OffsetDateTime;
 
+pub(crate) use seen::forget_presented;
+
 /// The certificate a device's server presented last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -19,6 +19,25 @@ impl Store {
             .await
     }
 
+    /// One device together with the password it logs in with, of the same revision: a password read by itself may
+    /// already belong to another server than a device read before it.
+    ///
+    /// # Errors
+    /// As [`Store::device_password`].
+    pub async fn device_with_password(
+        &self,
+        id: DeviceId,
+    ) -> Result<(Device, Option<Zeroizing<String>>), StoreError> {
+        self.reading(async {
+            let row = DeviceRow::find(&mut *self.inner.database.read().await?, id).await?;
+            let device = row.device()?;
+            let password =
+                row.password.map(|sealed| self.inner.secrets.open_password(id, &sealed)).transpose()?;
+            Ok((device, password))
+        })
+        .await
+    }
+
     /// Every device, oldest first.
     ///
     /// # Errors

@@ -70,7 +70,7 @@ pub(super) async fn require_acceptable(
     Ok(())
 }
 
-/// A device's row with these settings; pin, enabled and revision are the row's own.
+/// A device's row with these settings; pin, enabled and revision are still those of `row`.
 pub(super) fn applied(
     settings: DeviceSettings,
     row: &DeviceRow,

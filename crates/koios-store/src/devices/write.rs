@@ -6,12 +6,14 @@ use crate::certificates::row::require_revision;
 use crate::change::Change;
 use crate::database::DatabaseResult;
 use crate::device::{Device, DeviceSettings};
+use crate::devices::endpoint_address::is_same_server;
 use crate::devices::row::DeviceRow;
 use crate::devices::settings::{applied, require_acceptable};
 use crate::error::StoreError;
 use crate::id::DeviceId;
 use crate::instant;
 use crate::secrets::SecretsKey;
+use crate::server_certificates::forget_presented;
 use crate::store::{Apply, Store};
 
 impl Store {
@@ -34,7 +36,10 @@ impl Store {
         .await
     }
 
-    /// Gives a device other settings, all of them; the pin and whether it is enabled stay.
+    /// Gives a device other settings, all of them; whether it is enabled stays.
+    ///
+    /// Another host or port of the endpoint is another server: the pin, and what was presented last, go. They
+    /// stay when only the path changes.
     ///
     /// Settings made from a device that was read before (a merge patch) want that device's revision as
     /// `expected_revision`, or they undo what came in between. Equal settings change nothing.
@@ -54,6 +59,10 @@ impl Store {
             require_revision(before.revision, expected_revision)?;
             require_acceptable(write.connection(), &settings, Some(id)).await?;
             let mut after = applied(settings, &before, id, &store.inner.secrets)?;
+            if !is_same_server(&before.endpoint_url, &after.endpoint_url) {
+                after.pinned_chain = None;
+                forget_presented(write.connection(), id).await?;
+            }
             if after.update(write.connection(), &before, instant::now()).await? {
                 write.announce(Change::DeviceUpdated(id));
             }

@@ -145,6 +145,19 @@ pub(super) async fn presented(
     }))
 }
 
+/// Forgets what a device's server presented last.
+pub(crate) async fn forget_presented(
+    connection: &mut Connection,
+    device: DeviceId,
+) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM presented_certificates WHERE device_id = $1")
+        .bind(device.to_string())
+        .execute(connection)
+        .await
+        .database()?;
+    Ok(())
+}
+
 /// Whether an instant lies less than [`RESOLUTION`] before another one, and not behind it.
 fn is_recent(known: OffsetDateTime, at: OffsetDateTime) -> bool {
     known <= at && at - known < RESOLUTION

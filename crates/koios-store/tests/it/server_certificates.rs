@@ -4,7 +4,7 @@ use koios_pki::SecurityMode;
 use koios_store::{Change, PinOutcome, StoreError};
 use time::{Duration, OffsetDateTime};
 
-use crate::fixture::{Fixture, chain, is_not_found};
+use crate::fixture::{Fixture, chain, is_not_found, settings};
 
 #[tokio::test]
 async fn r16_the_first_server_certificate_is_pinned_and_a_second_one_is_not() {
@@ -28,6 +28,31 @@ async fn r16_the_first_server_certificate_is_pinned_and_a_second_one_is_not() {
     assert_eq!(changes.try_recv(), Ok(Change::ServerCertificatePinned(device)));
     assert_eq!(changes.try_recv(), Ok(Change::PinForgotten(device)));
     assert!(changes.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn r16_another_host_or_port_is_another_server_whose_first_certificate_counts() {
+    let fixture = Fixture::new().await;
+    let (old, new) = (chain(), chain());
+    for (url, kept) in [
+        ("opc.tcp://press4:4840/", true),
+        ("opc.tcp://PRESS4/another/path", true),
+        ("opc.tcp://press4:4841/", false),
+        ("opc.tcp://press5:4840/", false),
+    ] {
+        let device = fixture.device(url, SecurityMode::Sign, None).await.id;
+        fixture.store.pin_server_certificate(device, old.clone()).await.unwrap();
+        fixture.store.record_presented(device, old.clone(), OffsetDateTime::now_utc()).await.unwrap();
+        let mut moved = settings(url, SecurityMode::Sign);
+        moved.endpoint_url = url.to_owned();
+        let answer = fixture.store.update_device(device, moved, None).await.unwrap();
+        assert_eq!(answer.pinned_server_certificate, kept.then(|| old.clone()), "{url}");
+        assert_eq!(fixture.store.device(device).await.unwrap(), answer);
+        assert_eq!(fixture.store.presented(device).await.unwrap().is_some(), kept, "{url}");
+        let outcome = fixture.store.pin_server_certificate(device, new.clone()).await.unwrap();
+        let expected = if kept { PinOutcome::AlreadyPinned(old.clone()) } else { PinOutcome::Pinned };
+        assert_eq!(outcome, expected, "{url}");
+    }
 }
 
 #[tokio::test]
