@@ -20,13 +20,13 @@ impl Store {
     /// Puts another key pair in the place of a certificate's present one.
     ///
     /// Id, name, description, assignments and being the default stay; the old certificate goes into the
-    /// history, and the old private key's file is gone when this returns. The same certificate again is
-    /// taken, so that lost files can be put back.
+    /// history, and the old private key's file is gone when this returns. The same chain again is taken only
+    /// while its files are missing or changed, to put them back.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::RevisionMismatch`], [`StoreError::ApplicationUriChanged`],
-    /// [`StoreError::CertificateExists`] when another entry holds the new one, [`StoreError::InvalidSetting`]
-    /// for a validity of 0 days; [`StoreError::StorageFull`] and its like, with nothing changed.
+    /// [`StoreError::CertificateExists`] when another entry holds the new one, or this one does with all its
+    /// files, [`StoreError::InvalidSetting`] for a validity of 0 days; [`StoreError::StorageFull`] and its like, with nothing changed.
     /// A key that cannot be removed after the commit is an error in the log: the change *is* in force.
     pub async fn replace_key_pair(
         &self,
@@ -84,6 +84,9 @@ impl Store {
         require_same_uri(&old.chain()?, &pair.chain, pair.allow_uri_change)?;
         row::require_new_certificate(write.connection(), &pair.chain, Some(id)).await?;
         let answer = self.as_it_is(write.connection(), id, old.clone()).await?;
+        if answer.previous == pair.chain && answer.certificate.downloadable() {
+            return Err(StoreError::CertificateExists { id, name: old.name });
+        }
         if apply == Apply::DryRun {
             write.finish(apply).await?;
             return Ok(answer);

@@ -113,6 +113,31 @@ async fn a_certificate_of_another_entry_is_refused_and_its_own_restores_lost_fil
 }
 
 #[tokio::test]
+async fn its_own_certificate_again_is_refused_while_its_files_are_whole() {
+    let fixture = Fixture::new().await;
+    let record = fixture.certificate("Default").await;
+    let again = || {
+        let mut pair = replacement();
+        pair.chain = record.chain.clone();
+        pair
+    };
+    let before = snapshot(&fixture.path().join("certificates"));
+    for apply in [Apply::DryRun, Apply::Commit] {
+        let refused = fixture.store.replace_key_pair(record.id, again(), apply).await;
+        assert!(
+            matches!(&refused, Err(StoreError::CertificateExists { id, name }) if *id == record.id && *name == record.name),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(fixture.store.certificate(record.id).await.unwrap().revision, record.revision);
+    assert_eq!(snapshot(&fixture.path().join("certificates")), before);
+
+    std::fs::write(fixture.file(record.id, 1, "chain.pem"), "changed").unwrap();
+    let restored = fixture.store.replace_key_pair(record.id, again(), Apply::Commit).await.unwrap();
+    assert!(restored.certificate.downloadable());
+}
+
+#[tokio::test]
 async fn a_failed_write_of_files_leaves_the_old_pair_in_force() {
     let fixture = Fixture::new().await;
     let record = fixture.certificate("Default").await;
