@@ -37,7 +37,10 @@ impl CertificateChain {
             let certificate = first_element(rest).and_then(Certificate::from_der);
             // What follows a certificate and is none is told apart from a first one that is none.
             let certificate = certificate.map_err(|error| match error {
-                CertificateError::Malformed { .. } if !certificates.is_empty() => {
+                CertificateError::Truncated if looks_cut_off(rest) => CertificateError::Truncated,
+                CertificateError::Malformed { .. } | CertificateError::Truncated
+                    if !certificates.is_empty() =>
+                {
                     CertificateError::TrailingBytes { count: rest.len() }
                 }
                 other => other,
@@ -124,6 +127,11 @@ impl CertificateChain {
     pub fn to_pem(&self) -> String {
         self.iter().map(Certificate::to_pem).collect()
     }
+}
+
+/// Whether bytes begin as a certificate does: a SEQUENCE (X.690 §8.9) with a long length, since none is short.
+fn looks_cut_off(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x30, 0x81..=0xFF, ..])
 }
 
 impl From<Certificate> for CertificateChain {

@@ -297,15 +297,10 @@ fn bytes_that_are_no_certificate_are_refused_with_what_is_wrong() {
     assert_eq!(Certificate::from_der(&der[..1]), Err(CertificateError::Truncated));
     let trailing = [der, b"\0\0"].concat();
     assert_eq!(Certificate::from_der(&trailing), Err(CertificateError::TrailingBytes { count: 2 }));
-    let blob = CertificateChain::from_der_blob(&[der, b"zz"].concat(), 4);
-    assert!(
-        matches!(blob, Err(CertificateError::Truncated | CertificateError::TrailingBytes { .. })),
-        "{blob:?}"
-    );
-    assert_eq!(
-        CertificateChain::from_der_blob(&[der, b"\x02\x01\x05"].concat(), 4),
-        Err(CertificateError::TrailingBytes { count: 3 })
-    );
+    for rest in [b"zz".as_slice(), b"\x02\x01\x05"] {
+        let blob = CertificateChain::from_der_blob(&[der, rest].concat(), 4);
+        assert_eq!(blob, Err(CertificateError::TrailingBytes { count: rest.len() }));
+    }
     let large = vec![0x30; Certificate::MAX_LEN + 1];
     assert!(matches!(Certificate::from_der(&large), Err(CertificateError::TooLarge { .. })));
     for garbage in [
