@@ -31,10 +31,7 @@ impl ApplicationUri {
         if scheme.eq_ignore_ascii_case("urn") {
             check_urn(rest)?;
         } else if let Some(authority) = rest.strip_prefix("//") {
-            // RFC 3986 lets the host be empty (file:///x), which names nobody.
-            if authority.is_empty() || authority.starts_with(['/', '?', '#']) {
-                return Err(ApplicationUriError::NotAbsolute);
-            }
+            check_authority(authority.split(['/', '?', '#']).next().unwrap_or_default())?;
         }
         Ok(Self(text.to_owned()))
     }
@@ -124,6 +121,9 @@ pub enum ApplicationUriError {
         /// Where the `%` stands, counted from 1.
         position: usize,
     },
+    /// Brackets that do not enclose the host (RFC 3986 §3.2.2).
+    #[error("the application URI has a bracket that does not enclose its host; write http://[2001:db8::1]/")]
+    Brackets,
     /// `urn:` without a namespace of 2 to 32 letters, digits and hyphens, or without anything after that.
     #[error("the application URI is no complete URN; write urn:<namespace>:<name>")]
     Urn,
@@ -148,6 +148,24 @@ fn check_characters(text: &str) -> Result<(), ApplicationUriError> {
         }
     }
     Ok(())
+}
+
+/// RFC 3986 §3.2: `[ userinfo "@" ] host [ ":" port ]`, where only an address stands in brackets.
+fn check_authority(authority: &str) -> Result<(), ApplicationUriError> {
+    // RFC 3986 lets the host be empty (file:///x), which names nobody.
+    if authority.is_empty() {
+        return Err(ApplicationUriError::NotAbsolute);
+    }
+    let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let without_brackets = |text: &str| !text.contains(['[', ']']);
+    let fits = match host.strip_prefix('[') {
+        None => without_brackets(host),
+        Some(bracketed) => bracketed.split_once(']').is_some_and(|(address, port)| {
+            let port_fits = port.is_empty() || port.starts_with(':');
+            !address.is_empty() && port_fits && without_brackets(address) && without_brackets(port)
+        }),
+    };
+    if fits && without_brackets(user) { Ok(()) } else { Err(ApplicationUriError::Brackets) }
 }
 
 /// RFC 8141 §2: `NID ":" NSS`, where the NSS begins with a `pchar`.
@@ -176,6 +194,7 @@ mod tests {
             "urn:koios:2001:db8::1:line-1",
             "http://example.com/product/0193",
             "opc.tcp://[2001:db8::1]:4840/x?y#z",
+            "http://op@[::1]?[",
             "tag:example.com,2026-11:product:1",
         ] {
             assert_eq!(ApplicationUri::parse(text).unwrap().as_str(), text);
@@ -203,6 +222,13 @@ mod tests {
             ("urn:k:x", ApplicationUriError::Urn),
             ("urn:-koios:x", ApplicationUriError::Urn),
             ("urn:koios:", ApplicationUriError::Urn),
+            ("http://[bad", ApplicationUriError::Brackets),
+            ("http://bad]/x", ApplicationUriError::Brackets),
+            ("http://[]/", ApplicationUriError::Brackets),
+            ("http://[::1]x/", ApplicationUriError::Brackets),
+            ("http://[[::1]]/", ApplicationUriError::Brackets),
+            ("http://a[::1]/", ApplicationUriError::Brackets),
+            ("http://[a@b/", ApplicationUriError::Brackets),
             (&long, ApplicationUriError::TooLong { len: 256 }),
         ] {
             assert_eq!(ApplicationUri::parse(text), Err(error), "{text:?}");
