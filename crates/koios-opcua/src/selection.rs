@@ -49,7 +49,8 @@ pub struct SelectedEndpoint {
 ///
 /// Fitting is an endpoint over `opc.tcp` with the mode asked for and a policy that is asked for, known to this version
 /// and takes the certificate's key. Of those the highest security level wins (OPC 10000-4 §7.14); between equals the
-/// stronger policy, then one that takes this kind of user.
+/// stronger policy, then one that takes this kind of user, then one with the port and then one with the path that was
+/// typed.
 ///
 /// # Errors
 /// [`Code::NoMatchingEndpoint`] with what the server offers instead.
@@ -65,7 +66,10 @@ pub fn select_endpoint(
         .rev()
         .max_by_key(|(endpoint, policy)| {
             let takes_user = endpoint.user_tokens.iter().any(|token| token.kind == criteria.user);
-            (endpoint.security_level, strength(*policy), takes_user)
+            let advertised = EndpointUrl::parse(&endpoint.url).ok();
+            let same_port = advertised.as_ref().is_some_and(|url| url.port() == typed.port());
+            let same_path = advertised.as_ref().is_some_and(|url| bare_path(url) == bare_path(typed));
+            (endpoint.security_level, strength(*policy), takes_user, same_port, same_path)
         });
     match best {
         Some((endpoint, security_policy)) => Ok(SelectedEndpoint {
@@ -115,6 +119,10 @@ fn strength(policy: SecurityPolicy) -> u8 {
     }
 }
 
+fn bare_path(url: &EndpointUrl) -> &str {
+    url.path().trim_end_matches('/')
+}
+
 /// The URL under which an advertised endpoint is reached from here.
 ///
 /// Servers advertise the host name that they know themselves by, which is often unknown or wrong here (containers,
@@ -124,6 +132,7 @@ fn dialled_url(typed: &EndpointUrl, chosen: &Endpoint, endpoints: &[Endpoint]) -
     let Ok(advertised) = EndpointUrl::parse(&chosen.url) else { return typed.clone() };
     let port_is_known = endpoints
         .iter()
+        .filter(|endpoint| endpoint.is_opc_tcp())
         .filter_map(|endpoint| EndpointUrl::parse(&endpoint.url).ok())
         .any(|url| url.port() == typed.port());
     let port = if port_is_known { advertised.port() } else { typed.port() };
@@ -247,6 +256,29 @@ mod tests {
         first.url = "opc.tcp://inside:4840/first".to_owned();
         let selected = select(&[first.clone(), endpoint(SECURE, BASIC, 0)], &criteria(SECURE, None)).unwrap();
         assert_eq!(selected.endpoint, first);
+    }
+
+    #[test]
+    fn between_equals_the_typed_port_and_then_the_typed_path_decides() {
+        let at = |url: &str| {
+            let mut endpoint = endpoint(SECURE, BASIC, 0);
+            url.clone_into(&mut endpoint.url);
+            endpoint
+        };
+        let endpoints = [
+            at("opc.tcp://inside:4841/b"),
+            at("opc.tcp://inside:4840/a"),
+            at("opc.tcp://inside:4840/b"),
+            at("not a url"),
+        ];
+        for (typed, expected) in [
+            ("opc.tcp://typed:4840/b/", "opc.tcp://typed:4840/b"),
+            ("opc.tcp://typed:4840", "opc.tcp://typed:4840/a"),
+            ("opc.tcp://typed:4841/a", "opc.tcp://typed:4841/b"),
+        ] {
+            let selected = select_endpoint(&endpoints, &criteria(SECURE, None), &url(typed)).unwrap();
+            assert_eq!(selected.url.as_str(), expected);
+        }
     }
 
     #[test]
