@@ -1,7 +1,7 @@
 //! The server's certificate, judged by the device's policy.
 
 use koios_channel::SecurityPolicy;
-use koios_pki::{CertificateChain, Finding, KeyAlgorithm, server_findings};
+use koios_pki::{Certificate, CertificateChain, CertificateError, Finding, KeyAlgorithm, server_findings};
 use time::OffsetDateTime;
 
 use crate::code::Code;
@@ -11,6 +11,15 @@ use crate::verdict::{Cause, CauseCode, Confidence, ReportedBy, Verdict};
 
 /// Longest chain read from a server. Plant hierarchies have three or four levels.
 const MAX_CHAIN: usize = 10;
+
+/// The algorithms under which a signature by an RSA key that does not verify is broken. Under any other, such as MD5,
+/// it cannot be verified here, which says nothing about it.
+const VERIFIABLE: [&str; 4] = [
+    "sha1WithRSAEncryption",
+    "sha256WithRSAEncryption",
+    "sha384WithRSAEncryption",
+    "sha512WithRSAEncryption",
+];
 
 /// Which server certificates are accepted.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -54,8 +63,11 @@ impl PresentedServerCertificate {
 
 /// Reads the certificate of an endpoint description: one or several DER certificates, leaf first.
 ///
+/// The leaf is what a server is known by. Of what follows it up to nine certificates are read, and the rest is left
+/// out: from the first bytes on that are no DER, and each certificate that cannot be parsed.
+///
 /// # Errors
-/// [`Code::ServerCertificateInvalid`] when there is none or it cannot be parsed.
+/// [`Code::ServerCertificateInvalid`] when there is none or the leaf cannot be parsed.
 pub fn read_server_certificate(presented: Option<&[u8]>) -> Result<CertificateChain, Box<Verdict>> {
     let Some(blob) = presented.filter(|blob| !blob.is_empty()) else {
         return Err(refuse(
@@ -63,17 +75,38 @@ pub fn read_server_certificate(presented: Option<&[u8]>) -> Result<CertificateCh
             "The endpoint has no server certificate.".to_owned(),
         ));
     };
-    CertificateChain::from_der_blob(blob, MAX_CHAIN).map_err(|error| {
+    let (leaf, mut rest) = split_first(blob);
+    let leaf = leaf.map_err(|error| {
         let detail = format!("The server's certificate cannot be read: {error}.");
         refuse(Code::ServerCertificateInvalid, detail)
-    })
+    })?;
+    let mut issuers = Vec::new();
+    for _ in 1..MAX_CHAIN {
+        let (issuer, after) = split_first(rest);
+        issuers.extend(issuer);
+        rest = after;
+    }
+    Ok(CertificateChain::new(leaf, issuers))
+}
+
+/// The first certificate and what follows it; nothing follows bytes whose end cannot be found.
+fn split_first(blob: &[u8]) -> (Result<Certificate, CertificateError>, &[u8]) {
+    // No certificate is longer, and what follows it does not make it so.
+    let window = blob.get(..Certificate::MAX_LEN).unwrap_or(blob);
+    match Certificate::from_der(window) {
+        Err(CertificateError::TrailingBytes { count }) => {
+            let (first, _) = window.split_at(window.len().saturating_sub(count));
+            (Certificate::from_der(first), blob.get(first.len()..).unwrap_or_default())
+        }
+        read => (read, &[]),
+    }
 }
 
 /// Judges a server certificate; pure. `policy` is the one it is to be used with, `None` when that is not known.
 ///
 /// # Errors
 /// [`Code::ServerCertificateChanged`] when another one is known, [`Code::ServerCertificateInvalid`] when its key does
-/// not fit or its own signature does not hold.
+/// not fit or its own signature, where it can be verified, does not hold.
 pub fn judge_server_certificate(
     trust: &ServerTrust,
     chain: &CertificateChain,
@@ -97,7 +130,8 @@ pub fn judge_server_certificate(
             ));
         }
     }
-    if leaf.issuer() == leaf.subject() && !leaf.is_self_signed() {
+    let verifiable = VERIFIABLE.contains(&leaf.signature_algorithm());
+    if leaf.is_self_issued() && verifiable && !leaf.is_self_signed() {
         let detail = "The server's certificate claims to be self-signed, and its signature does not hold.";
         return Err(refuse(Code::ServerCertificateInvalid, detail.to_owned()));
     }
@@ -189,6 +223,42 @@ mod tests {
         for trust in [ServerTrust::AcceptAny, ServerTrust::Pin { expected: None }] {
             let verdict = judge_server_certificate(&trust, &broken, None).unwrap_err();
             assert_eq!(verdict.code, Code::ServerCertificateInvalid);
+        }
+    }
+
+    #[test]
+    fn a_signature_that_cannot_be_verified_is_not_called_broken() {
+        // RFC 8017 A.2.4: the algorithms differ in the last byte of their identifier.
+        let (sha256, md5) = (b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b", 4);
+        let mut der = chain().leaf().der().to_vec();
+        let places: Vec<_> = (0..der.len())
+            .filter(|at| der[*at..].starts_with(sha256))
+            .map(|at| at + sha256.len() - 1)
+            .collect();
+        for place in places {
+            der[place] = md5;
+        }
+        let weak = read_server_certificate(Some(&der)).unwrap();
+        assert_eq!(weak.leaf().signature_algorithm(), "md5WithRSAEncryption");
+        assert_eq!(judge_server_certificate(&ServerTrust::Pin { expected: None }, &weak, None), Ok(()));
+    }
+
+    #[test]
+    fn whatever_follows_a_leaf_does_not_refuse_it() {
+        let (known, other) = (chain(), another());
+        let (leaf, issuer) = (known.leaf().der(), other.leaf().der());
+        let unreadable = &[0x30, 0x00][..];
+        for (issuers, readable) in [
+            (vec![&b"\0\0\0"[..]], 0),
+            (vec![&b"garbage"[..]], 0),
+            (vec![&issuer[..issuer.len() - 1]], 0),
+            (vec![unreadable, issuer], 1),
+            (vec![issuer, b"\x30"], 1),
+            (vec![issuer; 200], MAX_CHAIN - 1),
+        ] {
+            let blob = [leaf, &issuers.concat()].concat();
+            let read = read_server_certificate(Some(&blob)).unwrap();
+            assert_eq!((read.leaf(), read.issuers().len()), (known.leaf(), readable));
         }
     }
 
