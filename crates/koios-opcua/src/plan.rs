@@ -63,18 +63,26 @@ impl DevicePlan {
 
     /// The plan of a stored device, its password included.
     ///
+    /// With a password it is the plan of the device as it is stored now: a password never goes to a server that it was
+    /// not saved for.
+    ///
     /// # Errors
     /// [`PlanError`] when the password cannot be read, or the stored URL is none.
     pub async fn of(store: &Store, device: &Device) -> Result<Self, PlanError> {
+        let stored;
+        let (device, password) = match device.user_identity {
+            DeviceUser::UserName { password_set: true, .. } => {
+                stored = store.device_with_password(device.id).await?;
+                (&stored.0, stored.1.as_ref())
+            }
+            _ => (device, None),
+        };
         let endpoint_url = EndpointUrl::parse(&device.endpoint_url)?;
         let user = match &device.user_identity {
-            DeviceUser::UserName { username, password_set } => {
-                let password = if *password_set { store.device_password(device.id).await? } else { None };
-                UserIdentity::UserName {
-                    user_name: username.clone(),
-                    password: password.unwrap_or_else(|| Zeroizing::new(String::new())),
-                }
-            }
+            DeviceUser::UserName { username, .. } => UserIdentity::UserName {
+                user_name: username.clone(),
+                password: password.cloned().unwrap_or_else(|| Zeroizing::new(String::new())),
+            },
             _ => UserIdentity::Anonymous,
         };
         Ok(Self {
@@ -91,19 +99,32 @@ impl DevicePlan {
         })
     }
 
+    /// Whether the device still means the server at this plan's host and port. What was seen there says nothing about a
+    /// device that has moved meanwhile.
+    ///
+    /// # Errors
+    /// [`PlanError`] when the device cannot be read.
+    pub(crate) async fn is_current_server(&self, store: &Store) -> Result<bool, PlanError> {
+        let Some(device) = self.device else { return Ok(false) };
+        let device = store.device(device).await?;
+        Ok(is_same_server(&EndpointUrl::parse(&device.endpoint_url)?, &self.endpoint_url))
+    }
+
     /// The same at another URL. Another host or port is another server: the pin says nothing about it, and what is
     /// seen there is not kept for the device.
     #[must_use]
     pub fn at_endpoint(mut self, endpoint_url: EndpointUrl) -> Self {
-        let same_server = endpoint_url.port() == self.endpoint_url.port()
-            && endpoint_url.host().eq_ignore_ascii_case(self.endpoint_url.host());
-        if !same_server {
+        if !is_same_server(&endpoint_url, &self.endpoint_url) {
             self.device = None;
             self.pinned_server_certificate = None;
         }
         self.endpoint_url = endpoint_url;
         self
     }
+}
+
+fn is_same_server(one: &EndpointUrl, other: &EndpointUrl) -> bool {
+    one.port() == other.port() && one.host().eq_ignore_ascii_case(other.host())
 }
 
 /// A device's scan rate; the store keeps it within 0.1 to 3600 s.

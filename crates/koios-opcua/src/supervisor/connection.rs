@@ -1,9 +1,16 @@
 //! One connection of a device, from its attempt to its end.
+//!
+//! A device of the policy `pin` without a pin remembers the first server that has proven to hold its certificate's key
+//! by answering OpenSecureChannel. In mode `None` with a password nothing proves that; there the certificate is pinned
+//! once the server has accepted the password that was encrypted to it. That is weak, since a server that accepts
+//! anything passes too, but the next password goes to the same key or to nobody.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use koios_channel::{ChannelError, Deadline, EndpointUrl, SecurityMode, SecurityPolicy, Session};
+use koios_channel::{
+    ChannelError, Deadline, EndpointUrl, Fault, SecurityMode, SecurityPolicy, Session, UserIdentity,
+};
 use koios_pki::CertificateChain;
 use koios_store::{DeviceId, PinOutcome, StoreError};
 use time::OffsetDateTime;
@@ -15,6 +22,7 @@ use super::error_chain::error_chain;
 use super::registry::Used;
 use super::shared::Shared;
 use crate::attempt::{Attempt, Connected, attempt};
+use crate::clock::ClockReading;
 use crate::code::Code;
 use crate::plan::{DevicePlan, PlanError, target_of};
 use crate::plan_key::{KeyPairs, PlanKey};
@@ -45,6 +53,8 @@ pub(super) enum End {
         verdict: Box<Verdict>,
         /// Whether the session had stood.
         ran: bool,
+        /// Whether the server may have counted it as a failed login of the device's user.
+        login_refused: bool,
     },
 }
 
@@ -55,12 +65,19 @@ pub(super) async fn live(
     mut orders: watch::Receiver<Orders>,
 ) -> End {
     let begun = *orders.borrow_and_update();
-    tokio::select! {
-        end = interrupted(orders.clone(), begun) => end,
-        connected = Box::pin(connect(&shared, device, &used)) => match connected {
-            Ok(connection) => Box::pin(connection.scan(&shared, orders, begun)).await,
-            Err(end) => end,
-        },
+    let tried = tokio::select! {
+        biased;
+        tried = Box::pin(attempt_once(&shared, device, &used)) => tried,
+        end = interrupted(orders.clone(), begun) => return end,
+    };
+    // From here on a session may stand, and whatever the orders are, it is closed and not dropped.
+    let settled = match tried {
+        Ok(tried) => Box::pin(settle(&shared, device, tried)).await,
+        Err(end) => Err(end),
+    };
+    match settled {
+        Ok(connection) => Box::pin(connection.scan(&shared, orders, begun)).await,
+        Err(end) => end,
     }
 }
 
@@ -74,15 +91,31 @@ async fn interrupted(mut orders: watch::Receiver<Orders>, begun: Orders) -> End 
     }
 }
 
-async fn connect(shared: &Shared, device: DeviceId, used: &Used) -> Result<Connection, End> {
-    let failed = |verdict| End::Failed { verdict, ran: false };
-    let turn = shared.connect_turn().await;
+/// An attempt and what it was made of.
+struct Tried {
+    plan: DevicePlan,
+    target: Target,
+    clock: ClockReading,
+    attempt: Attempt,
+}
+
+async fn attempt_once(shared: &Shared, device: DeviceId, used: &Used) -> Result<Tried, End> {
+    let _turn = shared.connect_turn().await;
     let (plan, target) = load(shared, device, used).await.map_err(|error| failed(verdict_on(&error)))?;
     let clock = shared.clock().await;
-    let Attempt { server_certificate, proven, result, endpoint, .. } =
-        Box::pin(attempt(&target, clock)).await;
-    drop(turn);
+    let attempt = Box::pin(attempt(&target, clock)).await;
+    Ok(Tried { plan, target, clock, attempt })
+}
 
+fn failed(verdict: Box<Verdict>) -> End {
+    End::Failed { verdict, ran: false, login_refused: false }
+}
+
+/// Draws the conclusions: what is shown, what is pinned, and whether the session may be used.
+async fn settle(shared: &Shared, device: DeviceId, tried: Tried) -> Result<Connection, End> {
+    let Tried { plan, target, clock, attempt } = tried;
+    let Attempt { server_certificate, proven, result, endpoint, .. } = attempt;
+    let has_proven = proven || has_taken_password(&target, &result);
     let client = target.client.chain().cloned();
     let server = server_certificate.map(|presented| presented.chain);
     let thumbprints = (
@@ -94,16 +127,21 @@ async fn connect(shared: &Shared, device: DeviceId, used: &Used) -> Result<Conne
             (status.certificate_thumbprint_sha256, status.server_certificate_thumbprint_sha256) = thumbprints;
         })
         .await;
-    if let Some(chain) = &server {
-        note(device, shared.store.record_presented(device, chain.clone(), clock.now).await);
-    }
-    // The proof is OpenSecureChannel, whatever becomes of the session.
     let unpinned = matches!(target.server_trust, ServerTrust::Pin { expected: None });
-    let pinned = match &server {
-        Some(chain) if proven && unpinned => pin(shared, device, chain).await,
-        _ => Ok(()),
+    let kept = match &server {
+        Some(chain) => keep(shared, &plan, chain, clock, has_proven && unpinned).await,
+        None => Ok(()),
     };
-    let Connected { session, .. } = result.map_err(failed)?;
+    let Connected { session, .. } = match result {
+        Ok(connected) => connected,
+        Err(verdict) => {
+            if matches!(kept, Err(End::Changed)) {
+                return Err(End::Changed);
+            }
+            let login_refused = is_login_refused(&target.user, &verdict);
+            return Err(End::Failed { verdict, ran: false, login_refused });
+        }
+    };
     let connection = Connection {
         device,
         session,
@@ -118,20 +156,65 @@ async fn connect(shared: &Shared, device: DeviceId, used: &Used) -> Result<Conne
     };
     // The target goes, and with it our hold on the key; the session keeps its own for renewals.
     drop(target);
-    if let Err(verdict) = pinned {
+    if let Err(end) = kept {
         connection.close().await;
-        return Err(failed(verdict));
+        return Err(end);
     }
     shared.update(device, |status| status.set_running(OffsetDateTime::now_utc())).await;
     Ok(connection)
 }
 
 async fn load(shared: &Shared, device: DeviceId, used: &Used) -> Result<(DevicePlan, Target), PlanError> {
-    let device = shared.store.device(device).await?;
-    used.set(PlanKey::of(&mut KeyPairs::new(&shared.store), &device).await?);
-    let plan = DevicePlan::of(&shared.store, &device).await?;
-    let target = target_of(&shared.store, &plan, &shared.settings.fallback_application_uri).await?;
-    Ok((plan, target))
+    let store = &shared.store;
+    loop {
+        let read = store.device(device).await?;
+        let key = PlanKey::of(&mut KeyPairs::new(store), &read).await?;
+        used.set(key.clone());
+        let plan = DevicePlan::of(store, &read).await?;
+        let target = target_of(store, &plan, &shared.settings.fallback_application_uri).await?;
+        // A change before the key was set went unnoticed by whoever compares with it. One after this is told to us.
+        let now = store.device(device).await?;
+        if PlanKey::of(&mut KeyPairs::new(store), &now).await? == key {
+            return Ok((plan, target));
+        }
+    }
+}
+
+/// Whether the server took a password without a secure channel: one that was encrypted to its certificate, since none
+/// is sent in clear.
+fn has_taken_password(target: &Target, result: &Result<Connected, Box<Verdict>>) -> bool {
+    target.security_mode == SecurityMode::None
+        && matches!(target.user, UserIdentity::UserName { .. })
+        && match result {
+            Ok(_) => true,
+            Err(verdict) => verdict.failed_stage > Some(Stage::UserIdentity),
+        }
+}
+
+/// Whether the server may have counted the attempt against its user's account, whatever it answered. One that names
+/// our certificate has not come to the password.
+fn is_login_refused(user: &UserIdentity, verdict: &Verdict) -> bool {
+    matches!(user, UserIdentity::UserName { .. })
+        && verdict.failed_stage == Some(Stage::UserIdentity)
+        && !verdict.code.is_certificate_refusal()
+        && (verdict.reported_by == Some(ReportedBy::Server) || verdict.code == Code::ConnectionClosed)
+}
+
+/// Keeps what the server presented, and pins it if it is to be pinned; neither for a device that has moved meanwhile.
+async fn keep(
+    shared: &Shared,
+    plan: &DevicePlan,
+    chain: &CertificateChain,
+    clock: ClockReading,
+    to_pin: bool,
+) -> Result<(), End> {
+    let still_there = plan.is_current_server(&shared.store).await;
+    if !still_there.map_err(|error| failed(verdict_on(&error)))? {
+        return Err(End::Changed);
+    }
+    let Some(device) = plan.device else { return Ok(()) };
+    note(device, shared.store.record_presented(device, chain.clone(), clock.now).await);
+    if to_pin { pin(shared, device, chain).await.map_err(failed) } else { Ok(()) }
 }
 
 fn verdict_on(error: &PlanError) -> Box<Verdict> {
@@ -233,7 +316,12 @@ impl Connection {
                 }
             };
             if let Err(error) = spoken {
-                return End::Failed { verdict: Box::new(self.verdict_on_loss(&error)), ran: true };
+                let verdict = Box::new(self.verdict_on_loss(&error));
+                if matches!(error.fault, Fault::ServiceFault | Fault::ServiceResult) {
+                    // The conversation goes on, so the server can be told.
+                    self.close().await;
+                }
+                return End::Failed { verdict, ran: true, login_refused: false };
             }
             next_word = Instant::now() + keep_alive;
             if scan_is_due {

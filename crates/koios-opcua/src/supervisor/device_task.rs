@@ -25,7 +25,8 @@ pub(super) struct Orders {
     pub(super) stop: bool,
     /// Something that the connection is made of has changed: connect anew.
     pub(super) reconnect: u64,
-    /// Trust in the server may have changed: a device that waits tries, one that runs looks whether it still may.
+    /// Trust in the server may have changed, or a person has saved the device: one that waits tries, one that runs
+    /// looks whether it still may.
     pub(super) recheck: u64,
 }
 
@@ -52,23 +53,23 @@ async fn keep<F>(
     shared.update(device, |status| status.set_starting()).await;
     loop {
         orders.mark_unchanged();
-        let (verdict, ran) = match isolated(live(orders.clone())).await {
+        let (verdict, ran, login_refused) = match isolated(live(orders.clone())).await {
             Ok(End::Stopped) => return,
             Ok(End::Changed) => {
                 schedule.reset();
                 shared.update(device, |status| status.set_starting()).await;
                 continue;
             }
-            Ok(End::Failed { verdict, ran }) => (verdict, ran),
+            Ok(End::Failed { verdict, ran, login_refused }) => (verdict, ran, login_refused),
             Err(verdict) => {
                 tracing::error!(device.id = %device, "the attempt panicked");
-                (verdict, false)
+                (verdict, false, false)
             }
         };
         if ran {
             schedule.reset();
         }
-        let delay = schedule.failed(verdict.code, rand::random());
+        let delay = schedule.failed(verdict.code, login_refused, rand::random());
         let due = delay.map(|delay| Instant::now() + delay);
         let next_attempt_at = delay.map(|delay| OffsetDateTime::now_utc() + delay);
         shared
@@ -213,7 +214,7 @@ mod tests {
                 crate::ReportedBy::Koios,
                 "changed",
             );
-            std::future::ready(End::Failed { verdict: Box::new(verdict), ran: false })
+            std::future::ready(End::Failed { verdict: Box::new(verdict), ran: false, login_refused: false })
         });
         let telling = async {
             for told in 1..4 {

@@ -20,6 +20,8 @@ const AFTER_FAILURE: Duration = Duration::from_secs(5);
 struct Agenda {
     everything: bool,
     devices: HashSet<DeviceId>,
+    /// Those of them that were saved: if they wait for their next attempt, it is made at once.
+    saved: HashSet<DeviceId>,
     trust: HashSet<DeviceId>,
     trust_of_all: bool,
 }
@@ -27,7 +29,11 @@ struct Agenda {
 impl Agenda {
     fn add(&mut self, change: Change) {
         match change {
-            Change::DeviceCreated(id) | Change::DeviceUpdated(id) | Change::DeviceDeleted(id) => {
+            Change::DeviceUpdated(id) => {
+                self.devices.insert(id);
+                self.saved.insert(id);
+            }
+            Change::DeviceCreated(id) | Change::DeviceDeleted(id) => {
                 self.devices.insert(id);
             }
             Change::ServerCertificateApproved(id) | Change::PinForgotten(id) => {
@@ -53,7 +59,7 @@ pub(super) async fn run(
 ) {
     let mut agenda = Agenda { everything: true, ..Agenda::default() };
     loop {
-        if let Err(error) = reconcile(&registry, &agenda).await {
+        if let Err(error) = reconcile(&registry, &mut agenda).await {
             tracing::error!(error = %error_chain(&error), "devices could not be read");
             tokio::time::sleep(AFTER_FAILURE).await;
             agenda.everything = true;
@@ -83,8 +89,11 @@ pub(super) async fn run(
     }
 }
 
-async fn reconcile(registry: &Registry, agenda: &Agenda) -> Result<(), StoreError> {
+/// Does what is on the agenda. After an error it is to be done again, save for what was said once to a waiting device:
+/// saying it again would be an attempt each time.
+async fn reconcile(registry: &Registry, agenda: &mut Agenda) -> Result<(), StoreError> {
     let store = &registry.shared().store;
+    registry.begin_look();
     let mut desired: Vec<Device> = Vec::new();
     let mut unwanted: Vec<DeviceId> = Vec::new();
     let mut deleted: Vec<DeviceId> = Vec::new();
@@ -116,17 +125,29 @@ async fn reconcile(registry: &Registry, agenda: &Agenda) -> Result<(), StoreErro
         registry.shared().board.forget(id);
     }
     let mut key_pairs = KeyPairs::new(store);
+    let mut unread = None;
     for device in desired {
-        // What a device is made of may vanish while it is read; its task then finds out by itself.
-        let key = PlanKey::of(&mut key_pairs, &device).await.ok();
-        registry.ensure(device.id, key.as_ref());
+        let key = match PlanKey::of(&mut key_pairs, &device).await {
+            Ok(key) => Some(key),
+            // What a device is made of may vanish while it is read; its task then finds out by itself.
+            Err(StoreError::NotFound { .. } | StoreError::PasswordUnreadable { .. }) => None,
+            // Whether it must reconnect is not known now; the others need not wait for that.
+            Err(error) => {
+                unread = Some(error);
+                continue;
+            }
+        };
+        registry.ensure(device.id, key.as_ref(), agenda.saved.remove(&device.id));
     }
 
-    let trust = if agenda.trust_of_all { registry.devices() } else { agenda.trust.iter().copied().collect() };
+    let mut trust: Vec<DeviceId> = agenda.trust.drain().collect();
+    if std::mem::take(&mut agenda.trust_of_all) {
+        trust = registry.devices();
+    }
     for device in trust {
         registry.recheck(device);
     }
-    Ok(())
+    unread.map_or(Ok(()), Err)
 }
 
 #[cfg(test)]
@@ -153,7 +174,11 @@ mod tests {
     fn a_change_of_one_device_looks_at_that_one() {
         let id = device();
         let changes = [Change::DeviceCreated(id), Change::DeviceUpdated(id), Change::DeviceDeleted(id)];
-        assert_eq!(agenda(changes), Agenda { devices: HashSet::from([id]), ..Agenda::default() });
+        let expected =
+            Agenda { devices: HashSet::from([id]), saved: HashSet::from([id]), ..Agenda::default() };
+        assert_eq!(agenda(changes), expected);
+        let created = Agenda { devices: HashSet::from([id]), ..Agenda::default() };
+        assert_eq!(agenda([Change::DeviceCreated(id)]), created, "its task has just begun");
     }
 
     #[test]

@@ -29,8 +29,10 @@ impl Schedule {
     }
 
     /// Counts a failure; answers the wait before the next attempt, `None` until something changes.
-    pub(super) fn failed(&mut self, code: Code, jitter: f64) -> Option<Duration> {
-        let rule = RetryRule::of(code);
+    ///
+    /// `login_refused`: the server may have counted it against the user's account, whatever the code.
+    pub(super) fn failed(&mut self, code: Code, login_refused: bool, jitter: f64) -> Option<Duration> {
+        let rule = if login_refused { RetryRule::BackoffThenRare } else { RetryRule::of(code) };
         // Refusals of the user are counted apart, and over other failures in between: what locks an account is the
         // number of refusals, not what happened around them.
         let attempt = if rule == RetryRule::BackoffThenRare { self.refused_users } else { self.failures };
@@ -49,7 +51,7 @@ mod tests {
     const MAX: Duration = Duration::from_secs(10);
 
     fn seconds(schedule: &mut Schedule, code: Code) -> Option<u64> {
-        schedule.failed(code, 0.0).map(|delay| delay.as_secs())
+        schedule.failed(code, false, 0.0).map(|delay| delay.as_secs())
     }
 
     #[test]
@@ -68,7 +70,7 @@ mod tests {
     fn a_user_is_refused_three_times_at_the_normal_pace_whatever_happens_in_between() {
         let mut schedule = Schedule::new(MAX);
         for _ in 0..5 {
-            schedule.failed(Code::ConnectionRefused, 0.0);
+            schedule.failed(Code::ConnectionRefused, false, 0.0);
         }
         assert_eq!(seconds(&mut schedule, Code::UserIdentityRejected), Some(1));
         assert_eq!(seconds(&mut schedule, Code::UserIdentityRejected), Some(2));
@@ -80,10 +82,19 @@ mod tests {
     }
 
     #[test]
+    fn a_login_that_ends_in_any_other_way_counts_as_a_refusal_of_the_user() {
+        let mut schedule = Schedule::new(MAX);
+        assert_eq!(seconds(&mut schedule, Code::UserIdentityRejected), Some(1));
+        let mut login = |code| schedule.failed(code, true, 0.0).map(|delay| delay.as_secs());
+        assert_eq!(login(Code::ConnectionClosed), Some(2));
+        assert_eq!(login(Code::ServerError), Some(900));
+    }
+
+    #[test]
     fn what_only_a_change_can_cure_is_not_tried_again() {
         let mut schedule = Schedule::new(MAX);
-        assert_eq!(schedule.failed(Code::ServerCertificateChanged, 0.5), None);
-        assert_eq!(schedule.failed(Code::CertificateExpired, 0.5), None);
+        assert_eq!(schedule.failed(Code::ServerCertificateChanged, false, 0.5), None);
+        assert_eq!(schedule.failed(Code::CertificateExpired, false, 0.5), None);
         assert_eq!(schedule.failures(), 2);
     }
 
@@ -93,7 +104,7 @@ mod tests {
         for failure in 0..50_u32 {
             let ended = tokio::time::Instant::now();
             let jitter = f64::from(failure % 10) / 10.0;
-            let delay = schedule.failed(Code::CertificateRejectedByServer, jitter).unwrap();
+            let delay = schedule.failed(Code::CertificateRejectedByServer, false, jitter).unwrap();
             tokio::time::sleep(delay).await;
             assert!(ended.elapsed() <= Duration::from_millis(10_001), "attempt {failure}");
         }

@@ -4,10 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use koios_opcua::{
-    ClientCertificate, Code, DevicePlan, PlanError, SecurityMode, ServerTrust, UnavailableReason, target_of,
+    ClientCertificate, Code, DevicePlan, PlanError, SecurityMode, ServerTrust, UnavailableReason,
+    UserIdentity, target_of,
 };
-use koios_store::ServerCertificatePolicy;
+use koios_store::{DeviceSettings, PasswordChange, ServerCertificatePolicy, UserSettings};
 use koios_testkit::{CertificateSpec, ServerOptions, TestKey};
+use zeroize::Zeroizing;
 
 use crate::client::{URI, certificate, run, servers, url};
 use crate::plant::Plant;
@@ -43,6 +45,27 @@ fn r1_mode_none_and_an_empty_store_connect() {
         let report = run(plant.supervisor.test(plan)).expect("a report");
         assert!(report.verdict.is_success(), "{}: {:?}", server.stack(), report.verdict);
     }
+}
+
+#[test]
+fn a_password_goes_only_with_the_url_that_it_was_saved_for() {
+    let plant = Plant::new();
+    let settings = |url: &str, password: &str| {
+        let mut settings = Plant::settings("Press 4", url);
+        settings.user_identity = UserSettings::UserName {
+            username: "op".to_owned(),
+            password: PasswordChange::Set(Zeroizing::new(password.to_owned())),
+        };
+        settings
+    };
+    let first = settings("opc.tcp://127.0.0.1:1", "of one");
+    let before = run(plant.store.create_device(first, false)).expect("the device is stored");
+    let second: DeviceSettings = settings("opc.tcp://127.0.0.1:2", "of two");
+    run(plant.store.update_device(before.id, second, None)).expect("moved");
+
+    let plan = run(DevicePlan::of(&plant.store, &before)).expect("a plan");
+    let UserIdentity::UserName { password, .. } = &plan.user else { panic!("{:?}", plan.user) };
+    assert_eq!((plan.endpoint_url.port(), password.as_str()), (2, "of two"));
 }
 
 #[test]

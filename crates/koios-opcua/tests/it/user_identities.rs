@@ -6,10 +6,12 @@ use koios_opcua::{
     ClockReading, Code, ReportedBy, SecurityMode, SecurityPolicy, ServerTrust, Stage, StageOutcome, Target,
     UserIdentity, UserTokenKind, discover,
 };
+use koios_store::{DeviceState, PasswordChange, UserSettings};
 use koios_testkit::{CertificateSpec, Server, ServerOptions};
 use zeroize::Zeroizing;
 
 use crate::client::{certificate, identity, report, run, secured, servers, url};
+use crate::plant::Plant;
 
 fn user(password: &str) -> UserIdentity {
     UserIdentity::UserName { user_name: "op".to_owned(), password: Zeroizing::new(password.to_owned()) }
@@ -71,6 +73,32 @@ fn a_password_that_would_travel_in_clear_is_not_sent() {
         }
     }
     assert!(refused > 0, "async-opcua is always there, and takes passwords as they are");
+}
+
+#[test]
+fn r16_without_security_the_certificate_that_a_password_was_encrypted_to_is_pinned_once_it_was_accepted() {
+    for server in servers(&ServerOptions { none_endpoint: true, ..ServerOptions::default() }) {
+        if !encrypts_passwords_without_security(&server) {
+            continue;
+        }
+        let plant = Plant::new();
+        let mut settings = Plant::settings("Press 4", &server.endpoint_url);
+        settings.security_mode = SecurityMode::None;
+        let with = |password: &str| UserSettings::UserName {
+            username: "op".to_owned(),
+            password: PasswordChange::Set(Zeroizing::new(password.to_owned())),
+        };
+        settings.user_identity = with("wrong");
+        let device = plant.add_device(settings.clone());
+        plant.wait_for_code(device, Code::UserIdentityRejected);
+        assert_eq!(plant.device(device).pinned_server_certificate, None);
+
+        settings.user_identity = with("secret");
+        run(plant.store.update_device(device, settings, None)).expect("corrected");
+        plant.wait_for_state(device, DeviceState::Running);
+        let pinned = plant.device(device).pinned_server_certificate.expect("pinned");
+        assert_eq!(pinned.leaf().thumbprint_sha256().to_string(), server.certificate().sha256());
+    }
 }
 
 /// What the endpoint of mode `None` says of user names: under a policy of their own, or under its own, which is none.
