@@ -1,6 +1,7 @@
 //! The caller's clock, as a value.
 
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// What the caller's clock says, and whether that can be true.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -53,9 +54,25 @@ impl ClockTrust {
     }
 }
 
+/// An instant for a person, in UTC to the second: `2026-11-23T10:00:00Z` (RFC 3339).
+pub(crate) fn rfc3339(instant: OffsetDateTime) -> String {
+    let second = instant.replace_nanosecond(0).unwrap_or(instant);
+    let utc = second.checked_to_offset(time::UtcOffset::UTC).unwrap_or(second);
+    // RFC 3339 has no years before 0 or after 9999; nor does a certificate.
+    utc.format(&Rfc3339).unwrap_or_else(|_| utc.to_string())
+}
+
 #[cfg(test)]
 mod tests {
+    use time::macros::datetime;
+
     use super::*;
+
+    #[test]
+    fn instants_are_said_in_utc_to_the_second() {
+        assert_eq!(rfc3339(datetime!(2021-01-01 0:00:00 UTC)), "2021-01-01T00:00:00Z");
+        assert_eq!(rfc3339(datetime!(2026-11-23 10:00:00.123456789 +02:00)), "2026-11-23T08:00:00Z");
+    }
 
     #[test]
     fn a_clock_before_a_known_past_is_not_believed() {

@@ -3,7 +3,7 @@
 use koios_channel::{SecurityMode, SecurityPolicy};
 use koios_pki::{Certificate, KeyAlgorithm, ValidityStatus};
 
-use crate::clock::{ClockReading, ClockTrust};
+use crate::clock::{ClockReading, ClockTrust, rfc3339};
 use crate::code::Code;
 use crate::stage::Stage;
 use crate::target::{ClientCertificate, UnavailableReason};
@@ -45,15 +45,30 @@ pub fn preflight(
                 UnavailableReason::KeySize => Code::CertificateKeySize,
                 UnavailableReason::KeyType => Code::CertificateKeyTypeUnsupported,
             };
-            return Err(refuse(code, detail.clone()));
+            let mut verdict = refuse(code, detail.clone());
+            if *reason == UnavailableReason::Files {
+                verdict.causes.push(
+                    Cause::new(
+                        CauseCode::FilesMissing,
+                        Confidence::Certain,
+                        "A file of the certificate on this machine is missing, or is not the one that was stored.",
+                    )
+                    .because(detail.clone()),
+                );
+            }
+            return Err(verdict);
         }
         ClientCertificate::None | ClientCertificate::NotNeeded => {
-            return Err(refuse(
-                Code::NoCertificate,
-                format!(
-                    "The security mode {mode} needs a client certificate, and none is assigned or the default."
-                ),
+            let detail = format!(
+                "The security mode {mode} needs a client certificate, and none is assigned or the default."
+            );
+            let mut verdict = refuse(Code::NoCertificate, detail);
+            verdict.causes.push(Cause::new(
+                CauseCode::NoCertificate,
+                Confidence::Certain,
+                "No certificate is assigned to the device, and there is no default certificate.",
             ));
+            return Err(verdict);
         }
     };
     judge_key(leaf, policy)?;
@@ -102,11 +117,11 @@ fn judge_validity(leaf: &Certificate, clock: ClockReading) -> Result<Preflight, 
     let (code, problem) = match validity.status_at(clock.now) {
         ValidityStatus::Valid => return Ok(Preflight::Passed { warning: None }),
         ValidityStatus::Expired => {
-            (Code::CertificateExpired, format!("The certificate expired at {}.", validity.not_after))
+            (Code::CertificateExpired, format!("The certificate expired at {}.", rfc3339(validity.not_after)))
         }
         ValidityStatus::NotYetValid => (
             Code::CertificateNotYetValid,
-            format!("The certificate is valid only from {} on.", validity.not_before),
+            format!("The certificate is valid only from {} on.", rfc3339(validity.not_before)),
         ),
     };
     if clock.trust == ClockTrust::Implausible {
@@ -117,7 +132,7 @@ fn judge_validity(leaf: &Certificate, clock: ClockReading) -> Result<Preflight, 
     let mut verdict = refuse(code, problem);
     verdict.causes.push(
         Cause::new(CauseCode::CertificateTime, Confidence::Certain, code.message())
-            .because(format!("This machine's clock says {}.", clock.now)),
+            .because(format!("This machine's clock says {}.", rfc3339(clock.now))),
     );
     Err(verdict)
 }
@@ -207,6 +222,30 @@ mod tests {
         ] {
             assert_eq!(code(&unavailable(reason), clock), Err(expected));
         }
+    }
+
+    #[test]
+    fn what_lies_on_this_machine_is_a_certain_cause() {
+        let clock = ClockReading::system();
+        for (client, code, evidence) in [
+            (ClientCertificate::None, CauseCode::NoCertificate, None),
+            (unavailable(UnavailableReason::Files), CauseCode::FilesMissing, Some("why".to_owned())),
+        ] {
+            let verdict = preflight(SecurityMode::Sign, None, &client, clock).unwrap_err();
+            let [cause] = verdict.causes.as_slice() else { panic!("{verdict:?}") };
+            assert_eq!((cause.code, cause.confidence), (code, Confidence::Certain));
+            assert!(cause.explanation.ends_with('.'));
+            assert_eq!(cause.evidence.first(), evidence.as_ref());
+        }
+    }
+
+    #[test]
+    fn times_are_said_as_everywhere_else() {
+        let late = identity().leaf().validity().not_after + time::Duration::DAY;
+        let verdict =
+            preflight(SecurityMode::Sign, None, &ready(), at(late, ClockTrust::Plausible)).unwrap_err();
+        let texts = [verdict.detail.unwrap(), verdict.causes[0].evidence[0].clone()];
+        assert!(texts.iter().all(|text| text.ends_with("Z.") && !text.contains("+00")), "{texts:?}");
     }
 
     #[test]

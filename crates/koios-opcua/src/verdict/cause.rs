@@ -24,6 +24,10 @@ pub enum CauseCode {
     ApplicationUriDiffers,
     /// Our certificate is outside its validity period.
     CertificateTime,
+    /// A file of our certificate is missing, or is not the one that was stored.
+    FilesMissing,
+    /// There is no certificate to present.
+    NoCertificate,
     /// The clocks of server and client differ.
     ClockSkew,
     /// The server did not accept our signature, or could not decrypt what we sent.
@@ -64,7 +68,7 @@ pub enum CauseCode {
 
 impl CauseCode {
     /// Every cause.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::NotTrusted,
         Self::Revoked,
         Self::IssuerUnknown,
@@ -74,6 +78,8 @@ impl CauseCode {
         Self::NoApplicationUri,
         Self::ApplicationUriDiffers,
         Self::CertificateTime,
+        Self::FilesMissing,
+        Self::NoCertificate,
         Self::ClockSkew,
         Self::KeyNotAccepted,
         Self::StaleServerCertificate,
@@ -107,6 +113,8 @@ impl CauseCode {
             Self::NoApplicationUri => "no_application_uri",
             Self::ApplicationUriDiffers => "application_uri_differs",
             Self::CertificateTime => "certificate_time",
+            Self::FilesMissing => "files_missing",
+            Self::NoCertificate => "no_certificate",
             Self::ClockSkew => "clock_skew",
             Self::KeyNotAccepted => "key_not_accepted",
             Self::StaleServerCertificate => "stale_server_certificate",
