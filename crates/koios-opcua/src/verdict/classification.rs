@@ -43,6 +43,12 @@ pub(super) fn classify(observed: &Observed<'_>, stage: Stage, mode: SecurityMode
         | Fault::EndpointsDiffer { .. }
         | Fault::ServerNonce { .. }
         | Fault::WrongReceiver => Code::HandshakeFailed,
+        // The first bytes from there: nothing has shown yet that it is an OPC UA server.
+        Fault::Decoding { .. } | Fault::LimitExceeded { .. } | Fault::UnexpectedMessage { .. }
+            if stage == Stage::Hello =>
+        {
+            Code::NotOpcUa
+        }
         Fault::Decoding { .. }
         | Fault::LimitExceeded { .. }
         | Fault::SequenceNumber { .. }
@@ -312,8 +318,14 @@ mod tests {
             code(Stage::Resolve, Step::Resolve, SECURE, &Fault::NotResolved, None),
             Code::HostNotFound
         );
-        let http = Fault::NotOpcUa { first_bytes: b"HTTP/1.1".to_vec() };
-        assert_eq!(code(Stage::Hello, Step::Hello, SECURE, &http, None), Code::NotOpcUa);
+        for nonsense in [
+            Fault::NotOpcUa { first_bytes: b"HTTP/1.1".to_vec() },
+            Fault::LimitExceeded { what: "message", size: 2, limit: 1 },
+            Fault::Decoding { detail: String::new() },
+            Fault::UnexpectedMessage { detail: String::new() },
+        ] {
+            assert_eq!(code(Stage::Hello, Step::Hello, SECURE, &nonsense, None), Code::NotOpcUa);
+        }
     }
 
     #[test]

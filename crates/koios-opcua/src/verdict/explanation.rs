@@ -5,6 +5,7 @@ use koios_pki::{FindingCode, KeyAlgorithm, Severity, findings};
 
 use super::refusal::step_name;
 use super::{Cause, CauseCode, Confidence, Facts, Observed};
+use crate::clock::rfc3339;
 use crate::code::Code;
 use crate::stage::Stage;
 
@@ -109,7 +110,11 @@ fn time_invalid(observed: &Observed<'_>, facts: &Facts<'_>) -> Vec<Cause> {
         )];
     };
     let validity = chain.leaf().validity();
-    let period = format!("The certificate is valid from {} to {}.", validity.not_before, validity.not_after);
+    let period = format!(
+        "The certificate is valid from {} to {}.",
+        rfc3339(validity.not_before),
+        rfc3339(validity.not_after)
+    );
     let inside = |at| validity.not_before <= at && at <= validity.not_after;
     if !inside(facts.now) {
         return vec![
@@ -326,7 +331,13 @@ fn single(code: Code, observed: &Observed<'_>) -> Vec<Cause> {
             (CauseCode::ServerDown, Possible, "The host is switched off, or the address is wrong."),
             (CauseCode::Firewall, Possible, "A route is missing, or a firewall refuses the connection."),
         ],
-        Code::NotOpcUa => &[(CauseCode::PortWrong, Certain, "The port belongs to another service.")],
+        Code::NotOpcUa if matches!(observed.fault, Fault::NotOpcUa { .. }) => {
+            &[(CauseCode::PortWrong, Certain, "The port belongs to another service.")]
+        }
+        Code::NotOpcUa => &[
+            (CauseCode::PortWrong, Likely, "The port belongs to another service."),
+            (CauseCode::Defect, Possible, "The server does not follow the specification."),
+        ],
         Code::ConnectionClosed => &[
             (CauseCode::NotOpcUa, Possible, "Something else than an OPC UA server listens on that port."),
             (
@@ -478,6 +489,8 @@ mod tests {
         assert_eq!((unknown[0].code, unknown[0].confidence), (CauseCode::ClockSkew, Confidence::Likely));
         let expired = explain(code, TIME_INVALID, &chain, |facts| facts.now += time::Duration::days(400));
         assert_eq!(codes(&expired), [CauseCode::CertificateTime]);
+        let period = expired[0].evidence.last().unwrap();
+        assert!(period.ends_with("Z.") && !period.contains("+00"), "{period}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use koios_pki::CertificateChain;
 use time::OffsetDateTime;
 
 use super::{ReportedBy, Verdict, classification, explanation, quoted};
+use crate::code::Code;
 use crate::stage::Stage;
 
 /// What is known about an attempt besides the error that ended it.
@@ -57,7 +58,7 @@ impl<'a> From<&'a ChannelError> for Observed<'a> {
 /// Judges what ended the attempt at `stage`.
 pub(crate) fn verdict_of(observed: &Observed<'_>, stage: Stage, facts: &Facts<'_>) -> Verdict {
     let code = classification::classify(observed, stage, facts.security_mode);
-    let mut verdict = Verdict::failure(code, stage, reporter(observed), describe(observed, facts));
+    let mut verdict = Verdict::failure(code, stage, reporter(observed), describe(code, observed, facts));
     verdict.status_code = observed.status;
     verdict.causes = explanation::causes(code, observed, stage, facts);
     verdict
@@ -75,10 +76,13 @@ fn reporter(observed: &Observed<'_>) -> ReportedBy {
     }
 }
 
-fn describe(observed: &Observed<'_>, facts: &Facts<'_>) -> String {
+fn describe(code: Code, observed: &Observed<'_>, facts: &Facts<'_>) -> String {
     let step = step_name(observed.step);
     let url = facts.endpoint_url;
     match (observed.fault, observed.status) {
+        (fault, None) if code == Code::NotOpcUa && !matches!(fault, Fault::NotOpcUa { .. }) => {
+            format!("{url} does not speak OPC UA: its answer to {step} is none ({fault}).")
+        }
         (Fault::TimedOut, _) => {
             format!(
                 "{url} did not answer {step} within the {} s of the attempt.",
@@ -142,7 +146,7 @@ impl Verdict {
     #[cfg(feature = "store")]
     pub(crate) fn of_lost_session(error: &ChannelError, facts: &Facts<'_>) -> Self {
         let mut verdict = verdict_of(&error.into(), Stage::Read, facts);
-        if verdict.code == crate::code::Code::ConnectionClosed {
+        if verdict.code == Code::ConnectionClosed {
             verdict.message = "The server closed the connection".to_owned();
         }
         verdict
@@ -152,7 +156,6 @@ impl Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::code::Code;
     use crate::verdict::{CauseCode, Confidence};
 
     fn facts(url: &EndpointUrl) -> Facts<'_> {
@@ -222,6 +225,15 @@ mod tests {
             assert_eq!(verdict.code, Code::NotOpcUa);
             assert!(verdict.detail.unwrap().contains(name));
         }
+    }
+
+    #[test]
+    fn nonsense_in_answer_to_hello_is_not_opc_ua_and_the_detail_says_what_came() {
+        let fault = Fault::LimitExceeded { what: "message", size: 0x7FFF_FFFF, limit: 65_536 };
+        let verdict = judge(Step::Hello, Stage::Hello, Origin::Local, None, &fault);
+        assert_eq!((verdict.code, verdict.reported_by), (Code::NotOpcUa, Some(ReportedBy::Koios)));
+        assert!(verdict.detail.is_some_and(|detail| detail.contains("message of 2147483647")));
+        assert_eq!(verdict.causes[0].confidence, Confidence::Likely);
     }
 
     #[test]
