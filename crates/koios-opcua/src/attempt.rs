@@ -268,7 +268,8 @@ impl Run<'_> {
         match session.read_server_status(self.deadline).await {
             Ok(status) => {
                 self.note_server_time(session.server_time());
-                self.log.pass(Some(quoted(&status.build_info.product_name)));
+                let product = &status.build_info.product_name;
+                self.log.pass((!product.is_empty()).then(|| quoted(product)));
                 Ok(Connected { session, status })
             }
             Err(error) => {
