@@ -112,7 +112,7 @@ pub(super) struct StatusBoard {
 
 impl StatusBoard {
     pub(super) fn new() -> Self {
-        Self { statuses: Mutex::default(), started_at: OffsetDateTime::now_utc() }
+        Self { statuses: Mutex::default(), started_at: whole_micros(OffsetDateTime::now_utc()) }
     }
 
     pub(super) fn status(&self, device: DeviceId) -> DeviceStatus {
@@ -134,10 +134,12 @@ impl StatusBoard {
         let before = (status.state, status.error_code);
         change(status);
         let changed = before != (status.state, status.error_code);
-        let now = OffsetDateTime::now_utc();
+        let now = whole_micros(OffsetDateTime::now_utc());
         if before.0 != status.state {
             status.since = now;
         }
+        status.last_scan_at = status.last_scan_at.map(whole_micros);
+        status.next_attempt_at = status.next_attempt_at.map(whole_micros);
         changed.then(|| status.transition(now))
     }
 
@@ -149,6 +151,11 @@ impl StatusBoard {
     fn lock(&self) -> MutexGuard<'_, HashMap<DeviceId, DeviceStatus>> {
         self.statuses.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// As precise as the store's instants, which stand beside these.
+fn whole_micros(instant: OffsetDateTime) -> OffsetDateTime {
+    instant.truncate_to_microsecond()
 }
 
 #[cfg(test)]
@@ -197,6 +204,20 @@ mod tests {
         let since = board.status(device()).since;
         board.update(device(), |status| status.set_failed(&failure(Code::ServerSilent), 2, None));
         assert_eq!(board.status(device()).since, since);
+    }
+
+    #[test]
+    fn times_are_as_precise_as_the_stores() {
+        let board = StatusBoard::new();
+        let precise = OffsetDateTime::UNIX_EPOCH + time::Duration::nanoseconds(1_999);
+        board.update(device(), |status| {
+            status.set_running(precise);
+            status.next_attempt_at = Some(precise);
+        });
+        let whole = Some(OffsetDateTime::UNIX_EPOCH + time::Duration::MICROSECOND);
+        let status = board.status(device());
+        assert_eq!((status.last_scan_at, status.next_attempt_at), (whole, whole));
+        assert_eq!((status.since.nanosecond() % 1_000, board.started_at.nanosecond() % 1_000), (0, 0));
     }
 
     #[test]
