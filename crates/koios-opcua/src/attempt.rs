@@ -302,11 +302,13 @@ impl Run<'_> {
     }
 
     fn session_request(&self, selected: &SelectedEndpoint, endpoints: &[Endpoint]) -> SessionRequest {
-        let mut request = SessionRequest::new(
-            selected.url.clone(),
-            selected.endpoint.clone(),
-            self.target.application_uri.as_str(),
-        );
+        let mut endpoint = selected.endpoint.clone();
+        if let Some(presented) = &self.server_certificate {
+            // Without security a password is encrypted to the certificate that was judged, whatever came behind it.
+            endpoint.server_certificate = Some(presented.chain.leaf().der().to_vec());
+        }
+        let mut request =
+            SessionRequest::new(selected.url.clone(), endpoint, self.target.application_uri.as_str());
         request.expected_endpoints = endpoints.to_vec();
         APPLICATION_NAME.clone_into(&mut request.application_name);
         PRODUCT_URI.clone_into(&mut request.product_uri);
