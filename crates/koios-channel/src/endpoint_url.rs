@@ -98,6 +98,7 @@ fn split_authority(authority: &str) -> Result<(&str, u16), EndpointUrlError> {
             || host.len() > MAX_HOST_LEN
             || !host.chars().all(known)
             || !host.contains(char::is_alphanumeric)
+            || has_empty_label(host)
         {
             return Err(EndpointUrlError::Host);
         }
@@ -112,6 +113,11 @@ fn split_authority(authority: &str) -> Result<(&str, u16), EndpointUrlError> {
         Some(_) => return Err(EndpointUrlError::Port),
     };
     Ok((host, port))
+}
+
+/// Whether a dot has no label on one of its sides; one at the end stands for the root (RFC 1034 §3.1).
+fn has_empty_label(host: &str) -> bool {
+    host.strip_suffix('.').unwrap_or(host).split('.').any(str::is_empty)
 }
 
 impl fmt::Display for EndpointUrl {
@@ -173,6 +179,7 @@ mod tests {
             ("opc.tcp://press4/", "press4", 4840, "/"),
             ("OPC.TCP://Press4:4841/a/b?c#d", "Press4", 4841, "/a/b?c#d"),
             ("opc.tcp://[fe80::1]:1/x", "fe80::1", 1, "/x"),
+            ("opc.tcp://press4.plant.:4840", "press4.plant.", 4840, ""),
             ("opc.tcp://10.0.0.7:65535", "10.0.0.7", 65535, ""),
             ("opc.tcp://line_3.plant-a.example/@home", "line_3.plant-a.example", 4840, "/@home"),
         ] {
@@ -194,6 +201,9 @@ mod tests {
             ("opc.tcp://[::1]x", EndpointUrlError::Host),
             ("opc.tcp://a$b", EndpointUrlError::Host),
             ("opc.tcp://../../etc", EndpointUrlError::Host),
+            ("opc.tcp://a..b", EndpointUrlError::Host),
+            ("opc.tcp://.a", EndpointUrlError::Host),
+            ("opc.tcp://a..:4840", EndpointUrlError::Host),
             ("opc.tcp://press4:0", EndpointUrlError::Port),
             ("opc.tcp://press4:65536", EndpointUrlError::Port),
             ("opc.tcp://press4:", EndpointUrlError::Port),

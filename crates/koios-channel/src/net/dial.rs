@@ -1,7 +1,9 @@
+use std::borrow::Cow;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use koios_pki::HostName;
 use tokio::net::{TcpStream, lookup_host};
 
 use super::link::{Cost, Link};
@@ -17,13 +19,20 @@ use crate::{EndpointUrl, Limits};
 /// At [`Stage::Resolve`]: [`Fault::NotResolved`] or [`Fault::TimedOut`].
 pub async fn resolve(url: &EndpointUrl, deadline: Deadline) -> Result<Vec<SocketAddr>, ChannelError> {
     let not_resolved = || ChannelError::transport(Stage::Resolve, Fault::NotResolved);
+    let host = dialled(url.host()).ok_or_else(not_resolved)?;
     let found = deadline
-        .bound(Stage::Resolve, async {
-            lookup_host((url.host(), url.port())).await.map_err(|_| not_resolved())
-        })
+        .bound(Stage::Resolve, async { lookup_host((&*host, url.port())).await.map_err(|_| not_resolved()) })
         .await?;
     let addresses: Vec<_> = found.collect();
     if addresses.is_empty() { Err(not_resolved()) } else { Ok(addresses) }
+}
+
+/// The host as name services know it: international names as A-labels (RFC 5890 §2.3.2.1), all others as typed.
+fn dialled(host: &str) -> Option<Cow<'_, str>> {
+    if host.is_ascii() {
+        return Some(Cow::Borrowed(host));
+    }
+    HostName::parse(host).ok().map(|name| Cow::Owned(name.to_string()))
 }
 
 /// A TCP connection to the first of `addresses` that takes one. Each gets an equal share of the time that is left, so
@@ -113,6 +122,19 @@ const fn telling(fault: &Fault) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_international_name_is_dialled_as_its_a_label_and_any_other_as_typed() {
+        for (host, name) in [
+            ("münchen.example", Some("xn--mnchen-3ya.example")),
+            ("MÜNCHEN.example", Some("xn--mnchen-3ya.example")),
+            ("Press_4.", Some("Press_4.")),
+            ("fe80::1", Some("fe80::1")),
+            ("ü\u{200d}", None),
+        ] {
+            assert_eq!(dialled(host).as_deref(), name, "{host}");
+        }
+    }
 
     #[test]
     fn time_is_shared_between_the_addresses_that_are_left() {
