@@ -160,6 +160,8 @@ impl Devices {
     /// Between the change and the supervisor's hearing of it, an enabled device is about to start.
     fn status_of(&self, device: &Device) -> DeviceStatus {
         let mut status = self.supervisor.status(device.id);
+        // A device that never ran is stopped since the start of the supervisor, which may lie before its creation.
+        status.since = status.since.max(device.created_at);
         if device.enabled && status.state == DeviceState::Stopped {
             status.state = DeviceState::Starting;
             status.since = status.since.max(device.updated_at);
