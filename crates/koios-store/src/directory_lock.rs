@@ -12,7 +12,15 @@ use crate::layout::Layout;
 #[derive(Debug)]
 pub(crate) struct DirectoryLock {
     /// Holds the lock for as long as it is open.
-    _file: File,
+    file: File,
+}
+
+impl Drop for DirectoryLock {
+    fn drop(&mut self) {
+        // Said aloud, because a process being forked at this moment holds the file open too, until it starts its program.
+        // The system takes the lock back anyway.
+        let _ = self.file.unlock();
+    }
 }
 
 impl DirectoryLock {
@@ -33,7 +41,7 @@ impl DirectoryLock {
         atomic::restrict(&file, Access::Secret).map_err(failed)?;
         file.set_len(0).and_then(|()| file.rewind()).map_err(failed)?;
         writeln!(file, "{}", std::process::id()).map_err(failed)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }
 
