@@ -3,12 +3,13 @@ use std::time::Duration;
 
 use koios_pki::CertificateChain;
 use time::OffsetDateTime;
+use zeroize::Zeroizing;
 
 use crate::channel::{Channel, Received, Sent};
 use crate::error::{Failure, Fault, Stage};
 use crate::keys::Security;
 use crate::random::RandomSource;
-use crate::service::{RequestHeader, ResponseHeader, response};
+use crate::service::{AuthenticationToken, RequestHeader, ResponseHeader, response};
 use crate::session::{RequestedSession, Session};
 use crate::wire::{self, Frame, FrameBuffer, FrameType, SendLimits};
 use crate::{ChannelError, Endpoint, EndpointUrl, Limits, ServerStatus, SessionRequest, UserIdentity};
@@ -18,7 +19,7 @@ use crate::{ChannelError, Endpoint, EndpointUrl, Limits, ServerStatus, SessionRe
 /// Each step has a method that gives the bytes to send; [`receive`](Self::receive) takes what comes back and
 /// [`poll`](Self::poll) tells what it means. One request is under way at a time. The crate page draws the order of the
 /// steps; a step out of order is [`Fault::NotReady`]. After an error other than a service's refusal, a conversation is
-/// over.
+/// over; after our own refusal of a session that the server has created, all that is left is to close it.
 pub struct Conversation {
     limits: Limits,
     random: Box<dyn RandomSource>,
@@ -41,6 +42,9 @@ enum State {
 
 struct Open {
     channel: Channel,
+    /// The server's name of the session it has created, proven or not.
+    token: Option<AuthenticationToken>,
+    /// The session, once its server has proven itself.
     session: Option<Session>,
     next_handle: u32,
 }
@@ -134,7 +138,7 @@ impl Conversation {
         self.begin(Stage::OpenSecureChannel)?;
         let State::Acknowledged(send) = self.state else { return Err(self.local(Fault::NotReady)) };
         let channel = Channel::new(security, self.limits, send).map_err(|fault| self.local(fault))?;
-        self.state = State::Open(Box::new(Open { channel, session: None, next_handle: 1 }));
+        self.state = State::Open(Box::new(Open { channel, token: None, session: None, next_handle: 1 }));
         self.open_request(false, timing)
     }
 
@@ -172,7 +176,7 @@ impl Conversation {
         let limits = self.limits;
         let mut requested = None;
         let Sent { request_id, bytes } = self.request(timing, |header, open| {
-            if open.session.is_some() {
+            if open.token.is_some() {
                 return Err(Fault::NotReady);
             }
             let new = RequestedSession::new(request, open.channel.security(), nonce);
@@ -207,18 +211,24 @@ impl Conversation {
     /// [`Fault::NotReady`] without a session.
     pub fn read_server_status(&mut self, timing: Timing) -> Result<Vec<u8>, ChannelError> {
         self.begin(Stage::Read)?;
-        let Sent { request_id, bytes } = self.session_request(timing, RequestHeader::read_server_status)?;
+        let Sent { request_id, bytes } = self.request(timing, |header, open| match open.session {
+            Some(_) => header.read_server_status(),
+            None => Err(Fault::NotReady),
+        })?;
         self.pending = Some(Pending::Status { request_id });
         Ok(bytes)
     }
 
-    /// `CloseSession`; [`Event::SessionClosed`] follows.
+    /// `CloseSession`, also of a session that we refused; [`Event::SessionClosed`] follows.
     ///
     /// # Errors
     /// [`Fault::NotReady`] without a session.
     pub fn close_session(&mut self, timing: Timing) -> Result<Vec<u8>, ChannelError> {
         self.begin(Stage::CloseSession)?;
-        let Sent { request_id, bytes } = self.session_request(timing, RequestHeader::close_session)?;
+        let Sent { request_id, bytes } = self.request(timing, |header, open| match open.token {
+            Some(_) => header.close_session(),
+            None => Err(Fault::NotReady),
+        })?;
         self.pending = Some(Pending::Closed { request_id });
         Ok(bytes)
     }
@@ -256,10 +266,13 @@ impl Conversation {
         }
         let outcome = self.next_event();
         outcome.map_err(|failure| {
-            // A service that refuses leaves its channel as it was; everything else ends it.
+            // A service that refuses leaves its channel as it was, and a session we refuse is there to be closed;
+            // everything else ends the conversation.
             let refused = matches!(failure.fault, Fault::ServiceFault | Fault::ServiceResult);
             let opening = matches!(self.stage, Stage::OpenSecureChannel | Stage::RenewSecureChannel);
-            if !refused || opening {
+            let unproven = self.stage == Stage::CreateSession
+                && matches!(&self.state, State::Open(open) if open.token.is_some());
+            if !(refused || unproven) || opening {
                 self.state = State::Over;
             }
             self.pending = None;
@@ -356,19 +369,9 @@ impl Conversation {
         };
         let header = open.header(timing);
         encode(header, open)
+            .map(Zeroizing::new)
             .and_then(|body| open.channel.send(FrameType::Message, &body))
             .map_err(|fault| ChannelError::local(stage, fault))
-    }
-
-    fn session_request(
-        &mut self,
-        timing: Timing,
-        encode: impl FnOnce(RequestHeader) -> Result<Vec<u8>, Fault>,
-    ) -> Result<Sent, ChannelError> {
-        self.request(timing, |header, open| match open.session {
-            Some(_) => encode(header),
-            None => Err(Fault::NotReady),
-        })
     }
 
     fn next_event(&mut self) -> Result<Option<Event>, Failure> {
@@ -405,7 +408,8 @@ impl Conversation {
             (Some(Pending::Open { request_id, nonce, renewal }), State::Open(open)) => {
                 let (header, lifetime) = open.channel.receive_open(frame, request_id, &nonce)?;
                 self.note(&header);
-                let token_lifetime = lifetime.max(MIN_TOKEN_LIFETIME);
+                // A server that names none takes the one that was asked for.
+                let token_lifetime = if lifetime.is_zero() { self.limits.token_lifetime } else { lifetime };
                 Ok(Some(if renewal {
                     Event::ChannelRenewed { token_lifetime }
                 } else {
@@ -437,6 +441,7 @@ impl Conversation {
             }
             Pending::Created { requested, .. } => {
                 let (header, created) = response::created_session(&message.body)?;
+                open.token = Some(created.token.clone());
                 let session = requested.check(&open.channel, created)?;
                 let timeout = session.timeout;
                 open.session = Some(session);
@@ -452,6 +457,7 @@ impl Conversation {
             Pending::Closed { .. } => {
                 let header = response::closed_session(&message.body)?;
                 open.session = None;
+                open.token = None;
                 (header, Event::SessionClosed)
             }
             Pending::Acknowledge | Pending::Open { .. } => return Err(Fault::NotReady.into()),
@@ -483,12 +489,7 @@ impl Open {
     fn header(&mut self, timing: Timing) -> RequestHeader {
         let handle = self.next_handle;
         self.next_handle = handle.checked_add(1).unwrap_or(1);
-        RequestHeader {
-            token: self.session.as_ref().map(|session| session.token.clone()),
-            handle,
-            time: timing.now,
-            timeout: timing.timeout,
-        }
+        RequestHeader { token: self.token.clone(), handle, time: timing.now, timeout: timing.timeout }
     }
 }
 
@@ -500,8 +501,6 @@ impl fmt::Debug for Conversation {
 
 /// OPC 10000-4 §5.7.2: at least 32 bytes.
 const CLIENT_NONCE_LEN: usize = 32;
-/// A server that grants less would have us renew all the time.
-const MIN_TOKEN_LIFETIME: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests;

@@ -53,11 +53,11 @@ impl Endpoint {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ApplicationDescription {
-    /// The name for people.
+    /// The name for people: without control characters, at most 1,024 characters.
     pub application_name: String,
     /// The URI of this installation.
     pub application_uri: String,
-    /// The URI of the product.
+    /// The URI of the product, for people as well.
     pub product_uri: String,
 }
 

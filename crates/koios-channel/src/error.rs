@@ -319,4 +319,4 @@ pub(crate) fn bounded_text(text: &str) -> Option<String> {
 }
 
 /// Reason texts seen in the field have up to a few hundred characters; the rest is not for people.
-const MAX_REASON_CHARS: usize = 1024;
+pub(crate) const MAX_REASON_CHARS: usize = 1024;

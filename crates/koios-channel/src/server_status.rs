@@ -38,7 +38,7 @@ pub enum ServerState {
     Other(i32),
 }
 
-/// What a server is (OPC 10000-5 §12.4).
+/// What a server is (OPC 10000-5 §12.4), for people: without control characters, at most 1,024 characters each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BuildInfo {

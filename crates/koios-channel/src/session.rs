@@ -9,7 +9,7 @@ use crate::channel::Channel;
 use crate::error::Fault;
 use crate::keys::{CertificateSending, Security};
 use crate::policy::Algorithms;
-use crate::service::{AuthenticationToken, RequestHeader, response};
+use crate::service::{RequestHeader, response};
 use crate::{Limits, SessionRequest, UserIdentity};
 
 /// A session that was asked for.
@@ -67,21 +67,19 @@ impl RequestedSession {
             // Small servers answer no list at all; there is nothing to compare then, and nothing an attacker could
             // have done to this signed answer.
             if !self.request.expected_endpoints.is_empty() && !answer.endpoints.is_empty() {
-                downgrade::check(&self.request.expected_endpoints, &answer.endpoints)?;
+                downgrade::check(
+                    &self.request.expected_endpoints,
+                    &answer.endpoints,
+                    &self.request.endpoint,
+                )?;
             }
         }
-        Ok(Session {
-            token: answer.token,
-            timeout: answer.timeout,
-            server_nonce: answer.nonce,
-            endpoint: self.request.endpoint,
-        })
+        Ok(Session { timeout: answer.timeout, server_nonce: answer.nonce, endpoint: self.request.endpoint })
     }
 }
 
 /// A session the server has created.
 pub(crate) struct Session {
-    pub(crate) token: AuthenticationToken,
     pub(crate) timeout: Duration,
     server_nonce: Vec<u8>,
     endpoint: crate::Endpoint,

@@ -74,6 +74,8 @@ pub(crate) struct TestServer {
     pub(crate) token_id: u32,
     pub(crate) sequence_number: u32,
     pub(crate) nonce: Vec<u8>,
+    /// The life of its tokens in milliseconds.
+    pub(crate) token_lifetime: u32,
     keys: Option<(SendingKeys, ReceivingKeys)>,
     /// The keys of the token before.
     old_keys: Option<(SendingKeys, ReceivingKeys)>,
@@ -94,6 +96,7 @@ impl TestServer {
             token_id: 0,
             sequence_number: 50,
             nonce: vec![0xA5; 32],
+            token_lifetime: 60_000,
             keys: None,
             old_keys: None,
         }
@@ -157,7 +160,7 @@ impl TestServer {
             put_u32(&mut body, value);
         }
         body.extend(0i64.to_le_bytes());
-        put_u32(&mut body, 60_000);
+        put_u32(&mut body, self.token_lifetime);
         put_byte_string(&mut body, Some(&self.nonce));
         body
     }

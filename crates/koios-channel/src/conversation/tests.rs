@@ -415,6 +415,45 @@ fn a_session_whose_server_does_not_prove_itself_is_refused() {
 }
 
 #[test]
+fn a_session_that_we_refuse_can_be_closed_and_nothing_else() {
+    let (mut client, mut server) = opened(true);
+    let request = server.read(&client.create_session(a_session_request(&SERVER), TIMING).unwrap());
+    let session = CreatedSession {
+        nonce: vec![9; 31],
+        certificate: SERVER.leaf().der().to_vec(),
+        algorithm: "",
+        scheme: SignatureScheme::RsaPkcs1Sha256,
+        signed: [CLIENT.leaf().der(), &(32..64).collect::<Vec<u8>>()].concat(),
+    };
+    let body = server.created_session(&session);
+    let error = fault_of(&mut client, &server.answer(&request, &body));
+    assert_eq!((error.stage, error.fault), (Stage::CreateSession, Fault::ServerNonce { len: 31 }));
+    for error in [
+        client.create_session(a_session_request(&SERVER), TIMING).unwrap_err(),
+        client.activate_session(&UserIdentity::Anonymous, TIMING).unwrap_err(),
+        client.read_server_status(TIMING).unwrap_err(),
+    ] {
+        assert_eq!(error.fault, Fault::NotReady);
+    }
+    let request = server.read(&client.close_session(TIMING).unwrap());
+    // The type of the request, and the token of the refused session.
+    assert_eq!(request.body[..6], [0x01, 0, 0xd9, 0x01, 0, 2]);
+    client.receive(&server.answer(&request, &response(476, 0)));
+    assert_eq!(client.poll(), Ok(Some(Event::SessionClosed)));
+    client.close(TIMING).unwrap();
+}
+
+#[test]
+fn a_granted_token_lifetime_is_kept_and_none_is_the_one_asked_for() {
+    for (granted, expected) in [(4_000, Duration::from_secs(4)), (0, Limits::default().token_lifetime)] {
+        let (mut client, mut server, request) = opening(false);
+        server.token_lifetime = granted;
+        client.receive(&server.answer_open(&request));
+        assert_eq!(client.poll(), Ok(Some(Event::ChannelOpened { token_lifetime: expected })));
+    }
+}
+
+#[test]
 fn keys_and_modes_that_do_not_fit_are_named_before_anything_is_sent() {
     let mut client = acknowledged(65_536);
     let error = client.open(security(POLICY, SecurityMode::None), TIMING).unwrap_err();

@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::link::{Cost, Link};
+use super::session::close_session;
 use super::{CreatedSession, Deadline};
 use crate::conversation::{Conversation, Event};
 use crate::error::{ChannelError, Fault, Stage};
@@ -61,7 +62,8 @@ pub(super) struct Renewal {
 impl Renewal {
     pub(super) fn new(cost: Cost, token_lifetime: Duration) -> Self {
         // OPC 10000-4 §5.6.2: after 75 % of the life.
-        Self { cost, due: Deadline::after(token_lifetime * 3 / 4).instant() }
+        let due = (token_lifetime / 4 * 3).max(MIN_RENEWAL_PACE);
+        Self { cost, due: Deadline::after(due).instant() }
     }
 }
 
@@ -104,7 +106,8 @@ impl SecureChannel {
     /// holds discovery's endpoints, that nobody changed them.
     ///
     /// # Errors
-    /// At [`Stage::CreateSession`]; the channel is closed.
+    /// At [`Stage::CreateSession`]; the channel is closed, and before it a session that the server created and we
+    /// refused.
     pub async fn create_session(
         mut self,
         request: SessionRequest,
@@ -121,7 +124,10 @@ impl SecureChannel {
             Ok(Event::SessionCreated { timeout }) => Ok(CreatedSession::new(self, timeout)),
             Ok(other) => Err(unexpected(stage, &other)),
             Err(error) => {
-                self.link.close(deadline.at_most(FAREWELL)).await;
+                let farewell = deadline.at_most(FAREWELL);
+                // Says nothing when the server has created no session; else it would keep a dead one.
+                let _ = close_session(&mut self.link, farewell).await;
+                self.link.close(farewell).await;
                 Err(error)
             }
         }
@@ -137,6 +143,9 @@ impl SecureChannel {
 pub(super) fn unexpected(stage: Stage, event: &Event) -> ChannelError {
     ChannelError::local(stage, Fault::unexpected(format!("the event {event:?}")))
 }
+
+/// A server that grants next to nothing would have us renew all the time.
+const MIN_RENEWAL_PACE: Duration = Duration::from_secs(1);
 
 /// How long a failed step may be held up by good manners.
 pub(super) const FAREWELL: Duration = Duration::from_millis(500);

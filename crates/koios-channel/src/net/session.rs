@@ -148,7 +148,7 @@ impl Session {
     }
 }
 
-async fn close_session(link: &mut Link, deadline: Deadline) -> Result<(), ChannelError> {
+pub(super) async fn close_session(link: &mut Link, deadline: Deadline) -> Result<(), ChannelError> {
     let stage = Stage::CloseSession;
     match link.exchange(stage, deadline, Cost::Small, Conversation::close_session).await? {
         Event::SessionClosed => Ok(()),

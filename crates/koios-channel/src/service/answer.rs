@@ -4,7 +4,7 @@ use opcua_types::{
 use time::OffsetDateTime;
 
 use crate::StatusCode;
-use crate::error::{Failure, Fault, bounded_text};
+use crate::error::{Failure, Fault, MAX_REASON_CHARS as MAX_DISPLAY_CHARS, bounded_text};
 use crate::wire::{ByteReader, limit};
 
 /// A service of the conversation; each has one type of answer.
@@ -99,22 +99,32 @@ impl<'a> AnswerReader<'a> {
         self.bytes.byte_string(usize::MAX)
     }
 
-    /// A string; a null one is empty.
+    /// A string that something is decided by: exact, and an error when it is too long; a null one is empty.
     pub(crate) fn string(&mut self) -> Result<String, Fault> {
-        Ok(String::from_utf8_lossy(self.byte_string()?).into_owned())
+        Ok(String::from_utf8_lossy(self.bytes.byte_string(MAX_STRING_LEN)?).into_owned())
+    }
+
+    /// A string for people: without control characters and cut to what people read.
+    pub(crate) fn display_text(&mut self) -> Result<String, Fault> {
+        Ok(display_text(self.byte_string()?))
+    }
+
+    /// One certificate or a chain of them.
+    pub(crate) fn certificates(&mut self) -> Result<&'a [u8], Fault> {
+        self.bytes.byte_string(MAX_CERTIFICATES_LEN)
     }
 
     pub(crate) fn optional_string(&mut self) -> Result<Option<String>, Fault> {
         Ok(Some(self.string()?).filter(|text| !text.is_empty()))
     }
 
-    /// The text of a `LocalizedText`.
+    /// The text of a `LocalizedText`, for people.
     pub(crate) fn localized_text(&mut self) -> Result<String, Fault> {
         let mask = self.u8()?;
         if mask & 0x01 != 0 {
             let _locale = self.byte_string()?;
         }
-        if mask & 0x02 != 0 { self.string() } else { Ok(String::new()) }
+        if mask & 0x02 != 0 { self.display_text() } else { Ok(String::new()) }
     }
 
     /// A `DateTime`; `None` when it is null or beyond the calendar.
@@ -180,7 +190,7 @@ impl<'a> AnswerReader<'a> {
         let _request_handle = self.u32()?;
         let status = self.status_code()?;
         let diagnostics = self.diagnostic_info()?;
-        let strings = self.array("string table", MAX_STRINGS, Self::string)?;
+        let strings = self.array("string table", MAX_STRINGS, Self::display_text)?;
         self.skip_extension_object()?;
         Ok(ResponseHeader { time, status, reason: diagnostics.reason(&strings) })
     }
@@ -207,7 +217,7 @@ impl<'a> AnswerReader<'a> {
                 level.localized_text = Some(self.i32()?);
             }
             if has(0x10) {
-                level.additional_info = self.optional_string()?;
+                level.additional_info = Some(self.display_text()?).filter(|text| !text.is_empty());
             }
             if has(0x20) {
                 let _inner_status = self.status_code()?;
@@ -255,6 +265,16 @@ impl Diagnostics {
     }
 }
 
+fn display_text(bytes: &[u8]) -> String {
+    // No character takes more than four bytes; the one that is cut is beyond the last.
+    let seen = bytes.get(..MAX_DISPLAY_CHARS * 4).unwrap_or(bytes);
+    bounded_text(&String::from_utf8_lossy(seen)).unwrap_or_default()
+}
+
+/// The longest URI or id that is taken; HELLO allows URLs of as much (OPC 10000-6 §7.1.2.3).
+const MAX_STRING_LEN: usize = 4096;
+/// A chain of ten certificates with the largest keys.
+const MAX_CERTIFICATES_LEN: usize = 64 * 1024;
 /// More strings than any diagnostic of one level points to.
 const MAX_STRINGS: usize = 100;
 /// A `DateTime` counts steps of 100 ns.
@@ -328,6 +348,23 @@ mod tests {
         let mut reader = AnswerReader::new(b"\x03\x02\0\0\0de\x01\0\0\0x");
         assert_eq!(reader.localized_text().unwrap(), "x");
         reader.finish().unwrap();
+    }
+
+    #[test]
+    fn a_text_for_people_is_cut_and_others_are_exact_or_refused() {
+        let encoded = |text: &str| {
+            let mut bytes = Vec::new();
+            crate::wire::put_byte_string(&mut bytes, Some(text.as_bytes()));
+            bytes
+        };
+        let long = encoded(&"\u{1F600}".repeat(2000));
+        assert_eq!(AnswerReader::new(&long).display_text().unwrap(), "\u{1F600}".repeat(1024));
+        let control = encoded("a\u{1b}[2J\nb");
+        assert_eq!(AnswerReader::new(&control).display_text().unwrap(), "a [2J b");
+        assert_eq!(AnswerReader::new(&control).string().unwrap(), "a\u{1b}[2J\nb");
+        assert!(AnswerReader::new(&encoded(&"x".repeat(4096))).string().is_ok());
+        assert!(AnswerReader::new(&encoded(&"x".repeat(4097))).string().is_err());
+        assert!(AnswerReader::new(&encoded(&"x".repeat(65_537))).certificates().is_err());
     }
 
     #[test]

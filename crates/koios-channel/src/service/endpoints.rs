@@ -12,7 +12,7 @@ pub(crate) fn endpoints(reader: &mut AnswerReader<'_>) -> Result<Vec<Endpoint>, 
 fn endpoint(reader: &mut AnswerReader<'_>) -> Result<Endpoint, Fault> {
     let url = reader.string()?;
     let server = application_description(reader)?;
-    let certificate = reader.byte_string()?;
+    let certificate = reader.certificates()?;
     let security_mode = security_mode(reader.i32()?);
     let security_policy_uri = reader.string()?;
     let user_tokens = reader.array("user token policies", MAX_USER_TOKENS, user_token_policy)?;
@@ -32,7 +32,7 @@ fn endpoint(reader: &mut AnswerReader<'_>) -> Result<Endpoint, Fault> {
 
 fn application_description(reader: &mut AnswerReader<'_>) -> Result<ApplicationDescription, Fault> {
     let application_uri = reader.string()?;
-    let product_uri = reader.string()?;
+    let product_uri = reader.display_text()?;
     let application_name = reader.localized_text()?;
     let _application_type = reader.i32()?;
     let _gateway_server_uri = reader.byte_string()?;

@@ -11,6 +11,7 @@ use opcua_types::{
     TypeLoaderCollection, UAString, UserNameIdentityToken, VariableId,
 };
 use time::OffsetDateTime;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::error::Fault;
 use crate::{EndpointUrl, SessionRequest};
@@ -35,8 +36,16 @@ pub(crate) struct RequestHeader {
 
 /// Who the user is, ready for the wire.
 pub(crate) enum UserToken {
-    Anonymous { policy_id: String },
-    UserName { policy_id: String, user_name: String, password: Vec<u8>, encryption: Option<&'static str> },
+    Anonymous {
+        policy_id: String,
+    },
+    UserName {
+        policy_id: String,
+        user_name: String,
+        /// Encrypted, or in clear for a channel that encrypts.
+        password: Zeroizing<Vec<u8>>,
+        encryption: Option<&'static str>,
+    },
 }
 
 impl RequestHeader {
@@ -113,7 +122,7 @@ impl RequestHeader {
             algorithm: algorithm.into(),
             signature: signature.into(),
         });
-        let request = ActivateSessionRequest {
+        let mut request = ActivateSessionRequest {
             request_header: self.into_wire(),
             client_signature: client_signature.unwrap_or_default(),
             client_software_certificates: None,
@@ -121,7 +130,12 @@ impl RequestHeader {
             user_identity_token: user.into_wire(),
             user_token_signature: SignatureData::default(),
         };
-        encode(ObjectId::ActivateSessionRequest_Encoding_DefaultBinary, &request)
+        let encoded = encode(ObjectId::ActivateSessionRequest_Encoding_DefaultBinary, &request);
+        let user = std::mem::take(&mut request.user_identity_token);
+        if let Some(mut user) = user.into_inner_as::<UserNameIdentityToken>() {
+            user.password.value.zeroize();
+        }
+        encoded
     }
 
     pub(crate) fn read_server_status(self) -> Result<Vec<u8>, Fault> {
@@ -166,11 +180,12 @@ impl UserToken {
             Self::Anonymous { policy_id } => {
                 ExtensionObject::from_message(AnonymousIdentityToken { policy_id: policy_id.into() })
             }
-            Self::UserName { policy_id, user_name, password, encryption } => {
+            Self::UserName { policy_id, user_name, mut password, encryption } => {
                 ExtensionObject::from_message(UserNameIdentityToken {
                     policy_id: policy_id.into(),
                     user_name: user_name.into(),
-                    password: password.into(),
+                    // Not a copy: `activate_session` wipes it.
+                    password: std::mem::take(&mut *password).into(),
                     encryption_algorithm: encryption.map_or_else(UAString::null, UAString::from),
                 })
             }

@@ -56,7 +56,7 @@ pub(crate) fn created_session(body: &[u8]) -> Result<(ResponseHeader, CreatedSes
     let token = AuthenticationToken::new(reader.node_id()?);
     let timeout = session_timeout(reader.f64()?);
     let nonce = reader.byte_string()?.to_vec();
-    let certificates = reader.byte_string()?.to_vec();
+    let certificates = reader.certificates()?.to_vec();
     let endpoints = endpoints(&mut reader)?;
     reader.array("software certificates", MAX_SOFTWARE_CERTIFICATES, |reader| {
         let _certificate = reader.byte_string()?;
@@ -129,11 +129,11 @@ fn server_status_value(mut reader: AnswerReader<'_>) -> Result<ServerStatus, Fau
         7 => ServerState::Unknown,
         other => ServerState::Other(other),
     };
-    let product_uri = reader.string()?;
-    let manufacturer_name = reader.string()?;
-    let product_name = reader.string()?;
-    let software_version = reader.string()?;
-    let build_number = reader.string()?;
+    let product_uri = reader.display_text()?;
+    let manufacturer_name = reader.display_text()?;
+    let product_name = reader.display_text()?;
+    let software_version = reader.display_text()?;
+    let build_number = reader.display_text()?;
     let build_info =
         BuildInfo { product_name, product_uri, manufacturer_name, software_version, build_number };
     Ok(ServerStatus { state, current_time, start_time, build_info })

@@ -10,15 +10,20 @@ use crate::error::Fault;
 /// OPC 10000-4 lets a server leave out everything of the session's list but mode, policy, transport profile, security
 /// level and user tokens, so these are compared, and the certificate where both have one. URLs are not: servers write
 /// the host differently in the two lists. An endpoint listed once per network address counts once; endpoints of other
-/// transports are not ours to compare.
-pub(super) fn check(discovered: &[Endpoint], session: &[Endpoint]) -> Result<(), Fault> {
+/// transports and of other applications are not ours to compare.
+///
+/// An endpoint that only discovery shows harms nobody unless it is the selected one: servers filter the session's list.
+/// One that discovery hid might have been the better choice.
+pub(super) fn check(discovered: &[Endpoint], session: &[Endpoint], selected: &Endpoint) -> Result<(), Fault> {
+    let comparable = |endpoints| comparable(endpoints, &selected.server.application_uri);
     let before: BTreeSet<_> = comparable(discovered).map(Comparable::of).collect();
     let after: BTreeSet<_> = comparable(session).map(Comparable::of).collect();
     if let Some(hidden) = after.difference(&before).next() {
         return Err(differ("discovery did not show", hidden));
     }
-    if let Some(forged) = before.difference(&after).next() {
-        return Err(differ("the session does not have", forged));
+    let chosen = Comparable::of(selected);
+    if !after.contains(&chosen) {
+        return Err(differ("the session does not have", &chosen));
     }
     for endpoint in comparable(session) {
         let Some(certificate) = &endpoint.server_certificate else { continue };
@@ -33,8 +38,13 @@ pub(super) fn check(discovered: &[Endpoint], session: &[Endpoint]) -> Result<(),
     Ok(())
 }
 
-fn comparable(endpoints: &[Endpoint]) -> impl Iterator<Item = &Endpoint> {
-    endpoints.iter().filter(|endpoint| endpoint.is_opc_tcp())
+/// The endpoints of an application; an application URI that was left out may be any.
+fn comparable<'a>(
+    endpoints: &'a [Endpoint],
+    application_uri: &'a str,
+) -> impl Iterator<Item = &'a Endpoint> + use<'a> {
+    let same = move |uri: &str| uri.is_empty() || application_uri.is_empty() || uri == application_uri;
+    endpoints.iter().filter(move |endpoint| endpoint.is_opc_tcp() && same(&endpoint.server.application_uri))
 }
 
 /// Servers send the leaf in one list and leaf and issuers in the other; DER is self-delimiting.
@@ -99,8 +109,40 @@ mod tests {
         }
     }
 
+    /// With the first of discovery's endpoints selected.
     fn differs(discovered: &[Endpoint], session: &[Endpoint]) -> bool {
-        matches!(check(discovered, session), Err(Fault::EndpointsDiffer { .. }))
+        matches!(check(discovered, session, &discovered[0]), Err(Fault::EndpointsDiffer { .. }))
+    }
+
+    fn of_application(mut endpoint: Endpoint, uri: &str) -> Endpoint {
+        uri.clone_into(&mut endpoint.server.application_uri);
+        endpoint
+    }
+
+    #[test]
+    fn endpoints_of_other_applications_do_not_count() {
+        let all = [
+            of_application(endpoint(SecurityMode::Sign, 1), "urn:ours"),
+            of_application(endpoint(SecurityMode::SignAndEncrypt, 9), "urn:other"),
+        ];
+        let ours = &all[..1];
+        check(&all, ours, &all[0]).unwrap();
+        check(ours, &all, &all[0]).unwrap();
+        // Who leaves out its own name is compared with all.
+        let unnamed = [of_application(all[0].clone(), "")];
+        check(ours, &unnamed, &all[0]).unwrap();
+        check(&unnamed, ours, &unnamed[0]).unwrap();
+        assert!(differs(&unnamed, &all));
+        assert!(differs(ours, &[all[0].clone(), of_application(all[1].clone(), "")]));
+        // Another application's endpoint is none of ours, however alike.
+        assert!(differs(ours, &[of_application(all[0].clone(), "urn:other")]));
+    }
+
+    #[test]
+    fn an_endpoint_that_only_discovery_shows_matters_when_it_is_selected() {
+        let list = [endpoint(SecurityMode::Sign, 1), endpoint(SecurityMode::SignAndEncrypt, 2)];
+        check(&list, &list[..1], &list[0]).unwrap();
+        assert!(check(&list, &list[..1], &list[1]).is_err());
     }
 
     #[test]
@@ -110,8 +152,8 @@ mod tests {
         other[2].url = "opc.tcp://b:4840".to_owned();
         other[0].server_certificate = None;
         other[1].server_certificate = Some(vec![1, 2, 3, 4, 5]);
-        check(&list, &other).unwrap();
-        check(&other, &list).unwrap();
+        check(&list, &other, &list[0]).unwrap();
+        check(&other, &list, &other[0]).unwrap();
     }
 
     #[test]
@@ -120,14 +162,14 @@ mod tests {
         let mut https = endpoint(SecurityMode::Sign, 9);
         https.transport_profile_uri =
             "http://opcfoundation.org/UA-Profile/Transport/https-uabinary".to_owned();
-        check(&list, &[https, list[0].clone()]).unwrap();
+        check(&list, &[https, list[0].clone()], &list[0]).unwrap();
     }
 
     #[test]
     fn a_hidden_a_forged_and_a_changed_endpoint_are_noticed() {
         let honest = [endpoint(SecurityMode::Sign, 1), endpoint(SecurityMode::SignAndEncrypt, 2)];
         assert!(differs(&honest[..1], &honest), "hidden");
-        assert!(differs(&honest, &honest[..1]), "forged");
+        assert!(differs(&honest, &honest[1..]), "forged");
         assert!(differs(&honest, &[]), "unknown");
         let change = |change: fn(&mut Endpoint)| {
             let mut changed = honest.clone();

@@ -30,7 +30,7 @@ pub(super) fn user_token(
         UserIdentity::UserName { user_name, password } => {
             let chosen = choose(endpoint, mode)?;
             let (secret, encryption) = match chosen.encryption {
-                None => (password.as_bytes().to_vec(), None),
+                None => (Zeroizing::new(password.as_bytes().to_vec()), None),
                 Some((policy, algorithms)) => {
                     let own;
                     let peer = match peer {
@@ -41,7 +41,7 @@ pub(super) fn user_token(
                         }
                     };
                     let secret = encrypted(password, server_nonce, policy, &algorithms, peer)?;
-                    (secret, Some(algorithms.encryption_uri))
+                    (Zeroizing::new(secret), Some(algorithms.encryption_uri))
                 }
             };
             Ok(UserToken::UserName {
@@ -170,7 +170,7 @@ mod tests {
             }
             let token = make(&endpoint(tokens), SecurityMode::SignAndEncrypt).unwrap();
             assert!(
-                matches!(token, UserToken::UserName { password, encryption: None, .. } if password == b"secret")
+                matches!(token, UserToken::UserName { password, encryption: None, .. } if *password == b"secret")
             );
         }
     }
