@@ -112,6 +112,7 @@ impl Supervisor {
     }
 
     /// Makes a Test. Two Tests of the same device run one after the other; its running session is not touched.
+    /// Dropped, it is cut off.
     ///
     /// # Errors
     /// [`TestError::Busy`] beyond 8 at once, [`TestError::Plan`] when the plan cannot be carried out.
@@ -119,7 +120,7 @@ impl Supervisor {
         self.desk.test(plan).await
     }
 
-    /// Asks a server for its endpoints, within `timeout`.
+    /// Asks a server for its endpoints, within `timeout`. Dropped, it is cut off.
     ///
     /// # Errors
     /// [`TestError::Busy`] beyond 8 Tests and discoveries at once.

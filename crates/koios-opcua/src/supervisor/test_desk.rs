@@ -10,6 +10,7 @@ use koios_store::DeviceId;
 use time::OffsetDateTime;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
 
 use super::error_chain::error_chain;
 use super::shared::Shared;
@@ -20,10 +21,6 @@ use crate::verdict::Verdict;
 
 /// The contract's bound (rest-api §5): beyond 8 Tests at once the caller is told to come back.
 const MAX_TESTS: usize = 8;
-
-/// At most this many certificates of one discovery are kept: servers have one, or one per kind of key, and each that is
-/// kept is a write.
-const MAX_SEEN: usize = 16;
 
 /// Why a Test was not made.
 #[derive(Debug, thiserror::Error)]
@@ -59,36 +56,39 @@ impl TestDesk {
         let turn = plan.device.map(|device| self.turn(device));
         let shared = Arc::clone(&self.shared);
         let started_at = OffsetDateTime::now_utc();
-        // A task of its own: a caller who goes away does not cut the conversation off, and a panic stays inside.
-        let work = self.handle.spawn(async move {
+        // A task on the supervisor's threads, so that a panic stays inside; a set, because that ends its task when the
+        // caller goes away.
+        let mut work = JoinSet::new();
+        let conversation = async move {
             let _permit = permit;
             let _turn = match &turn {
                 Some(turn) => Some(turn.lock().await),
                 None => None,
             };
             Box::pin(make(&shared, &plan)).await
-        });
-        match work.await {
-            Ok(answer) => answer,
-            Err(error) if error.is_panic() => {
+        };
+        work.spawn_on(conversation, &self.handle);
+        match work.join_next().await {
+            Some(Ok(answer)) => answer,
+            Some(Err(error)) if error.is_panic() => {
                 let verdict = Verdict::internal(None, "The Test was ended by an error of this program.");
                 Ok(TestReport::internal(verdict, started_at))
             }
-            Err(_) => Err(TestError::Stopping),
+            Some(Err(_)) | None => Err(TestError::Stopping),
         }
     }
 
     pub(super) async fn discover(&self, url: EndpointUrl, timeout: Duration) -> Result<Discovery, TestError> {
         let permit = self.permit()?;
         let shared = Arc::clone(&self.shared);
-        let work = self.handle.spawn(async move {
+        let mut work = JoinSet::new();
+        let conversation = async move {
             let _permit = permit;
             let clock = shared.clock().await;
             let discovery = Box::pin(discover(&url, timeout, clock)).await;
             let mut seen: Vec<CertificateChain> = Vec::new();
             for endpoint in &discovery.endpoints {
                 if let Some(presented) = &endpoint.server_certificate
-                    && seen.len() < MAX_SEEN
                     && !seen.contains(&presented.chain)
                 {
                     seen.push(presented.chain.clone());
@@ -98,8 +98,12 @@ impl TestDesk {
                 note(shared.store.record_seen(url.as_str(), chain, clock.now).await);
             }
             discovery
-        });
-        work.await.map_err(|_| TestError::Stopping)
+        };
+        work.spawn_on(conversation, &self.handle);
+        match work.join_next().await {
+            Some(Ok(discovery)) => Ok(discovery),
+            Some(Err(_)) | None => Err(TestError::Stopping),
+        }
     }
 
     fn permit(&self) -> Result<OwnedSemaphorePermit, TestError> {
@@ -124,9 +128,7 @@ async fn make(shared: &Shared, plan: &DevicePlan) -> Result<TestReport, TestErro
     let report = Box::pin(test(&target, clock)).await;
     if let Some(certificate) = report.server.as_ref().and_then(|server| server.certificate.as_ref()) {
         let chain = certificate.chain.clone();
-        // A device that was moved during its Test has shown nothing; the endpoint has.
-        let still_there = plan.is_current_server(&shared.store).await.unwrap_or(false);
-        note(match plan.device.filter(|_| still_there) {
+        note(match plan.device {
             Some(device) => shared.store.record_presented(device, chain, clock.now).await,
             None => shared.store.record_seen(plan.endpoint_url.as_str(), chain, clock.now).await,
         });
