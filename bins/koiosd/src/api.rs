@@ -4,6 +4,7 @@
 pub(crate) mod auth;
 pub(crate) mod body;
 pub(crate) mod certificates;
+pub(crate) mod client;
 pub(crate) mod conditional;
 pub(crate) mod connection_code;
 pub(crate) mod connection_tests;
@@ -11,7 +12,6 @@ pub(crate) mod device_ref;
 pub(crate) mod devices;
 pub(crate) mod discovery;
 pub(crate) mod error;
-pub(crate) mod finding_code;
 pub(crate) mod form;
 pub(crate) mod frame;
 pub(crate) mod health;
@@ -25,6 +25,7 @@ pub(crate) mod routes;
 pub(crate) mod security;
 pub(crate) mod server_certificate;
 pub(crate) mod system;
+pub(crate) mod words;
 
 use actix_cors::Cors;
 use actix_web::{

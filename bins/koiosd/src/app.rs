@@ -50,6 +50,7 @@ pub struct Application {
     address: SocketAddr,
     server: RunningServer,
     services: Data<Services>,
+    signals: Signals,
 }
 
 struct RunningServer {
@@ -107,7 +108,8 @@ impl StartError {
 }
 
 impl Application {
-    /// Opens the data directory, finishes a first start and takes the address.
+    /// Opens the data directory, finishes a first start and takes the address; `None` when a signal asked to stop
+    /// meanwhile.
     ///
     /// # Errors
     ///
@@ -115,19 +117,17 @@ impl Application {
     pub async fn build(
         settings: Settings,
         bootstrap_token: Option<Zeroizing<String>>,
-    ) -> Result<Self, StartError> {
-        let store = Store::open(StoreOptions::new(&settings.data_dir)).await?;
-        let bind = |source| StartError::Bind { address: settings.listen, source };
-        let listener = TcpListener::bind(settings.listen).map_err(bind)?;
-        let address = listener.local_addr().map_err(bind)?;
-        let host = rt::task::spawn_blocking(system_host).await.map_err(StartError::setup)?;
-        let settings = Arc::new(settings);
-        let supervisor = start_supervisor(&store, &settings, &host)?;
-        let services = Data::new(Services::new(store.clone(), settings.clone(), Arc::new(host), supervisor));
-        first_start::prepare(&store, &settings, &services.certificates, bootstrap_token).await?;
-        warn_of_another_host(&store, &services.system_host).await?;
-        let server = serve(listener, services.clone()).map_err(StartError::Serve)?;
-        Ok(Self { address, server, services })
+    ) -> Result<Option<Self>, StartError> {
+        let mut signals = Signals::listen().map_err(StartError::Serve)?;
+        let built = tokio::select! {
+            // A start that is cut off goes on at the next one: the store survives that at every point.
+            () = signals.next() => None,
+            built = build(settings, bootstrap_token) => Some(built?),
+        };
+        if built.is_none() {
+            tracing::info!("stopped before it was ready");
+        }
+        Ok(built.map(|(address, server, services)| Self { address, server, services, signals }))
     }
 
     /// The address that was taken; its port is the real one.
@@ -142,10 +142,10 @@ impl Application {
     ///
     /// [`StartError::Serve`] when the server fails.
     pub async fn run(self) -> Result<(), StartError> {
-        let mut signals = Signals::listen().map_err(StartError::Serve)?;
-        let RunningServer { future, handle } = self.server;
+        let Self { address, server, services, mut signals } = self;
+        let RunningServer { future, handle } = server;
         let mut server = rt::spawn(future);
-        announce(self.address);
+        announce(address);
         let ended = tokio::select! {
             ended = &mut server => Some(ended),
             () = signals.next() => None,
@@ -155,12 +155,31 @@ impl Application {
         }
         tracing::info!("stopping");
         rt::spawn(signals.exit_at_next());
+        services.connection_tests.stop();
         handle.stop(true).await;
-        self.services.supervisor.shutdown(SESSIONS_GRACE).await;
-        self.services.store.clone().close().await;
+        services.supervisor.shutdown(SESSIONS_GRACE).await;
+        services.store.clone().close().await;
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+async fn build(
+    settings: Settings,
+    bootstrap_token: Option<Zeroizing<String>>,
+) -> Result<(SocketAddr, RunningServer, Data<Services>), StartError> {
+    let store = Store::open(StoreOptions::new(&settings.data_dir)).await?;
+    let bind = |source| StartError::Bind { address: settings.listen, source };
+    let listener = TcpListener::bind(settings.listen).map_err(bind)?;
+    let address = listener.local_addr().map_err(bind)?;
+    let host = rt::task::spawn_blocking(system_host).await.map_err(StartError::setup)?;
+    let settings = Arc::new(settings);
+    let supervisor = start_supervisor(&store, &settings, &host)?;
+    let services = Data::new(Services::new(store.clone(), settings.clone(), Arc::new(host), supervisor));
+    first_start::prepare(&store, &settings, &services.certificates, bootstrap_token).await?;
+    warn_of_another_host(&store, &services.system_host).await?;
+    let server = serve(listener, services.clone()).map_err(StartError::Serve)?;
+    Ok((address, server, services))
 }
 
 /// The one line on standard output.
@@ -183,6 +202,8 @@ fn serve(listener: TcpListener, services: Data<Services>) -> io::Result<RunningS
     })
     .disable_signals()
     .client_disconnect_timeout(UNREAD_BODY_GRACE)
+    // Else a client that is gone would look like one that has only said everything, until it is written to.
+    .h1_allow_half_closed(false)
     .shutdown_timeout(REQUESTS_GRACE_SECONDS)
     .listen(listener)?
     .run();

@@ -259,6 +259,7 @@ impl Settings {
             Err(ConfigError::OutOfRange { key, value: value.to_string(), expected })
         }
 
+        within(!self.data_dir.as_os_str().is_empty(), "data_dir", &"empty", "the path of a folder")?;
         let days = self.default_validity_days;
         within((1..=VALIDITY_DAYS_MAX).contains(&days), "default_validity_days", &days, "1 to 9125 days")?;
         let days = self.expiring_soon_days;

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     app::StartError,
-    config::Settings,
+    config::{LogFormat, Settings},
     service::{
         access::PlainToken,
         certificates::{Certificates, GenerateOrder},
@@ -45,10 +45,14 @@ pub(crate) async fn prepare(
         let record = certificates.generate(order).await.map_err(StartError::setup)?;
         tracing::info!(certificate.id = %record.id, "generated the default certificate");
     }
-    create_admin_token(store, chosen).await
+    create_admin_token(store, settings.log_format, chosen).await
 }
 
-async fn create_admin_token(store: &Store, chosen: Option<PlainToken>) -> Result<(), StartError> {
+async fn create_admin_token(
+    store: &Store,
+    log_format: LogFormat,
+    chosen: Option<PlainToken>,
+) -> Result<(), StartError> {
     let was_chosen = chosen.is_some();
     let token = match chosen {
         Some(token) => token,
@@ -62,8 +66,12 @@ async fn create_admin_token(store: &Store, chosen: Option<PlainToken>) -> Result
         tracing::info!("the admin token is the one of {BOOTSTRAP_TOKEN}");
         return Ok(());
     }
-    let mut stderr = io::stderr().lock();
     // A token does not belong in a journal: it is shown to a person, else only its place is.
+    if log_format == LogFormat::Json && !io::stderr().is_terminal() {
+        tracing::info!(path = %path.display(), "koiosd admin token written");
+        return Ok(());
+    }
+    let mut stderr = io::stderr().lock();
     let told = if stderr.is_terminal() {
         writeln!(
             stderr,

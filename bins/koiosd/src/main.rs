@@ -1,9 +1,13 @@
 //! `koiosd`: reads the settings, runs the daemon, says with its exit code how that went.
 
-use std::{env, error::Error, process::ExitCode};
+use std::{
+    env::{self, VarError},
+    error::Error,
+    process::ExitCode,
+};
 
 use clap::Parser;
-use koiosd::{Action, Application, Arguments, Settings, StartError};
+use koiosd::{Action, Application, Arguments, ConfigError, Settings, StartError};
 use zeroize::Zeroizing;
 
 /// Wrong usage or configuration.
@@ -32,8 +36,15 @@ fn serve(arguments: &Arguments) -> ExitCode {
         Ok(settings) => settings,
         Err(error) => return fail(&error, EXIT_USAGE),
     };
+    let bootstrap_token = match env::var("KOIOS_BOOTSTRAP_TOKEN") {
+        Ok(token) => Some(Zeroizing::new(token)),
+        Err(VarError::NotPresent) => None,
+        Err(VarError::NotUnicode(_)) => {
+            let name = "KOIOS_BOOTSTRAP_TOKEN".to_owned();
+            return fail(&ConfigError::EnvironmentNotUnicode { name }, EXIT_USAGE);
+        }
+    };
     koiosd::start_logging(&settings);
-    let bootstrap_token = env::var("KOIOS_BOOTSTRAP_TOKEN").ok().map(Zeroizing::new);
     match actix_web::rt::System::new().block_on(run(settings, bootstrap_token)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, error.exit_code()),
@@ -41,7 +52,10 @@ fn serve(arguments: &Arguments) -> ExitCode {
 }
 
 async fn run(settings: Settings, bootstrap_token: Option<Zeroizing<String>>) -> Result<(), StartError> {
-    Application::build(settings, bootstrap_token).await?.run().await
+    match Application::build(settings, bootstrap_token).await? {
+        Some(application) => application.run().await,
+        None => Ok(()),
+    }
 }
 
 /// Says on standard error what is wrong, with its causes.

@@ -33,6 +33,10 @@ pub(crate) struct Json<T> {
 #[derive(Debug)]
 pub(crate) struct OptionalJson<T>(pub(crate) Json<T>);
 
+/// No body: nothing, or an object without fields, of whatever media type.
+#[derive(Debug)]
+pub(crate) struct NoBody;
+
 /// A JSON Merge Patch (RFC 7396), also taken as plain JSON.
 #[derive(Debug)]
 pub(crate) struct MergePatch<T>(pub(crate) T);
@@ -68,6 +72,27 @@ impl<T: DeserializeOwned + 'static> FromRequest for OptionalJson<T> {
                 head.expect_media_type(&["application/json"])?;
             }
             parse(&bytes).map(Self)
+        })
+    }
+}
+
+impl FromRequest for NoBody {
+    type Error = ApiError;
+    type Future = BodyFuture<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Nothing {}
+
+        let head = BodyHead::of(request);
+        let payload = payload.take();
+        Box::pin(async move {
+            let bytes = head.read(payload, JSON_LIMIT).await?;
+            if !bytes.is_empty() {
+                parse::<Nothing>(&bytes)?;
+            }
+            Ok(Self)
         })
     }
 }
@@ -194,7 +219,12 @@ fn field_error(error: &serde_path_to_error::Error<serde_json::Error>) -> FieldEr
         Some((_, "f64")) => "must be a number".to_owned(),
         Some((_, "u32")) => "must be a whole number, and not negative".to_owned(),
         Some((_, "string or map")) => "must be a string".to_owned(),
+        Some((_, "a sequence")) => "must be a list".to_owned(),
+        Some((_, "a map")) => "must be an object".to_owned(),
+        Some((_, expected)) if expected.starts_with("struct ") => "must be an object".to_owned(),
+        Some((_, expected)) if expected.contains("UUID") => "must be a UUID".to_owned(),
         Some((_, expected)) => format!("must be {expected}"),
+        None if message.starts_with("UUID parsing failed") => "must be a UUID".to_owned(),
         None if message.contains('"') || message.contains('`') => "this value does not fit".to_owned(),
         None => message,
     };
@@ -216,6 +246,9 @@ mod tests {
         description: Option<Option<String>>,
         #[serde(default)]
         inner: Option<Inner>,
+        #[serde(default)]
+        #[expect(dead_code, reason = "what does not fit into it is what is tested")]
+        ids: Vec<uuid::Uuid>,
     }
 
     #[derive(Debug, Deserialize)]
@@ -251,7 +284,12 @@ mod tests {
             ("{\"name\": \"a\", \"inner\": {\"password\": 123456}}", "inner.password: must be a string"),
             ("{\"name\": \"a\", \"inner\": {\"x\": 1}}", "inner.x: there is no such field here"),
             ("{\"name\": \"a\", \"nam\": 1}", "nam: there is no such field here"),
-            ("[]", ": the body must be a JSON object"),
+            ("{\"name\": \"a\", \"inner\": 5}", "inner: must be an object"),
+            ("{\"name\": \"a\", \"inner\": []}", "inner: must be an object"),
+            ("{\"name\": \"a\", \"ids\": 5}", "ids: must be a list"),
+            ("{\"name\": \"a\", \"ids\": [5]}", "ids[0]: must be a UUID"),
+            ("{\"name\": \"a\", \"ids\": [\"no `uuid`\"]}", "ids[0]: must be a UUID"),
+            ("[]", "the body must be a JSON object"),
         ] {
             let error = sample(text).unwrap_err();
             assert_eq!(error, format!("invalid_field: {expected}"), "{text}");

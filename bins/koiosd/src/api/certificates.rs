@@ -184,7 +184,8 @@ async fn regenerate(
     let operation = async {
         let order = body.value.into();
         let regenerated = services.certificates.regenerate(id.0, order, apply(dry_run), if_match.0).await?;
-        Ok(HttpResponse::Ok().json(view(&services).dry_run(dry_run).regenerated(regenerated)))
+        let revision = regenerated.replaced.certificate.revision;
+        Ok(ok_with_revision(revision, &view(&services).dry_run(dry_run).regenerated(regenerated)))
     };
     key.unless(dry_run).once(&services, &caller.0, body.fingerprint, operation).await
 }
@@ -211,7 +212,8 @@ async fn replace(
     let order = replace_order(form, query.0)?;
     let operation = async {
         let replaced = services.certificates.replace(id.0, order, apply(dry_run), if_match.0).await?;
-        Ok(HttpResponse::Ok().json(view(&services).dry_run(dry_run).regenerated(replaced)))
+        let revision = replaced.replaced.certificate.revision;
+        Ok(ok_with_revision(revision, &view(&services).dry_run(dry_run).regenerated(replaced)))
     };
     key.unless(dry_run).once(&services, &caller.0, fingerprint, operation).await
 }
@@ -231,7 +233,8 @@ async fn set_default(
 ) -> ApiResult {
     let DefaultRequest { id, force } = body.value;
     let changed = services.certificates.set_default(id, force, apply(query.0.dry_run), if_match.0).await?;
-    Ok(HttpResponse::Ok().json(view(&services).dry_run(query.0.dry_run).default_changed(changed)))
+    let revision = changed.certificate.revision;
+    Ok(ok_with_revision(revision, &view(&services).dry_run(query.0.dry_run).default_changed(changed)))
 }
 
 /// Lists the devices whose effective certificate this is.

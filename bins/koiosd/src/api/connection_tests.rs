@@ -12,6 +12,7 @@ use utoipa::OpenApi;
 use super::{
     auth::{Operator, Require},
     body::{Json, OptionalJson},
+    client::ClientGone,
     devices::{DeviceInput, UnsavedDevice},
     error::{ApiResult, Problem},
     path::Id,
@@ -43,11 +44,12 @@ async fn test_device(
     caller: Require<Operator>,
     id: Id<DeviceId>,
     _: Query<NoParameters>,
+    gone: ClientGone,
     body: OptionalJson<DeviceInput>,
     services: Data<Services>,
 ) -> ApiResult {
     let overrides = body.0.value.into_change()?;
-    let tested = services.connection_tests.test_device(&caller.0, id.0, overrides).await?;
+    let tested = services.connection_tests.test_device(&caller.0, id.0, overrides, gone.wait()).await?;
     Ok(HttpResponse::Ok().json(TestReportBody::from(tested)))
 }
 
@@ -59,9 +61,11 @@ async fn test_device(
 async fn test_unsaved(
     caller: Require<Operator>,
     _: Query<NoParameters>,
+    gone: ClientGone,
     body: Json<DeviceInput>,
     services: Data<Services>,
 ) -> ApiResult {
-    let tested = services.connection_tests.test_unsaved(&caller.0, body.value.into_change()?).await?;
+    let device = body.value.into_unsaved()?;
+    let tested = services.connection_tests.test_unsaved(&caller.0, device, gone.wait()).await?;
     Ok(HttpResponse::Ok().json(TestReportBody::from(tested)))
 }

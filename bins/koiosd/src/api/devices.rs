@@ -16,7 +16,7 @@ use utoipa::OpenApi;
 
 use super::{
     auth::{Operator, Require, Viewer},
-    body::{Json, MergePatch},
+    body::{Json, MergePatch, NoBody},
     conditional::{IfMatch, entity_tag, ok_with_revision},
     error::{ApiResult, Problem},
     page::PageBody,
@@ -144,6 +144,7 @@ async fn enable(
     id: Id<DeviceId>,
     _: Query<NoParameters>,
     if_match: IfMatch,
+    _: NoBody,
     services: Data<Services>,
 ) -> ApiResult {
     Ok(shown(&services, services.devices.enable(id.0, if_match.0).await?))
@@ -160,6 +161,7 @@ async fn disable(
     id: Id<DeviceId>,
     _: Query<NoParameters>,
     if_match: IfMatch,
+    _: NoBody,
     services: Data<Services>,
 ) -> ApiResult {
     Ok(shown(&services, services.devices.disable(id.0, if_match.0).await?))

@@ -11,6 +11,7 @@ use utoipa::{OpenApi, ToSchema};
 use super::{
     auth::{Operator, Require},
     body::{Json, present},
+    client::ClientGone,
     connection_code::ConnectionCode,
     connection_tests::{StageBody, milliseconds, stages},
     error::{ApiResult, Problem},
@@ -18,6 +19,7 @@ use super::{
     routes,
     security::SecurityMode,
     server_certificate::ServerCertificateBody,
+    words,
 };
 use crate::service::Services;
 
@@ -50,13 +52,13 @@ struct DiscoveryBody {
     server: Option<DiscoveredServer>,
     /// In the server's own order; empty on failure.
     endpoints: Vec<EndpointBody>,
-    /// `success` or `failure`.
+    #[schema(value_type = words::Outcome)]
     outcome: &'static str,
     code: ConnectionCode,
     message: String,
     #[schema(required = true)]
     detail: Option<String>,
-    #[schema(required = true)]
+    #[schema(required = true, value_type = Option<words::StageName>)]
     failed_stage: Option<&'static str>,
     #[schema(required = true)]
     status_code: Option<String>,
@@ -85,7 +87,7 @@ struct EndpointBody {
     /// By the name in its URI, `None` included; a URI of somebody else's as it stands.
     security_policy: String,
     security_level: u8,
-    /// `anonymous`, `username`, `certificate` or `issued_token`.
+    #[schema(value_type = Vec<words::UserTokenType>)]
     user_token_types: Vec<&'static str>,
     /// `null` where there is none that can be read.
     #[schema(required = true)]
@@ -102,11 +104,12 @@ struct EndpointBody {
 async fn endpoints(
     _: Require<Operator>,
     _: Query<NoParameters>,
+    gone: ClientGone,
     body: Json<DiscoveryRequest>,
     services: Data<Services>,
 ) -> ApiResult {
     let DiscoveryRequest { endpoint_url, timeout_seconds } = body.value;
-    let discovery = services.connection_tests.discover(&endpoint_url, timeout_seconds).await?;
+    let discovery = services.connection_tests.discover(&endpoint_url, timeout_seconds, gone.wait()).await?;
     Ok(HttpResponse::Ok().json(DiscoveryBody::from(discovery)))
 }
 

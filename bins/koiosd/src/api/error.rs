@@ -10,7 +10,7 @@ use actix_web::{
     HttpResponse, ResponseError,
     http::{
         StatusCode,
-        header::{ALLOW, HeaderName, WWW_AUTHENTICATE},
+        header::{ALLOW, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE},
     },
 };
 use serde::Serialize;
@@ -189,6 +189,7 @@ impl ApiError {
 
     pub(crate) fn invalid_fields(errors: Vec<FieldError>) -> Self {
         let detail = match errors.as_slice() {
+            [only] if only.field.is_empty() => only.detail.clone(),
             [only] => format!("{}: {}", only.field, only.detail),
             several => format!("{} fields do not fit, see errors", several.len()),
         };
@@ -223,6 +224,11 @@ impl ApiError {
 
     pub(crate) fn payload_too_large(limit: usize) -> Self {
         Self::new(Code::PayloadTooLarge, format!("The body may have at most {limit} bytes."))
+    }
+
+    /// Seconds later there may be room: attempts end by themselves.
+    pub(crate) fn rate_limited(detail: impl Into<String>) -> Self {
+        Self { header: Some((RETRY_AFTER, "1".to_owned())), ..Self::new(Code::RateLimited, detail) }
     }
 
     pub(crate) fn unsupported_media_type(expected: &str) -> Self {

@@ -14,6 +14,7 @@ use actix_web::{
 use tracing::Instrument;
 
 use super::{
+    client::client,
     error::{ApiError, Code},
     request_id::{RequestId, X_REQUEST_ID},
 };
@@ -51,13 +52,16 @@ pub(crate) async fn identify<B: MessageBody + 'static>(
 }
 
 /// The innermost layer: a request that was begun is finished even when its client goes away, so that no change
-/// stops half-way; and a panic fails this request only.
+/// stops half-way, unless its handler looks at [`ClientGone`](super::client::ClientGone); and a panic fails this
+/// request only.
 pub(crate) async fn run_to_completion<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
     let id = request.extensions().get::<RequestId>().copied().unwrap_or_else(RequestId::generate);
     let span = tracing::info_span!("request", request_id = %id);
+    let (waits, gone) = client();
+    request.extensions_mut().insert(gone);
     let answer = async move {
         // A failure outside of handlers gets its body here, where the request id is known.
         next.call(request).await.map_err(|error| {
@@ -65,7 +69,9 @@ pub(crate) async fn run_to_completion<B: MessageBody + 'static>(
             Error::from(InternalError::from_response(error, response))
         })
     };
-    match rt::spawn(id.scope(answer).instrument(span)).await {
+    let answer = rt::spawn(id.scope(answer).instrument(span)).await;
+    drop(waits);
+    match answer {
         Ok(answer) => answer,
         // The panic hook has written the log line.
         Err(panic) => {

@@ -2,13 +2,13 @@
 
 use actix_web::{
     HttpResponse,
-    http::header::LOCATION,
+    http::{StatusCode, header::LOCATION},
     web::{Data, ServiceConfig},
 };
 use utoipa::{
     Modify, OpenApi,
     openapi::{
-        Components, OpenApi as Document, RefOr,
+        Components, OpenApi as Document, RefOr, Response,
         path::Operation,
         security::{Http, HttpAuthScheme, SecurityScheme},
     },
@@ -17,8 +17,10 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{
     certificates, connection_code, connection_tests, devices, discovery,
-    error::{self, PROBLEM_MEDIA_TYPE},
-    finding_code, health, routes, system,
+    error::{self, PROBLEM_MEDIA_TYPE, Problem},
+    health,
+    query::{NoParameters, Query},
+    routes, system, words,
 };
 
 const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
@@ -30,7 +32,8 @@ const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
         description = "Central manager of OPC UA client certificates. Failures are `application/problem+json` (RFC 9457).",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
-    components(schemas(error::Code, error::Problem, connection_code::ConnectionCode, finding_code::FindingCode)),
+    paths(openapi),
+    components(schemas(error::Code, Problem, connection_code::ConnectionCode, words::FindingCode)),
     modifiers(&BearerToken),
     security(("bearer_token" = []))
 )]
@@ -69,27 +72,46 @@ pub fn document() -> Document {
 }
 
 /// What would have to be repeated at every handler: an id that is unique in the whole document (handlers of
-/// different resources have the same names), and the media type of problems.
+/// different resources have the same names), the media type of problems, and what each
+/// answer is.
 fn complete(operation: &mut Operation) {
     let tag = operation.tags.iter().flatten().next();
     if let (Some(tag), Some(id)) = (tag, &operation.operation_id) {
         operation.operation_id = Some(format!("{tag}_{id}"));
     }
-    if let Some(RefOr::T(problem)) = operation.responses.responses.get_mut("default") {
-        let content = std::mem::take(&mut problem.content);
-        problem.content = content.into_values().map(|body| (PROBLEM_MEDIA_TYPE.to_owned(), body)).collect();
-        problem.description = "The request failed.".to_owned();
+    for (status, response) in &mut operation.responses.responses {
+        let RefOr::T(response) = response else { continue };
+        if status == "default" {
+            let content = std::mem::take(&mut response.content);
+            response.content =
+                content.into_values().map(|body| (PROBLEM_MEDIA_TYPE.to_owned(), body)).collect();
+        }
+        describe(status, response);
+    }
+}
+
+/// Says what an answer is where its handler does not: OpenAPI wants a description of each.
+fn describe(status: &str, response: &mut Response) {
+    if response.description.is_empty() {
+        let known = StatusCode::from_bytes(status.as_bytes()).ok();
+        let reason = known.and_then(|status| status.canonical_reason());
+        response.description = reason.unwrap_or("The request failed.").to_owned();
     }
 }
 
 pub(crate) fn configure(config: &mut ServiceConfig) {
     config.app_data(Data::new(document()));
-    routes::at(DOCUMENT_PATH).get(serve).register(config);
+    routes::at(DOCUMENT_PATH).get(openapi).register(config);
     routes::at("/docs").get(to_docs).register(config);
     config.service(SwaggerUi::new("/docs/{_:.*}").config(Config::from(DOCUMENT_PATH)));
 }
 
-async fn serve(document: Data<Document>) -> HttpResponse {
+/// This document.
+#[utoipa::path(
+    get, path = "/api/v1/openapi.json", tag = "system", security(()),
+    responses((status = 200, body = serde_json::Value), (status = "default", body = Problem))
+)]
+async fn openapi(_: Query<NoParameters>, document: Data<Document>) -> HttpResponse {
     HttpResponse::Ok().json(document)
 }
 

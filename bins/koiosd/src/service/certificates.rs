@@ -103,9 +103,9 @@ impl Certificates {
     ) -> Result<DefaultChanged, ServiceError> {
         let record = self.store.certificate(id).await.map_err(|error| match error {
             StoreError::NotFound { resource: Resource::Certificate, .. } => {
-                StoreError::UnknownCertificate(id)
+                ServiceError::UnknownCertificate { field: "id", id }
             }
-            other => other,
+            other => other.into(),
         })?;
         expect_revision(&record, expected_revision)?;
         let statuses = record.statuses(OffsetDateTime::now_utc(), self.expiring_soon());

@@ -3,12 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use koios_channel::{EndpointUrl, UserIdentity};
-use koios_opcua::{DevicePlan, Discovery, PlanError, Supervisor, TestReport};
+use koios_opcua::{DevicePlan, Discovery, PlanError, Supervisor, TestError, TestReport};
 use koios_store::{
     AuditEntry, AuditResource, Device, DeviceId, DeviceSettings, DeviceUser, PasswordChange, Resource, Store,
     StoreError, UserSettings,
 };
 use time::OffsetDateTime;
+use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 use super::{
@@ -22,6 +23,7 @@ use super::{
 pub(crate) struct ConnectionTests {
     store: Store,
     supervisor: Arc<Supervisor>,
+    stopping: watch::Sender<bool>,
 }
 
 /// A report, and the device that it is about.
@@ -36,7 +38,12 @@ const DISCOVERY_TIMEOUT: f64 = 10.0;
 
 impl ConnectionTests {
     pub(crate) fn new(store: Store, supervisor: Arc<Supervisor>) -> Self {
-        Self { store, supervisor }
+        Self { store, supervisor, stopping: watch::Sender::new(false) }
+    }
+
+    /// Cuts off the attempts under way, and refuses new ones: the daemon stops.
+    pub(crate) fn stop(&self) {
+        self.stopping.send_replace(true);
     }
 
     /// Tests a stored device, with some fields as if they were stored otherwise.
@@ -45,6 +52,7 @@ impl ConnectionTests {
         caller: &Caller,
         id: DeviceId,
         overrides: DeviceChange,
+        client_gone: impl Future<Output = ()>,
     ) -> Result<TestedDevice, ServiceError> {
         let device = self.store.device(id).await?;
         let settings = overrides.merged_into(&device)?;
@@ -52,7 +60,7 @@ impl ConnectionTests {
         expect_password(&device, &settings)?;
         self.expect_certificate(&settings).await?;
         let plan = overridden(self.stored_plan(&device, &settings).await?, settings)?;
-        let report = self.supervisor.test(plan).await?;
+        let report = self.attempt(self.supervisor.test(plan), client_gone).await?;
         self.record(caller, Some(&device), &report).await?;
         Ok(TestedDevice { device: Some(id), report })
     }
@@ -62,12 +70,13 @@ impl ConnectionTests {
         &self,
         caller: &Caller,
         device: DeviceChange,
+        client_gone: impl Future<Output = ()>,
     ) -> Result<TestedDevice, ServiceError> {
         let settings = device.into_unnamed_settings()?;
         expect_right_to_weaken(caller, None, &settings)?;
         self.expect_certificate(&settings).await?;
         let plan = overridden(DevicePlan::new(endpoint_url(&settings.endpoint_url)?), settings)?;
-        let report = self.supervisor.test(plan).await?;
+        let report = self.attempt(self.supervisor.test(plan), client_gone).await?;
         self.record(caller, None, &report).await?;
         Ok(TestedDevice { device: None, report })
     }
@@ -77,11 +86,29 @@ impl ConnectionTests {
         &self,
         url: &str,
         timeout_seconds: Option<f64>,
+        client_gone: impl Future<Output = ()>,
     ) -> Result<Discovery, ServiceError> {
         let url = endpoint_url(url)?;
         let seconds = whole_seconds(timeout_seconds.unwrap_or(DISCOVERY_TIMEOUT))
             .ok_or_else(|| ServiceError::invalid_field("timeout_seconds", TIMEOUT_RANGE))?;
-        Ok(self.supervisor.discover(url, Duration::from_secs(seconds.into())).await?)
+        let discovery = self.supervisor.discover(url, Duration::from_secs(seconds.into()));
+        self.attempt(discovery, client_gone).await
+    }
+
+    /// One attempt, for as long as its client waits and the daemon does not stop.
+    async fn attempt<T>(
+        &self,
+        work: impl Future<Output = Result<T, TestError>>,
+        client_gone: impl Future<Output = ()>,
+    ) -> Result<T, ServiceError> {
+        let mut stopping = self.stopping.subscribe();
+        tokio::select! {
+            biased;
+            _ = stopping.wait_for(|stopping| *stopping) => Err(TestError::Stopping.into()),
+            // Nobody reads this answer.
+            () = client_gone => Err(TestError::Stopping.into()),
+            done = work => Ok(done?),
+        }
     }
 
     /// The plan of the device as it is stored; its password is read only where it is to be used.

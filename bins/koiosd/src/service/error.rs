@@ -2,7 +2,7 @@
 
 use koios_opcua::{PlanError, TestError};
 use koios_pki::{ApplicationUriError, CertificateError, HostNameError, IssueError, KeyError, ReadError};
-use koios_store::{CertificateStatus, IdentityFilesError, StoreError};
+use koios_store::{CertificateId, CertificateStatus, IdentityFilesError, StoreError};
 
 /// A use case failed; nothing has changed, unless the variant says so.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +59,9 @@ pub(crate) enum ServiceError {
     /// As many attempts run already as may run at once.
     #[error("as many Tests and discoveries run already as may run at once")]
     TooManyAtOnce,
+    /// A field names a certificate that does not exist.
+    #[error("there is no certificate {id}")]
+    UnknownCertificate { field: &'static str, id: CertificateId },
     /// A kind of key that this version does not make.
     #[error("{detail}")]
     UnsupportedKey { field: &'static str, detail: String },

@@ -271,3 +271,20 @@ fn assert_unchanged(daemon: &Daemon, before: &Value) {
     }
     assert!(!log.contains("panic"), "{log}");
 }
+
+#[test]
+fn what_does_not_fit_is_told_in_words_for_people() {
+    let daemon = Setup::empty().start();
+    for (path, body, expected) in [
+        ("certificates/generate", json!([]), "the body must be a JSON object"),
+        ("certificates/generate", json!({ "name": "A", "key": 5 }), "key: must be an object"),
+        ("certificates/generate", json!({ "name": "A", "dns_names": "a" }), "dns_names: must be a list"),
+        ("certificates/generate", json!({ "name": "A", "assign_to": ["a"] }), "assign_to[0]: must be a UUID"),
+        ("certificates/generate", json!({ "name": "A", "assign_to": [5] }), "assign_to[0]: must be a UUID"),
+        ("devices", json!({ "user_identity": "op" }), "user_identity: must be an object"),
+        ("devices", json!({ "name": null, "endpoint_url": "opc.tcp://a" }), "name: must be a string"),
+    ] {
+        let problem = daemon.post(path, &body).expect_problem(422, "invalid_field");
+        assert_eq!(problem["detail"], expected, "{body}");
+    }
+}

@@ -178,7 +178,10 @@ fn r4_exactly_one_certificate_is_the_default_and_it_can_be_moved() {
 
     let again = daemon.put("certificates/default", &json!({ "id": new["id"] })).expect(200);
     assert_eq!(again["certificate"]["revision"], moved["certificate"]["revision"]);
-    daemon.put("certificates/default", &json!({ "id": UNKNOWN })).expect_problem(422, "unknown_certificate");
+    let unknown = daemon.put("certificates/default", &json!({ "id": UNKNOWN }));
+    let problem = unknown.expect_problem(422, "unknown_certificate");
+    assert_eq!(problem["errors"][0]["field"], "id");
+    assert!(!problem["detail"].as_str().unwrap().contains("assign"), "{problem}");
 
     fs::remove_file(daemon.files_of(&old).join("certificate.der")).unwrap();
     daemon

@@ -164,3 +164,21 @@ fn a_document_that_is_no_export_is_refused() {
     }
     assert_eq!(import(&daemon, json!([])).expect(200)["created"], json!([]));
 }
+
+#[test]
+fn a_dry_run_tells_what_does_not_fit_as_its_result() {
+    let daemon = Setup::empty().start();
+    let document =
+        json!({ "version": 1, "devices": [{ "name": "A", "endpoint_url": "opc.tcp://a" }, { "name": "B" }] });
+    let dry = daemon.post("devices/import?dry_run=true", &document).expect(200);
+    assert_eq!((&dry["created"], &dry["dry_run"]), (&json!([]), &json!(true)));
+    assert_eq!(
+        (&dry["errors"][0]["index"], &dry["errors"][0]["field"]),
+        (&json!(1), &json!("endpoint_url")),
+        "{dry}"
+    );
+    let refused = daemon.post("devices/import", &document).expect_problem(422, "invalid_field");
+    assert_eq!((&refused["created"], &refused["dry_run"]), (&json!([]), &json!(false)));
+    let schemas = &crate::openapi::committed()["components"]["schemas"];
+    assert!(schemas["DevicesRefused"].to_string().contains("\"dry_run\""));
+}

@@ -1,7 +1,8 @@
 //! The Test and discovery: one attempt, whatever comes of it, and nothing changed by it.
 
 use std::{
-    net::TcpListener,
+    io::Write,
+    net::{TcpListener, TcpStream},
     thread,
     time::{Duration, Instant},
 };
@@ -10,7 +11,7 @@ use koios_testkit::{OddKind, OddPeer, Server, ServerOptions, Stack};
 use serde_json::{Value, json};
 
 use crate::{
-    daemon::{Daemon, Setup},
+    daemon::{ADMIN, Daemon, Setup},
     devices::{add, path_of},
     downloads::ask_database,
 };
@@ -139,8 +140,9 @@ fn r13_r14_a_test_with_unsaved_values_tells_that_the_server_rejects_the_certific
 
     // The same without a device: the default certificate when none is named, and no name.
     let mut unsaved = overrides;
-    unsaved.as_object_mut().unwrap().remove("name");
+    unsaved["name"] = Value::Null;
     assert_eq!(test_unsaved(&daemon, &unsaved)["code"], "connected");
+    unsaved.as_object_mut().unwrap().remove("name");
     unsaved["certificate_id"] = certificate["id"].clone();
     unsaved["security_policy"] = json!("auto");
     assert_eq!(test_unsaved(&daemon, &unsaved)["code"], "connected");
@@ -276,7 +278,9 @@ fn beyond_eight_tests_at_once_the_next_is_429() {
         assert!(started.elapsed() < PATIENCE, "only {} tests run", peer.connections());
         thread::sleep(Duration::from_millis(10));
     }
-    daemon.post("devices/test", &body).expect_problem(429, "rate_limited");
+    let refused = daemon.post("devices/test", &body);
+    refused.expect_problem(429, "rate_limited");
+    assert_eq!(refused.header("retry-after"), Some("1"));
     // A bad request is told so first.
     daemon.post("devices/test", &json!({})).expect_problem(422, "invalid_field");
     drop(peer);
@@ -336,4 +340,36 @@ fn discovery_shows_what_a_server_offers() {
     let peer = OddPeer::start(OddKind::Silent);
     let body = json!({ "endpoint_url": peer.endpoint_url(), "timeout_seconds": 1 });
     assert_eq!(daemon.post("discovery/endpoints", &body).expect(200)["code"], "timeout");
+}
+
+#[test]
+fn a_test_ends_when_its_client_goes_away_and_gives_its_place_back() {
+    let daemon = Setup::empty().start();
+    let peer = OddPeer::start(OddKind::Silent);
+    let body = json!({ "endpoint_url": peer.endpoint_url(), "timeout_seconds": 300 }).to_string();
+    let clients: Vec<TcpStream> = (0..8)
+        .map(|number| {
+            let path = if number % 2 == 0 { "devices/test" } else { "discovery/endpoints" };
+            let request = format!(
+                "POST /api/v1/{path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADMIN}\r\n\
+                 Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            let mut client = TcpStream::connect(daemon.address()).unwrap();
+            client.write_all(request.as_bytes()).unwrap();
+            client
+        })
+        .collect();
+    let started = Instant::now();
+    while peer.connections() < 8 {
+        assert!(started.elapsed() < PATIENCE, "only {} attempts run", peer.connections());
+        thread::sleep(Duration::from_millis(10));
+    }
+    let next = json!({ "endpoint_url": "opc.tcp://127.0.0.1:1" });
+    daemon.post("devices/test", &next).expect_problem(429, "rate_limited");
+    drop(clients);
+    while daemon.post("devices/test", &next).status == 429 {
+        assert!(started.elapsed() < PATIENCE, "the places are not given back");
+        thread::sleep(Duration::from_millis(10));
+    }
 }

@@ -4,13 +4,20 @@ use std::{
     fs,
     io::{Read, Write},
     net::TcpStream,
-    os::unix::fs::PermissionsExt,
+    os::unix::{ffi::OsStrExt, fs::PermissionsExt},
     path::Path,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
+use koios_testkit::{OddKind, OddPeer};
 use serde_json::{Value, json};
 
 use crate::daemon::{ADMIN, Setup};
+
+/// Generous: a wait that long is a hang.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn stderr(output: &std::process::Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
@@ -169,7 +176,7 @@ fn a_flag_beats_the_environment_and_the_environment_beats_the_file() {
 fn an_idle_connection_does_not_hold_up_the_stop() {
     let daemon = Setup::empty().start();
     let _idle = TcpStream::connect(daemon.address()).unwrap();
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     daemon.stop();
     // The contract's bound, not a measure of speed.
     assert!(started.elapsed().as_secs() < 10);
@@ -208,21 +215,21 @@ fn log_lines_are_json_when_asked_for_and_hold_no_secret() {
 #[test]
 fn a_host_name_that_no_certificate_can_carry_never_stops_a_start() {
     // Only a namespace of its own lets a test rename the machine.
-    let allowed = std::process::Command::new("unshare").args(["--uts", "true"]).status();
+    let allowed = Command::new("unshare").args(["--uts", "true"]).status();
     if !allowed.is_ok_and(|status| status.success()) {
         koios_testkit::skip("a renamed machine", "this user may not make a UTS namespace");
         return;
     }
     let setup = Setup::new();
     let script = "echo 'no..name' > /proc/sys/kernel/hostname; exec \"$0\"";
-    let mut command = std::process::Command::new("unshare");
+    let mut command = Command::new("unshare");
     command.args(["--uts", "sh", "-c", script, env!("CARGO_BIN_EXE_koiosd")]);
     for (name, value) in setup.command().get_envs() {
         if let Some(value) = value {
             command.env(name, value);
         }
     }
-    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut line = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line)
@@ -236,4 +243,68 @@ fn a_host_name_that_no_certificate_can_carry_never_stops_a_start() {
     let certificate = &daemon.get("certificates").expect(200)["items"][0];
     assert_eq!(certificate["common_name"], "Koios@localhost");
     assert!(daemon.log().contains("was made for another host"), "{}", daemon.log());
+}
+
+#[test]
+fn sigterm_during_the_start_is_an_orderly_stop() {
+    let setup = Setup::new().with_environment("KOIOS_DEFAULT_KEY", "rsa-4096");
+    let mut child = setup.command().stdout(Stdio::piped()).spawn().unwrap();
+    let started = Instant::now();
+    while !setup.data_dir().exists() {
+        assert!(started.elapsed() < PATIENCE, "no data directory");
+        thread::sleep(Duration::from_millis(1));
+    }
+    let killed = Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    // The next start finishes what the first one began.
+    assert_eq!(setup.start().get("certificates").expect(200)["total"], 1);
+}
+
+#[test]
+fn a_test_that_runs_at_a_stop_is_answered_at_once() {
+    let daemon = Setup::empty().start();
+    let peer = OddPeer::start(OddKind::Silent);
+    let body = json!({ "endpoint_url": peer.endpoint_url(), "timeout_seconds": 300 });
+    let calls = ["devices/test", "discovery/endpoints"].map(|path| {
+        let call = daemon.call("POST", path).json(&body);
+        thread::spawn(move || call.send())
+    });
+    let started = Instant::now();
+    while peer.connections() < 2 {
+        assert!(started.elapsed() < PATIENCE, "the attempts do not begin");
+        thread::sleep(Duration::from_millis(10));
+    }
+    let stopped = Instant::now();
+    daemon.stop();
+    // The contract's bound, not a measure of speed.
+    assert!(stopped.elapsed() < Duration::from_secs(10));
+    for call in calls {
+        call.join().unwrap().expect_problem(503, "stopping");
+    }
+}
+
+#[test]
+fn an_environment_that_cannot_be_meant_ends_with_exit_code_2() {
+    let setup = Setup::empty();
+    let mut broken = setup.command();
+    broken.env("KOIOS_BOOTSTRAP_TOKEN", std::ffi::OsStr::from_bytes(&[0xff; 40]));
+    let nowhere = setup.clone().with_environment("KOIOS_DATA_DIR", "").command();
+    for (mut command, named) in [(broken, "KOIOS_BOOTSTRAP_TOKEN"), (nowhere, "data_dir")] {
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert!(stderr(&output).contains(named), "{}", stderr(&output));
+    }
+    assert!(!setup.data_dir().exists(), "a refused start leaves nothing behind");
+}
+
+#[test]
+fn where_the_first_token_is_stands_in_a_json_line_when_asked_for() {
+    let setup = Setup::empty().without_environment("KOIOS_BOOTSTRAP_TOKEN");
+    let daemon = setup.with_arguments(&["--log-format", "json"]).start();
+    let log = daemon.log();
+    let lines: Vec<Value> =
+        log.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect();
+    let path = daemon.data_dir().join("initial-admin-token");
+    assert!(lines.iter().any(|line| line["fields"]["path"] == path.to_str().unwrap()), "{log}");
 }

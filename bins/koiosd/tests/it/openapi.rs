@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::daemon::Setup;
 
-fn committed() -> Value {
+pub(crate) fn committed() -> Value {
     serde_json::from_str(include_str!("../../openapi.json")).expect("JSON")
 }
 
@@ -176,4 +176,64 @@ fn the_documentation_pages_are_served() {
     assert!(page.text().contains("swagger-ui"), "{}", page.text());
     let script = daemon.call("GET", "/docs/swagger-initializer.js").without_token().send();
     assert!(script.text().contains("/api/v1/openapi.json"), "{}", script.text());
+}
+
+#[test]
+fn every_answer_has_a_description() {
+    for (path, operations) in committed()["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                let description = response["description"].as_str();
+                assert!(description.is_some_and(|text| !text.is_empty()), "{method} {path} {status}");
+            }
+        }
+    }
+}
+
+#[test]
+fn closed_sets_of_words_are_enumerations_where_they_are_used() {
+    let document = committed();
+    let schemas = &document["components"]["schemas"];
+    for (body, field, set) in [
+        ("Certificate", "origin", "CertificateOrigin"),
+        ("Certificate", "statuses", "CertificateStatus"),
+        ("EffectiveCertificate", "statuses", "CertificateStatus"),
+        ("Key", "algorithm", "KeyAlgorithm"),
+        ("Key", "curve", "EllipticCurve"),
+        ("Finding", "severity", "FindingSeverity"),
+        ("DeviceStatus", "state", "DeviceState"),
+        ("DeviceTransition", "state", "DeviceState"),
+        ("TestReport", "outcome", "Outcome"),
+        ("TestReport", "failed_stage", "StageName"),
+        ("TestReport", "reported_by", "Reporter"),
+        ("Stage", "stage", "StageName"),
+        ("Stage", "outcome", "StageResult"),
+        ("Cause", "confidence", "CauseConfidence"),
+        ("Discovery", "failed_stage", "StageName"),
+        ("DiscoveredEndpoint", "user_token_types", "UserTokenType"),
+    ] {
+        let property = schemas[body]["properties"][field].to_string();
+        assert!(property.contains(&format!("\"#/components/schemas/{set}\"")), "{body}.{field}: {property}");
+        assert!(schemas[set].to_string().contains("\"enum\":["), "{set}");
+    }
+    for (path, parameter, word) in [
+        ("/api/v1/certificates", "status", "missing_files"),
+        ("/api/v1/certificates", "sort", "-not_after"),
+        ("/api/v1/devices", "state", "running"),
+        ("/api/v1/devices", "sort", "-endpoint_url"),
+    ] {
+        let parameters = document["paths"][path]["get"]["parameters"].as_array().unwrap();
+        let schema = &parameters.iter().find(|known| known["name"] == parameter).unwrap()["schema"];
+        let item = if schema["items"].is_object() { &schema["items"] } else { schema };
+        let name = item["$ref"].as_str().and_then(|reference| reference.rsplit('/').next());
+        let schema = name.map_or(item, |name| &schemas[name]);
+        assert!(words(schema).contains(word), "{path} {parameter}: {schema}");
+    }
+}
+
+#[test]
+fn the_document_takes_no_parameters() {
+    let daemon = Setup::empty().start();
+    daemon.get("openapi.json?version=3").expect_problem(422, "invalid_field");
+    assert!(committed()["paths"]["/api/v1/openapi.json"]["get"].is_object());
 }

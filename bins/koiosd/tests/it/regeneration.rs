@@ -115,3 +115,18 @@ fn r9_the_regenerated_pair_belongs_together() {
     assert_eq!(of_certificate, of_key);
     openssl::run(&["rsa", "-check", "-noout"], &key);
 }
+
+#[test]
+fn an_answer_with_a_certificate_has_its_revision_as_entity_tag() {
+    let daemon = Setup::empty().start();
+    let first = daemon.generate("A");
+    let second = daemon.generate("B");
+    for answer in [
+        daemon.post(&path(&first, "/regenerate?dry_run=true"), &json!({})),
+        daemon.post(&path(&first, "/regenerate"), &json!({})),
+        daemon.put("certificates/default", &json!({ "id": second["id"] })),
+    ] {
+        let revision = answer.json()["certificate"]["revision"].to_string();
+        assert_eq!(answer.header("etag"), Some(format!("\"{revision}\"").as_str()));
+    }
+}

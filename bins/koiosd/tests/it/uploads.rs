@@ -126,6 +126,19 @@ fn r6_the_key_may_stand_in_the_certificates_part_and_chains_stay_in_order() {
     assert_eq!(chain.matches("BEGIN CERTIFICATE").count(), 2);
     assert_eq!(daemon.get(&path(&shown, "/certificate.der")).body, made.der());
 
+    // Replaced by another one of the authority, the servers that trust the authority go on.
+    let next = CertificateSpec::issued_application("urn:plant:issued", &authority).make();
+    let both = format!("{}{}", next.chain_pem(), next.key_pem());
+    for query in ["?dry_run=true", ""] {
+        let replace = daemon.call("POST", &path(&shown, &format!("/replace{query}")));
+        let answer = replace.form(&[("certificate", both.as_bytes())]).send();
+        let tag = answer.header("etag").map(str::to_owned);
+        let answer = answer.expect(200);
+        assert_eq!(tag, Some(format!("\"{}\"", answer["certificate"]["revision"])));
+        assert_eq!(answer["was_ca_issued"], false);
+        assert!(!answer["message"].as_str().unwrap().contains("authority"), "{answer}");
+    }
+
     let dry = daemon.post(&path(&shown, "/regenerate?dry_run=true"), &json!({})).expect(200);
     assert_eq!(dry["was_ca_issued"], true);
     let answer = daemon.post(&path(&shown, "/regenerate"), &json!({})).expect(200);

@@ -10,7 +10,10 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    api::device_ref::{DeviceRefBody, represent_all},
+    api::{
+        device_ref::{DeviceRefBody, represent_all},
+        words,
+    },
     service::certificates::Regenerated,
 };
 
@@ -25,9 +28,10 @@ pub(crate) struct CertificateBody {
     #[schema(required = true)]
     description: Option<String>,
     is_default: bool,
-    /// `generated`, `uploaded`, `issued` or `imported`.
+    #[schema(value_type = words::CertificateOrigin)]
     origin: &'static str,
-    /// One or more of `valid`, `expired`, `not_yet_valid`, `expiring_soon`, `missing_files`.
+    /// One or more.
+    #[schema(value_type = Vec<words::CertificateStatus>)]
     statuses: Vec<&'static str>,
     #[schema(required = true)]
     common_name: Option<String>,
@@ -73,13 +77,13 @@ pub(crate) struct CertificateBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Key)]
 pub(crate) struct KeyBody {
-    /// `rsa`, `ec` or, for uploaded certificates of others, an object identifier.
+    #[schema(value_type = words::KeyAlgorithm)]
     algorithm: String,
     /// The length of an RSA key.
     #[schema(required = true)]
     bits: Option<u32>,
-    /// `p256` or `p384`.
-    #[schema(required = true)]
+    /// Of an elliptic-curve key.
+    #[schema(required = true, value_type = Option<words::EllipticCurve>)]
     curve: Option<&'static str>,
 }
 
@@ -96,9 +100,9 @@ pub(crate) struct FilesBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Finding)]
 pub(crate) struct FindingBody {
-    #[schema(value_type = crate::api::finding_code::FindingCode)]
+    #[schema(value_type = words::FindingCode)]
     code: &'static str,
-    /// `info`, `warning` or `error`.
+    #[schema(value_type = words::FindingSeverity)]
     severity: &'static str,
     /// What it is and what to do.
     message: String,
@@ -132,7 +136,7 @@ pub(crate) struct RegeneratedBody {
     affected_devices: Vec<DeviceRefBody>,
     /// What that means for their servers.
     message: String,
-    /// Whether a certification authority had signed the certificate that was there before.
+    /// Whether a self-signed certificate took the place of one that a certification authority had signed.
     was_ca_issued: bool,
     dry_run: bool,
 }

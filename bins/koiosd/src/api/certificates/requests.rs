@@ -12,6 +12,7 @@ use crate::{
         error::ApiError,
         form::Form,
         query::{DryRun, FromQuery, PageQuery, QueryReader},
+        words,
     },
     service::certificates::{
         GenerateOrder, KeyOrder, RegenerateOrder, ReplaceOrder, UploadOrder, UploadedPair,
@@ -259,11 +260,11 @@ fn uploaded_pair(form: &mut Form) -> Result<UploadedPair, ApiError> {
 pub(crate) struct ListQuery {
     /// Part of name, description, common name, application URI or a thumbprint.
     q: Option<String>,
-    /// `valid`, `expired`, `not_yet_valid`, `expiring_soon` or `missing_files`; may be repeated, any of them fits.
-    #[param(value_type = Option<Vec<String>>)]
+    /// May be repeated, any of them fits.
+    #[param(value_type = Option<Vec<words::CertificateStatus>>)]
     status: Vec<CertificateStatus>,
-    /// `name`, `common_name`, `not_after`, `device_count` or `created_at`; descending with `-` before it.
-    #[param(value_type = Option<String>, default = "name")]
+    /// Descending with `-` before it; `name` when nothing is said.
+    #[param(inline, value_type = Option<words::CertificateSort>)]
     sort: Sort<CertificateSortKey>,
     /// How many items at most.
     #[param(default = 50, minimum = 1, maximum = 500, required = false)]

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use crate::{
     api::{
         connection_code::ConnectionCode, security::SecurityMode, server_certificate::ServerCertificateBody,
+        words,
     },
     service::connection_tests::TestedDevice,
 };
@@ -22,7 +23,7 @@ use crate::{
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TestReport)]
 pub(super) struct TestReportBody {
-    /// `success` or `failure`.
+    #[schema(value_type = words::Outcome)]
     outcome: &'static str,
     code: ConnectionCode,
     /// What happened, in a sentence.
@@ -31,13 +32,13 @@ pub(super) struct TestReportBody {
     #[schema(required = true)]
     detail: Option<String>,
     /// The stage at which the attempt ended.
-    #[schema(required = true)]
+    #[schema(required = true, value_type = Option<words::StageName>)]
     failed_stage: Option<&'static str>,
     /// The OPC UA status code behind it, by name.
     #[schema(required = true)]
     status_code: Option<String>,
-    /// Who said it: `koios`, `network` or `server`.
-    #[schema(required = true)]
+    /// Who said it.
+    #[schema(required = true, value_type = Option<words::Reporter>)]
     reported_by: Option<&'static str>,
     /// What may be behind it, most probable first.
     causes: Vec<CauseBody>,
@@ -66,10 +67,9 @@ pub(super) struct TestReportBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Stage)]
 pub(crate) struct StageBody {
-    /// `certificate`, `resolve`, `connect`, `hello`, `endpoints`, `endpoint_selection`, `server_certificate`,
-    /// `secure_channel`, `session`, `user_identity` or `read`.
+    #[schema(value_type = words::StageName)]
     stage: &'static str,
-    /// `passed`, `failed` or `skipped`.
+    #[schema(value_type = words::StageResult)]
     outcome: &'static str,
     duration_ms: f64,
     /// What was seen.
@@ -82,7 +82,7 @@ pub(crate) struct StageBody {
 #[schema(as = Cause)]
 struct CauseBody {
     code: &'static str,
-    /// `certain`, `likely` or `possible`.
+    #[schema(value_type = words::CauseConfidence)]
     confidence: &'static str,
     explanation: String,
     /// What was observed that points there.

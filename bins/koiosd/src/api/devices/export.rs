@@ -87,9 +87,19 @@ pub(super) struct DevicesImport {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct DevicesImported {
     created: Vec<DeviceRefBody>,
-    /// Empty here. When anything does not fit, nothing is created and the answer is a problem (422) whose `errors`
-    /// have an `index` and stand beside an empty `created`.
+    /// What a dry run found, each with an `index`; `created` is empty then.
     errors: Vec<FieldError>,
+    dry_run: bool,
+}
+
+/// Why nothing was imported (documentation; [`ApiError`] is answered): every error has an `index`.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes a problem with extensions")]
+struct DevicesRefused {
+    #[serde(flatten)]
+    problem: Problem,
+    /// Empty: all or nothing.
+    created: Vec<DeviceRefBody>,
     dry_run: bool,
 }
 
@@ -108,9 +118,15 @@ pub(super) async fn export(
 }
 
 /// Adds many devices, all or none.
+///
+/// A dry run answers 200 also when something does not fit, with `errors`.
 #[utoipa::path(
     post, path = "/api/v1/devices/import", tag = "devices", params(DryRun), request_body = DevicesImport,
-    responses((status = 200, body = DevicesImported), (status = "default", body = Problem))
+    responses(
+        (status = 200, body = DevicesImported),
+        (status = 422, body = DevicesRefused, content_type = "application/problem+json"),
+        (status = "default", body = Problem)
+    )
 )]
 pub(super) async fn import(
     caller: Require<Operator>,
@@ -123,7 +139,7 @@ pub(super) async fn import(
     let apply = if dry_run { Apply::DryRun } else { Apply::Commit };
     let import = services.devices.import(&caller.0, devices, apply).await?;
     let errors: Vec<FieldError> = import.problems.into_iter().map(Into::into).collect();
-    if errors.is_empty() {
+    if dry_run || errors.is_empty() {
         let created = represent_all(import.created);
         return Ok(HttpResponse::Ok().json(DevicesImported { created, errors, dry_run }));
     }

@@ -22,10 +22,11 @@ use crate::service::devices::{DeviceChange, UserChange, UserKind};
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeviceInput {
-    /// 1 to 128 characters, unique among devices without regard to case.
-    #[serde(default, deserialize_with = "present")]
-    #[schema(example = "Press 4", nullable = false)]
-    pub(super) name: Option<String>,
+    /// 1 to 128 characters, unique among devices without regard to case; `null` only in a Test of a device that is
+    /// not stored.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(example = "Press 4", value_type = Option<String>)]
+    pub(super) name: Option<Option<String>>,
     /// Up to 1,024 characters; `null` removes it.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
@@ -170,11 +171,20 @@ impl DeviceInput {
         self.into_change()
     }
 
+    /// A device that is tested without being stored; it needs no name.
+    pub(in crate::api) fn into_unsaved(mut self) -> Result<DeviceChange, FieldError> {
+        self.name = self.name.filter(Option::is_some);
+        self.into_change()
+    }
+
     /// For a Test it makes no difference whether the device is enabled.
     pub(in crate::api) fn into_change(self) -> Result<DeviceChange, FieldError> {
         let policy = self.security_policy.map(SecurityPolicyChoice::policy).transpose();
+        if self.name == Some(None) {
+            return Err(FieldError::new("name", "must be a string"));
+        }
         Ok(DeviceChange {
-            name: self.name,
+            name: self.name.flatten(),
             description: self.description,
             endpoint_url: self.endpoint_url,
             security_mode: self.security_mode.map(Into::into),

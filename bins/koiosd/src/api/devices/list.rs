@@ -7,7 +7,7 @@ use utoipa::IntoParams;
 use crate::api::{
     path::parse_id,
     query::{FromQuery, PageQuery, QueryReader},
-    security,
+    security, words,
 };
 
 /// Which devices to list, and how.
@@ -16,8 +16,8 @@ use crate::api::{
 pub(super) struct ListQuery {
     /// Part of name, description or endpoint URL.
     q: Option<String>,
-    /// `stopped`, `starting`, `running` or `failed`; may be repeated, any of them fits.
-    #[param(value_type = Option<Vec<String>>)]
+    /// May be repeated, any of them fits.
+    #[param(value_type = Option<Vec<words::DeviceState>>)]
     state: Vec<DeviceState>,
     /// Those that connect by themselves, or those that do not.
     enabled: Option<bool>,
@@ -26,8 +26,8 @@ pub(super) struct ListQuery {
     certificate_id: Option<CertificateId>,
     #[param(value_type = Option<security::SecurityMode>)]
     security_mode: Option<SecurityMode>,
-    /// `name`, `endpoint_url` or `created_at`; descending with `-` before it.
-    #[param(value_type = Option<String>, default = "name")]
+    /// Descending with `-` before it; `name` when nothing is said.
+    #[param(inline, value_type = Option<words::DeviceSort>)]
     sort: Sort<DeviceSortKey>,
     /// How many items at most.
     #[param(default = 50, minimum = 1, maximum = 500, required = false)]

@@ -13,6 +13,7 @@ use crate::{
         connection_code::ConnectionCode,
         security::{SecurityMode, SecurityPolicyChoice},
         server_certificate::ServerCertificateBody,
+        words,
     },
     service::{devices::DeviceView, server_certificates::with_findings},
 };
@@ -84,7 +85,8 @@ pub(crate) struct EffectiveCertificateBody {
     id: Uuid,
     name: String,
     is_default: bool,
-    /// One or more of `valid`, `expired`, `not_yet_valid`, `expiring_soon`, `missing_files`.
+    /// One or more.
+    #[schema(value_type = Vec<words::CertificateStatus>)]
     statuses: Vec<&'static str>,
 }
 
@@ -92,7 +94,7 @@ pub(crate) struct EffectiveCertificateBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DeviceStatus)]
 pub(crate) struct StatusBody {
-    /// `stopped`, `starting`, `running` or `failed`.
+    #[schema(value_type = words::DeviceState)]
     state: &'static str,
     /// Since when it is in this state.
     #[serde(with = "time::serde::rfc3339")]
@@ -126,7 +128,7 @@ pub(crate) struct StatusBody {
 pub(crate) struct TransitionBody {
     #[serde(with = "time::serde::rfc3339")]
     at: OffsetDateTime,
-    /// `stopped`, `starting`, `running` or `failed`.
+    #[schema(value_type = words::DeviceState)]
     state: &'static str,
     #[schema(required = true)]
     error_code: Option<ConnectionCode>,

@@ -24,13 +24,14 @@ pub(crate) struct RegenerateOrder {
 #[derive(Debug)]
 pub(crate) struct Regenerated {
     pub(crate) replaced: Replaced,
-    /// Whether a certification authority had signed the certificate that was there before.
+    /// Whether a self-signed certificate took the place of one that a certification authority had signed.
     pub(crate) was_ca_issued: bool,
 }
 
-impl From<Replaced> for Regenerated {
-    fn from(replaced: Replaced) -> Self {
-        let was_ca_issued = !replaced.previous.leaf().is_self_signed();
+impl Regenerated {
+    /// `self_signed` says whether the new certificate is; a dry run does not show it.
+    pub(super) fn new(replaced: Replaced, self_signed: bool) -> Self {
+        let was_ca_issued = self_signed && !replaced.previous.leaf().is_self_signed();
         Self { replaced, was_ca_issued }
     }
 }
@@ -61,7 +62,7 @@ impl Certificates {
         }
         let preview = self.store.preview_replacement(id, expected_revision).await?;
         if apply == Apply::DryRun {
-            return Ok(preview.into());
+            return Ok(Regenerated::new(preview, true));
         }
         let record = preview.certificate;
         let spec = plan.key.unwrap_or_else(|| key_like(record.chain.leaf()));
@@ -75,7 +76,7 @@ impl Certificates {
         pair.expected_revision = expected_revision;
         // The same one, unless the old certificate had none that a new one may carry.
         pair.allow_uri_change = true;
-        Ok(self.store.replace_key_pair(id, pair, Apply::Commit).await?.into())
+        Ok(Regenerated::new(self.store.replace_key_pair(id, pair, Apply::Commit).await?, true))
     }
 
     /// Same common name, organization, application URI, alternative names and length of validity, but for what the

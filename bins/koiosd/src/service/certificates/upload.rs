@@ -69,6 +69,7 @@ impl Certificates {
         let description = check_description(order.description)?;
         let (chain, key) = order.pair.read().await?;
         let days = length_in_days(chain.leaf().validity());
+        let self_signed = chain.leaf().is_self_signed();
         let mut pair = ReplacePair::new(Origin::Uploaded, chain, key.to_pem(), days, EndReason::Replaced);
         pair.expected_revision = expected_revision;
         pair.allow_uri_change = order.allow_uri_change;
@@ -76,7 +77,7 @@ impl Certificates {
         if apply == Apply::Commit {
             self.apply_extras(&mut replaced, description, order.make_default).await?;
         }
-        Ok(replaced.into())
+        Ok(Regenerated::new(replaced, self_signed))
     }
 
     /// What an upload may say beside the pair. The pair is in force already, and these can fail for want of storage
