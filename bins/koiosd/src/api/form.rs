@@ -3,7 +3,7 @@
 use std::{future::Future, pin::Pin};
 
 use actix_multipart::{Multipart, MultipartError};
-use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use actix_web::{FromRequest, HttpRequest, dev::Payload, error::PayloadError};
 use futures_util::StreamExt;
 use zeroize::Zeroizing;
 
@@ -71,24 +71,22 @@ impl Form {
     async fn read(mut parts: Multipart) -> Result<Self, ApiError> {
         let mut fields: Vec<(String, Zeroizing<Vec<u8>>)> = Vec::new();
         let mut errors = Vec::new();
-        let mut total = 0;
+        let mut count = 0;
         while let Some(part) = parts.next().await {
             let mut part = part.map_err(|error| refusal(&error))?;
+            count += 1;
+            if count > MOST_FIELDS {
+                return Err(ApiError::invalid_field("", "the form has too many fields"));
+            }
             let name = part.name().unwrap_or_default().to_owned();
             // With its full size from the beginning: growing would leave copies of a key behind.
             let mut bytes = Zeroizing::new(Vec::with_capacity(UPLOAD_LIMIT));
             while let Some(chunk) = part.next().await {
                 let chunk = chunk.map_err(|error| refusal(&error))?;
-                total += chunk.len();
-                if total > UPLOAD_LIMIT {
-                    return Err(ApiError::payload_too_large(UPLOAD_LIMIT));
-                }
                 bytes.extend_from_slice(&chunk);
             }
             if fields.iter().any(|(field, _)| *field == name) {
                 errors.push(FieldError::new(shortened(&name), "this field may be given once only"));
-            } else if fields.len() >= MOST_FIELDS {
-                return Err(ApiError::invalid_field("", "the form has too many fields"));
             } else {
                 fields.push((name, bytes));
             }
@@ -100,7 +98,7 @@ impl Form {
     }
 }
 
-/// More than any form of the API has; bounds what unknown fields may occupy.
+/// More than any form of the API has; repeated fields count as well.
 const MOST_FIELDS: usize = 16;
 
 impl FromRequest for Form {
@@ -109,7 +107,14 @@ impl FromRequest for Form {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let head = BodyHead::of(request);
-        let parts = Multipart::new(request.headers(), payload.take());
+        // All that comes counts, whatever it is: preamble, headers of parts, boundaries.
+        let mut received = 0;
+        let bounded = payload.take().map(move |chunk| {
+            let chunk = chunk?;
+            received += chunk.len();
+            if received > UPLOAD_LIMIT { Err(PayloadError::Overflow) } else { Ok(chunk) }
+        });
+        let parts = Multipart::new(request.headers(), bounded);
         Box::pin(async move {
             head.expect_media_type(&["multipart/form-data"])?;
             head.expect_length_within(UPLOAD_LIMIT)?;
@@ -120,10 +125,43 @@ impl FromRequest for Form {
 
 fn refusal(error: &MultipartError) -> ApiError {
     ApiError::malformed(match error {
+        MultipartError::Payload(PayloadError::Overflow) => return ApiError::payload_too_large(UPLOAD_LIMIT),
         MultipartError::BoundaryMissing => "The Content-Type names no boundary.",
         MultipartError::ContentDispositionMissing | MultipartError::ContentDispositionNameMissing => {
             "Every part needs `Content-Disposition: form-data` with a name."
         }
         _ => "The multipart body is broken or ended early.",
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::{ResponseError, test::TestRequest};
+
+    use super::*;
+
+    async fn refused(body: String) -> u16 {
+        let (request, mut payload) = TestRequest::post()
+            .insert_header(("content-type", "multipart/form-data; boundary=b"))
+            .set_payload(body)
+            .to_http_parts();
+        Form::from_request(&request, &mut payload).await.err().expect("a refusal").status_code().as_u16()
+    }
+
+    fn part(header: &str) -> String {
+        format!("--b\r\nContent-Disposition: form-data; name=\"a\"\r\n{header}\r\n\r\n")
+    }
+
+    #[actix_web::test]
+    async fn parts_are_counted_although_they_repeat_a_field_and_hold_nothing() {
+        assert_eq!(refused(part("").repeat(MOST_FIELDS + 1) + "--b--\r\n").await, 422);
+    }
+
+    #[actix_web::test]
+    async fn what_lies_around_the_parts_counts_towards_the_limit() {
+        let line = format!("{}\r\n", "x".repeat(998));
+        assert_eq!(refused(line.repeat(UPLOAD_LIMIT / 1000 + 1) + &part("") + "--b--\r\n").await, 413);
+        let headers = part(&format!("X-Filler: {}\r\n", "x".repeat(30_000)));
+        assert_eq!(refused(headers.repeat(10) + "--b--\r\n").await, 413);
+    }
 }
