@@ -22,6 +22,10 @@ use crate::verdict::Verdict;
 /// The contract's bound (rest-api §5): beyond 8 Tests at once the caller is told to come back.
 const MAX_TESTS: usize = 8;
 
+/// At most this many certificates of one discovery are kept: servers have one, or one per kind of key, and each that is
+/// kept is a write.
+const MAX_SEEN: usize = 16;
+
 /// Why a Test was not made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -89,6 +93,7 @@ impl TestDesk {
             let mut seen: Vec<CertificateChain> = Vec::new();
             for endpoint in &discovery.endpoints {
                 if let Some(presented) = &endpoint.server_certificate
+                    && seen.len() < MAX_SEEN
                     && !seen.contains(&presented.chain)
                 {
                     seen.push(presented.chain.clone());
@@ -128,7 +133,9 @@ async fn make(shared: &Shared, plan: &DevicePlan) -> Result<TestReport, TestErro
     let report = Box::pin(test(&target, clock)).await;
     if let Some(certificate) = report.server.as_ref().and_then(|server| server.certificate.as_ref()) {
         let chain = certificate.chain.clone();
-        note(match plan.device {
+        // A device that was moved during its Test has shown nothing; the endpoint has.
+        let still_there = plan.is_current_server(&shared.store).await.unwrap_or(false);
+        note(match plan.device.filter(|_| still_there) {
             Some(device) => shared.store.record_presented(device, chain, clock.now).await,
             None => shared.store.record_seen(plan.endpoint_url.as_str(), chain, clock.now).await,
         });
