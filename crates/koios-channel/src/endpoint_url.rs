@@ -1,5 +1,5 @@
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 /// The address of an OPC UA server, `opc.tcp://host[:port][/path]`, kept as it was typed.
@@ -71,6 +71,16 @@ impl EndpointUrl {
     /// The port, 4840 unless the URL names one.
     pub const fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Whether both lead to the same host and port; upper case and the spelling of an address make no difference.
+    pub fn is_same_server(&self, other: &Self) -> bool {
+        let address = |url: &Self| url.host.parse::<IpAddr>().ok();
+        let same_host = match (address(self), address(other)) {
+            (Some(one), Some(other)) => one == other,
+            _ => self.host.eq_ignore_ascii_case(&other.host),
+        };
+        same_host && self.port == other.port
     }
 
     /// What follows the host and the port, with its slash; empty when there is none.
@@ -171,6 +181,17 @@ const DEFAULT_PORT: u16 = 4840;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_same_server_may_be_written_in_several_ways() {
+        let same = |one: &str, other: &str| {
+            EndpointUrl::parse(one).unwrap().is_same_server(&EndpointUrl::parse(other).unwrap())
+        };
+        assert!(same("opc.tcp://press4", "opc.tcp://PRESS4:4840/UA"));
+        assert!(same("opc.tcp://[::1]", "opc.tcp://[0:0:0:0:0:0:0:1]:4840"));
+        assert!(!same("opc.tcp://press4", "opc.tcp://press4:4841"));
+        assert!(!same("opc.tcp://press4", "opc.tcp://press5"));
+    }
 
     #[test]
     fn the_parts_are_found_and_the_text_is_kept() {

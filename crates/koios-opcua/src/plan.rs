@@ -107,24 +107,20 @@ impl DevicePlan {
     pub(crate) async fn is_current_server(&self, store: &Store) -> Result<bool, PlanError> {
         let Some(device) = self.device else { return Ok(false) };
         let device = store.device(device).await?;
-        Ok(is_same_server(&EndpointUrl::parse(&device.endpoint_url)?, &self.endpoint_url))
+        Ok(EndpointUrl::parse(&device.endpoint_url)?.is_same_server(&self.endpoint_url))
     }
 
     /// The same at another URL. Another host or port is another server: the pin says nothing about it, and what is
     /// seen there is not kept for the device.
     #[must_use]
     pub fn at_endpoint(mut self, endpoint_url: EndpointUrl) -> Self {
-        if !is_same_server(&endpoint_url, &self.endpoint_url) {
+        if !endpoint_url.is_same_server(&self.endpoint_url) {
             self.device = None;
             self.pinned_server_certificate = None;
         }
         self.endpoint_url = endpoint_url;
         self
     }
-}
-
-fn is_same_server(one: &EndpointUrl, other: &EndpointUrl) -> bool {
-    one.port() == other.port() && one.host().eq_ignore_ascii_case(other.host())
 }
 
 /// A device's scan rate; the store keeps it within 0.1 to 3600 s.

@@ -1,7 +1,5 @@
 //! Changes that take more than the right to change: what exposes a stored password, and what weakens trust.
 
-use std::net::IpAddr;
-
 use koios_channel::EndpointUrl;
 use koios_pki::SecurityMode;
 use koios_store::{
@@ -58,12 +56,7 @@ fn exposure(before: &Device, after: &DeviceSettings) -> Option<&'static str> {
 /// Whether two endpoint URLs lead to the same host and port; in doubt they do not.
 fn same_server(one: &str, other: &str) -> bool {
     let (Ok(one), Ok(other)) = (EndpointUrl::parse(one), EndpointUrl::parse(other)) else { return false };
-    let address = |url: &EndpointUrl| url.host().parse::<IpAddr>().ok();
-    let same_host = match (address(&one), address(&other)) {
-        (Some(one), Some(other)) => one == other,
-        _ => one.host().eq_ignore_ascii_case(other.host()),
-    };
-    same_host && one.port() == other.port()
+    one.is_same_server(&other)
 }
 
 #[cfg(test)]
