@@ -37,6 +37,19 @@ fn r17_a_device_is_trusted_by_an_async_opcua_server_and_connects_by_itself() {
     the_story(&server);
 }
 
+/// asyncua checks time, URI, usage and trust of every certificate, and keeps no rejected ones: its operator imports.
+#[test]
+fn r17_a_downloaded_certificate_is_imported_at_an_asyncua_server_and_passes_its_strict_checks() {
+    let Some(server) = start_or_skip(Stack::Asyncua, ServerOptions::default()) else { return };
+    let daemon = Setup::empty().start();
+    let id = text(&daemon.generate("Plant A Certificate"), "id");
+    let device = device_at(&server, &id);
+    assert_refused(&daemon.post("devices/test", &device).expect(200));
+
+    server.trust_der(&daemon.get(&format!("certificates/{id}/certificate.der")).body);
+    assert_accepted(&daemon.post("devices/test", &device).expect(200), &server);
+}
+
 fn the_story(server: &Server) {
     // 1. An empty data directory, no configuration.
     let daemon = Setup::new().start();
