@@ -12,6 +12,7 @@ use crate::fault::FaultPoint;
 use crate::id::CertificateId;
 use crate::instant;
 use crate::store::{Apply, Store};
+use crate::write::Write;
 
 impl Store {
     /// Adds a certificate, its files included; the first one becomes the default.
@@ -83,16 +84,7 @@ impl Store {
             }
         }
 
-        self.inner.faults.pass(FaultPoint::BeforeFiles).await;
-        let written = self.blocking(move |layout| files.write(layout, id, 1)).await;
-        self.inner.faults.pass(FaultPoint::BeforeCommit).await;
-        let created = match written {
-            Ok(()) => match CertificateRow::find(write.connection(), id).await {
-                Ok(row) => self.observed_one(row).await,
-                Err(error) => Err(error),
-            },
-            Err(error) => Err(error),
-        };
+        let created = self.write_generation(&mut write, id, 1, files).await;
         let committed = match created {
             Ok(record) => write.finish(Apply::Commit).await.map(|()| record),
             Err(error) => Err(error),
@@ -101,6 +93,23 @@ impl Store {
             self.discard_generation(id, 1).await;
         }
         committed
+    }
+
+    /// Writes the files of the generation whose row stands in `write`, and shows the certificate as it will be
+    /// once that is committed.
+    pub(crate) async fn write_generation(
+        &self,
+        write: &mut Write,
+        id: CertificateId,
+        generation: u32,
+        files: GenerationFiles,
+    ) -> Result<CertificateRecord, StoreError> {
+        self.inner.faults.pass(FaultPoint::BeforeFiles).await;
+        let written = self.blocking(move |layout| files.write(layout, id, generation)).await;
+        self.inner.faults.pass(FaultPoint::BeforeCommit).await;
+        written?;
+        let row = CertificateRow::find(write.connection(), id).await?;
+        self.observed_one(row).await
     }
 
     /// Removes the files of a generation whose change did not come about; what stays is swept at the next

@@ -126,17 +126,7 @@ impl Store {
         .database()?;
         write.announce(Change::CertificateRegenerated(id));
 
-        self.inner.faults.pass(FaultPoint::BeforeFiles).await;
-        let written = self.blocking(move |layout| files.write(layout, id, generation)).await;
-        self.inner.faults.pass(FaultPoint::BeforeCommit).await;
-        let replaced = match written {
-            Ok(()) => match CertificateRow::find(write.connection(), id).await {
-                Ok(row) => self.observed_one(row).await,
-                Err(error) => Err(error),
-            },
-            Err(error) => Err(error),
-        };
-        let certificate = match replaced {
+        let certificate = match self.write_generation(&mut write, id, generation, files).await {
             Ok(certificate) => certificate,
             Err(error) => {
                 drop(write);
