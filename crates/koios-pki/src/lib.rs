@@ -96,7 +96,7 @@ pub use pem::PemError;
 mod public_key;
 pub use public_key::{Curve, KeyAlgorithm, OaepHash, PublicKey, SignatureScheme};
 mod security;
-pub use security::{SecurityMode, SecurityPolicy};
+pub use security::{CertificateType, SecurityMode, SecurityPolicy};
 mod serial_number;
 pub use serial_number::SerialNumber;
 mod slug;

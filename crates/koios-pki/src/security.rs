@@ -1,6 +1,8 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
+use crate::{Curve, KeyAlgorithm};
+
 /// How messages on a secure channel are protected (OPC 10000-4 §7.20).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(clippy::exhaustive_enums, reason = "OPC 10000-4 defines these three and an invalid value")]
@@ -85,6 +87,16 @@ impl SecurityPolicy {
         }
     }
 
+    /// The type that every certificate on a channel of this policy must be of; `None` for [`SecurityPolicy::None`].
+    pub const fn certificate_type(self) -> Option<CertificateType> {
+        match self {
+            Self::None => None,
+            Self::Basic256Sha256 | Self::Aes128Sha256RsaOaep | Self::Aes256Sha256RsaPss => {
+                Some(CertificateType::RsaSha256)
+            }
+        }
+    }
+
     /// The RSA key lengths, in bits, the policy allows for every certificate of a chain (OPC 10000-6 §6.1).
     ///
     /// `None` for [`SecurityPolicy::None`], which has no keys.
@@ -97,6 +109,49 @@ impl SecurityPolicy {
 }
 
 impl fmt::Display for SecurityPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Which keys and signatures a security policy takes (OPC 10000-12 §7.8.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum CertificateType {
+    /// RSA of 1024 or 2048 bits, signed with SHA-1 or SHA-256: the deprecated `Basic128Rsa15` and `Basic256`.
+    RsaMin,
+    /// RSA of 2048 to 4096 bits, signed with SHA-256: every current RSA policy.
+    RsaSha256,
+    /// ECDSA on P-256: `ECC_nistP256`, which takes P-384 as well.
+    EccNistP256,
+    /// ECDSA on P-384: `ECC_nistP384`.
+    EccNistP384,
+}
+
+impl CertificateType {
+    /// The name of the `ObjectType` in OPC UA, without its suffix, for example `RsaSha256`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::RsaMin => "RsaMin",
+            Self::RsaSha256 => "RsaSha256",
+            Self::EccNistP256 => "EccNistP256",
+            Self::EccNistP384 => "EccNistP384",
+        }
+    }
+
+    /// Whether a certificate of this type may have such a key.
+    pub const fn allows_key(self, key: &KeyAlgorithm) -> bool {
+        match (self, key) {
+            (Self::RsaMin, KeyAlgorithm::Rsa { bits }) => *bits >= 1024 && *bits <= 2048,
+            (Self::RsaSha256, KeyAlgorithm::Rsa { bits }) => *bits >= 2048 && *bits <= 4096,
+            (Self::EccNistP256, KeyAlgorithm::Ec { curve: Curve::P256 | Curve::P384 })
+            | (Self::EccNistP384, KeyAlgorithm::Ec { curve: Curve::P384 }) => true,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for CertificateType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
@@ -130,6 +185,27 @@ mod tests {
         assert_eq!(SecurityPolicy::None.rsa_key_bits(), None);
         for policy in SecurityPolicy::SECURE {
             assert_eq!(policy.rsa_key_bits(), Some(2048..=4096));
+        }
+    }
+
+    #[test]
+    fn each_certificate_type_takes_the_keys_of_its_policies_only() {
+        let keys = [
+            KeyAlgorithm::Rsa { bits: 1024 },
+            KeyAlgorithm::Rsa { bits: 2048 },
+            KeyAlgorithm::Rsa { bits: 4096 },
+            KeyAlgorithm::Rsa { bits: 8192 },
+            KeyAlgorithm::Ec { curve: Curve::P256 },
+            KeyAlgorithm::Ec { curve: Curve::P384 },
+            KeyAlgorithm::Other { oid: "1.3.101.112".to_owned() },
+        ];
+        let allowed = |kind: CertificateType| keys.each_ref().map(|key| kind.allows_key(key));
+        assert_eq!(allowed(CertificateType::RsaMin), [true, true, false, false, false, false, false]);
+        assert_eq!(allowed(CertificateType::RsaSha256), [false, true, true, false, false, false, false]);
+        assert_eq!(allowed(CertificateType::EccNistP256), [false, false, false, false, true, true, false]);
+        assert_eq!(allowed(CertificateType::EccNistP384), [false, false, false, false, false, true, false]);
+        for policy in SecurityPolicy::SECURE {
+            assert_eq!(policy.certificate_type(), Some(CertificateType::RsaSha256));
         }
     }
 
