@@ -2,7 +2,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use koios_pki::{
-    Certificate, CertificateChain, PrivateKey, PublicKey, SecurityMode, SecurityPolicy, Sha1Thumbprint,
+    Certificate, CertificateChain, KeyAlgorithm, PrivateKey, RsaPrivateKey, RsaPublicKey, SecurityMode,
+    SecurityPolicy, Sha1Thumbprint,
 };
 
 use crate::error::Fault;
@@ -11,7 +12,7 @@ use crate::policy;
 /// Our certificate, its chain and its private key: who we are on a secure channel.
 pub struct ClientIdentity {
     chain: CertificateChain,
-    key: PrivateKey,
+    key: RsaPrivateKey,
     thumbprint: Sha1Thumbprint,
 }
 
@@ -19,11 +20,12 @@ impl ClientIdentity {
     /// Joins a certificate chain, leaf first, with the leaf's private key.
     ///
     /// # Errors
-    /// When the key is not the private half of the leaf's.
+    /// When the key is not the private half of the leaf's, or is not one of RSA.
     pub fn new(chain: CertificateChain, key: PrivateKey) -> Result<Self, IdentityError> {
         if !key.matches(chain.leaf()) {
             return Err(IdentityError::KeyMismatch { subject: chain.leaf().subject().to_owned() });
         }
+        let key = key.into_rsa().map_err(|key| IdentityError::KeyKind { key: key.algorithm() })?;
         Ok(Self { thumbprint: chain.leaf().thumbprint_sha1(), chain, key })
     }
 
@@ -42,7 +44,7 @@ impl ClientIdentity {
         self.thumbprint
     }
 
-    pub(crate) const fn key(&self) -> &PrivateKey {
+    pub(crate) const fn key(&self) -> &RsaPrivateKey {
         &self.key
     }
 }
@@ -62,6 +64,12 @@ pub enum IdentityError {
     KeyMismatch {
         /// The certificate's subject.
         subject: String,
+    },
+    /// A key that no policy spoken here takes.
+    #[error("the private key is of the kind {key}; the security policies spoken here take RSA keys")]
+    KeyKind {
+        /// What kind of key it is.
+        key: KeyAlgorithm,
     },
 }
 
@@ -125,7 +133,7 @@ pub enum CertificateSending {
 pub(crate) struct Peer {
     leaf: Certificate,
     thumbprint: Sha1Thumbprint,
-    key: PublicKey,
+    key: RsaPublicKey,
 }
 
 impl Peer {
@@ -133,6 +141,9 @@ impl Peer {
     /// When the key is not one `policy` allows.
     pub(crate) fn new(leaf: &Certificate, policy: SecurityPolicy) -> Result<Self, Fault> {
         let key = leaf.public_key().map_err(|error| Fault::ServerKey { detail: error.to_string() })?;
+        let Some(key) = key.as_rsa().cloned() else {
+            return Err(Fault::ServerKey { detail: format!("{} with {policy}", key.algorithm()) });
+        };
         if !policy::allows_key(policy, key.bits()) {
             return Err(Fault::ServerKey { detail: format!("{} bits with {policy}", key.bits()) });
         }
@@ -147,7 +158,7 @@ impl Peer {
         self.thumbprint
     }
 
-    pub(crate) const fn key(&self) -> &PublicKey {
+    pub(crate) const fn key(&self) -> &RsaPublicKey {
         &self.key
     }
 

@@ -17,8 +17,8 @@ use x509_cert::certificate::{CertificateInner, Raw, TbsCertificateInner, Version
 pub use self::extension::{AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage};
 use self::extension::{Extensions, MalformedExtension};
 use crate::{
-    Curve, KeyAlgorithm, KeyError, PublicKey, Sha1Thumbprint, Sha256Thumbprint, Validity, pem, public_key,
-    thumbprint,
+    EcPublicKey, KeyAlgorithm, KeyError, PublicKey, RsaPublicKey, Sha1Thumbprint, Sha256Thumbprint, Validity,
+    pem, public_key, thumbprint,
 };
 
 /// An immutable parsed view over one certificate's DER; cheap to clone.
@@ -163,7 +163,7 @@ impl Certificate {
         &self.0.spki.algorithm
     }
 
-    /// The public key, for RSA of 2048 to 4096 bits.
+    /// The public key, for RSA of 2048 to 4096 bits and for P-256 and P-384.
     ///
     /// # Errors
     /// [`KeyError::UnsupportedAlgorithm`], [`KeyError::UnsupportedSize`] or [`KeyError::Malformed`].
@@ -361,12 +361,11 @@ impl SubjectPublicKey {
         let algorithm = if oid == pkcs1::ALGORITHM_OID {
             let bits = public_key::pkcs1_bits(&bits).map_err(|_| CertificateError::PublicKeyMalformed)?;
             KeyAlgorithm::Rsa { bits }
-        } else if oid == EC_PUBLIC_KEY {
+        } else if oid == public_key::EC_PUBLIC_KEY {
             let curve = info.algorithm.parameters.as_ref().and_then(|any| any.decode_as().ok());
-            match curve {
-                Some(P256) => KeyAlgorithm::Ec { curve: Curve::P256 },
-                Some(P384) => KeyAlgorithm::Ec { curve: Curve::P384 },
-                curve => KeyAlgorithm::Other { oid: curve.unwrap_or(oid).to_string() },
+            match curve.and_then(public_key::curve_of) {
+                Some(curve) => KeyAlgorithm::Ec { curve },
+                None => KeyAlgorithm::Other { oid: curve.unwrap_or(oid).to_string() },
             }
         } else {
             KeyAlgorithm::Other { oid: oid.to_string() }
@@ -376,8 +375,11 @@ impl SubjectPublicKey {
 
     fn to_public_key(&self) -> Result<PublicKey, KeyError> {
         match &self.algorithm {
-            KeyAlgorithm::Rsa { .. } => PublicKey::from_pkcs1_der(&self.bits),
-            other => Err(KeyError::UnsupportedAlgorithm { algorithm: other.to_string() }),
+            KeyAlgorithm::Rsa { .. } => RsaPublicKey::from_pkcs1_der(&self.bits).map(PublicKey::from_rsa),
+            KeyAlgorithm::Ec { curve } => EcPublicKey::from_point(*curve, &self.bits).map(PublicKey::from_ec),
+            other @ KeyAlgorithm::Other { .. } => {
+                Err(KeyError::UnsupportedAlgorithm { algorithm: other.to_string() })
+            }
         }
     }
 }
@@ -435,7 +437,3 @@ fn negated(bytes: &[u8]) -> Vec<u8> {
     }
     magnitude
 }
-
-const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
-const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
-const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");

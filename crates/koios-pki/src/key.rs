@@ -1,10 +1,19 @@
-use aws_lc_rs::encoding::AsDer as _;
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::{KeyPair, KeySize, OaepPrivateDecryptingKey, PrivateDecryptingKey};
-use aws_lc_rs::signature::KeyPair as _;
+//! Private keys: made, read, written, and lent to whoever signs with them.
+
+mod ec;
+mod rsa;
+
+use std::fmt;
+
+use aws_lc_rs::rsa::KeySize;
+use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, OctetStringRef};
+use der::{Decode as _, Sequence};
 use zeroize::Zeroizing;
 
-use crate::{Certificate, OaepHash, PublicKey, SignatureScheme, pem};
+pub use self::ec::EcPrivateKey;
+pub use self::rsa::RsaPrivateKey;
+use crate::public_key::{EC_PUBLIC_KEY, curve_of};
+use crate::{Certificate, Curve, KeyAlgorithm, PublicKey, SignatureScheme, pem};
 
 /// The kind of key to generate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,14 +26,18 @@ pub enum KeySpec {
     Rsa3072,
     /// RSA with 4096 bits, the longest the security policies allow.
     Rsa4096,
+    /// ECDSA on NIST P-256, for the policy `ECC_nistP256`.
+    EcP256,
+    /// ECDSA on NIST P-384, for the policies `ECC_nistP384` and `ECC_nistP256`.
+    EcP384,
 }
 
 impl KeySpec {
-    /// Every kind, shortest first.
-    pub const ALL: [Self; 3] = [Self::Rsa2048, Self::Rsa3072, Self::Rsa4096];
+    /// Every kind.
+    pub const ALL: [Self; 5] = [Self::Rsa2048, Self::Rsa3072, Self::Rsa4096, Self::EcP256, Self::EcP384];
 
-    /// The kind with a modulus of `bits` bits, if keys of that length are generated.
-    pub const fn from_bits(bits: u32) -> Option<Self> {
+    /// The kind of RSA key with a modulus of `bits` bits, if keys of that length are generated.
+    pub const fn rsa(bits: u32) -> Option<Self> {
         match bits {
             2048 => Some(Self::Rsa2048),
             3072 => Some(Self::Rsa3072),
@@ -33,17 +46,42 @@ impl KeySpec {
         }
     }
 
-    /// The length of the modulus, in bits.
-    pub const fn bits(self) -> u32 {
+    /// The kind of key on `curve`.
+    pub const fn ec(curve: Curve) -> Self {
+        match curve {
+            Curve::P256 => Self::EcP256,
+            Curve::P384 => Self::EcP384,
+        }
+    }
+
+    /// The kind that makes keys like `algorithm`, if such keys are generated.
+    pub const fn of(algorithm: &KeyAlgorithm) -> Option<Self> {
+        match algorithm {
+            KeyAlgorithm::Rsa { bits } => Self::rsa(*bits),
+            KeyAlgorithm::Ec { curve } => Some(Self::ec(*curve)),
+            KeyAlgorithm::Other { .. } => None,
+        }
+    }
+
+    /// What keys of this kind are.
+    pub const fn algorithm(self) -> KeyAlgorithm {
         match self {
-            Self::Rsa2048 => 2048,
-            Self::Rsa3072 => 3072,
-            Self::Rsa4096 => 4096,
+            Self::Rsa2048 => KeyAlgorithm::Rsa { bits: 2048 },
+            Self::Rsa3072 => KeyAlgorithm::Rsa { bits: 3072 },
+            Self::Rsa4096 => KeyAlgorithm::Rsa { bits: 4096 },
+            Self::EcP256 => KeyAlgorithm::Ec { curve: Curve::P256 },
+            Self::EcP384 => KeyAlgorithm::Ec { curve: Curve::P384 },
         }
     }
 }
 
-/// An RSA private key of 2048 to 4096 bits, parsed once.
+impl fmt::Display for KeySpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.algorithm().fmt(f)
+    }
+}
+
+/// A private key, parsed once: RSA of 2048 to 4096 bits, or ECDSA on P-256 or P-384.
 ///
 /// It cannot be cloned, printed or serialised; the one way out is [`PrivateKey::to_pem`]. Its memory is
 /// overwritten when it is dropped, here and in the cryptographic library.
@@ -59,35 +97,41 @@ impl KeySpec {
 /// ```
 #[expect(missing_debug_implementations, reason = "a private key is never printed")]
 pub struct PrivateKey {
-    signing: KeyPair,
-    decrypting: OaepPrivateDecryptingKey,
+    kind: Kind,
     public_key: PublicKey,
     /// Kept so that writing the key cannot fail once it exists.
     pkcs8: Zeroizing<Vec<u8>>,
 }
 
+enum Kind {
+    Rsa(RsaPrivateKey),
+    Ec(EcPrivateKey),
+}
+
 impl PrivateKey {
     /// Generates a key.
     ///
-    /// Takes from 50 ms to some seconds of CPU, by chance and length: never call it on an async reactor.
+    /// RSA takes from 50 ms to some seconds of CPU, by chance and length: never call it on an async reactor.
     ///
     /// # Errors
     /// [`KeyError::Generation`] when the system's randomness fails.
     pub fn generate(spec: KeySpec) -> Result<Self, KeyError> {
-        let size = match spec {
-            KeySpec::Rsa2048 => KeySize::Rsa2048,
-            KeySpec::Rsa3072 => KeySize::Rsa3072,
-            KeySpec::Rsa4096 => KeySize::Rsa4096,
-        };
-        Self::new(KeyPair::generate(size).map_err(|_| KeyError::Generation)?)
+        match spec {
+            KeySpec::Rsa2048 => RsaPrivateKey::generate(KeySize::Rsa2048).map(Self::of_rsa),
+            KeySpec::Rsa3072 => RsaPrivateKey::generate(KeySize::Rsa3072).map(Self::of_rsa),
+            KeySpec::Rsa4096 => RsaPrivateKey::generate(KeySize::Rsa4096).map(Self::of_rsa),
+            KeySpec::EcP256 => EcPrivateKey::generate(Curve::P256).map(Self::of_ec),
+            KeySpec::EcP384 => EcPrivateKey::generate(Curve::P384).map(Self::of_ec),
+        }
     }
 
     /// Reads what [`PrivateKey::to_pem`] wrote: one PKCS#8 block. What people upload goes through
     /// [`crate::read_pair`].
     ///
     /// # Errors
-    /// [`KeyError::Malformed`] when it is not exactly one PKCS#8 RSA key, [`KeyError::UnsupportedSize`] when it has
-    /// fewer than 2048 or more than 4096 bits.
+    /// [`KeyError::Malformed`] when it is not exactly one PKCS#8 key, [`KeyError::UnsupportedAlgorithm`] when the key
+    /// is neither RSA nor on P-256 or P-384, [`KeyError::UnsupportedSize`] when an RSA key has fewer than 2048 or more
+    /// than 4096 bits.
     pub fn from_pem(pem: &PrivateKeyPem) -> Result<Self, KeyError> {
         let blocks = pem::blocks(pem.secret_bytes()).map_err(|_| KeyError::Malformed)?;
         match blocks.as_slice() {
@@ -96,33 +140,39 @@ impl PrivateKey {
         }
     }
 
-    /// Reads a DER `PrivateKeyInfo` (RFC 5958) whose algorithm is `rsaEncryption`.
+    /// Reads a DER `PrivateKeyInfo` (RFC 5958) whose algorithm is `rsaEncryption` or `id-ecPublicKey`.
     pub(crate) fn from_pkcs8_der(der: &[u8]) -> Result<Self, KeyError> {
         let info = pkcs8::PrivateKeyInfoRef::try_from(der).map_err(|_| KeyError::Malformed)?;
-        if info.algorithm.oid != pkcs1::ALGORITHM_OID {
-            return Err(KeyError::UnsupportedAlgorithm { algorithm: info.algorithm.oid.to_string() });
+        let inner = info.private_key.as_bytes();
+        match info.algorithm.oid {
+            pkcs1::ALGORITHM_OID => Self::from_pkcs1_der(inner),
+            EC_PUBLIC_KEY => {
+                let parameters = info.algorithm.parameters.and_then(|any| any.decode_as().ok());
+                let curve: ObjectIdentifier = parameters.ok_or(KeyError::CurveNotNamed)?;
+                EcPrivateKey::from_sec1_der(known_curve(curve)?, inner).map(Self::of_ec)
+            }
+            other => Err(KeyError::UnsupportedAlgorithm { algorithm: other.to_string() }),
         }
-        Self::from_pkcs1_der(info.private_key.as_bytes())
     }
 
     /// Reads a DER `RSAPrivateKey` (RFC 8017 §A.1.2).
     pub(crate) fn from_pkcs1_der(der: &[u8]) -> Result<Self, KeyError> {
-        let key = pkcs1::RsaPrivateKeyRef::try_from(der).map_err(|_| KeyError::Malformed)?;
-        let public = pkcs1_public_key(&key)?;
-        // The size first: the library's own refusal of a short key would not say so.
-        PublicKey::from_pkcs1_der(&public)?;
-        Self::new(KeyPair::from_der(der).map_err(|_| KeyError::Malformed)?)
+        RsaPrivateKey::from_pkcs1_der(der).map(Self::of_rsa)
     }
 
-    fn new(signing: KeyPair) -> Result<Self, KeyError> {
-        let public_key = PublicKey::from_pkcs1_der(signing.public_key().as_ref())?;
-        let encoded = signing.as_der().map_err(|_| KeyError::Encoding)?;
-        let pkcs8 = Zeroizing::new(encoded.as_ref().to_vec());
-        let decrypting = PrivateDecryptingKey::from_pkcs8(&pkcs8)
-            .ok()
-            .and_then(|key| OaepPrivateDecryptingKey::new(key).ok())
-            .ok_or(KeyError::Malformed)?;
-        Ok(Self { signing, decrypting, public_key, pkcs8 })
+    /// Reads a DER `ECPrivateKey` (RFC 5915 §3), which must name its curve: nothing else around it does.
+    pub(crate) fn from_sec1_der(der: &[u8]) -> Result<Self, KeyError> {
+        let key = Sec1::from_der(der).map_err(|_| KeyError::Malformed)?;
+        let curve = key.parameters.and_then(|parameters| parameters.decode_as().ok());
+        EcPrivateKey::from_sec1_der(known_curve(curve.ok_or(KeyError::CurveNotNamed)?)?, der).map(Self::of_ec)
+    }
+
+    fn of_rsa((key, pkcs8): (RsaPrivateKey, Zeroizing<Vec<u8>>)) -> Self {
+        Self { public_key: PublicKey::from_rsa(key.public_key().clone()), kind: Kind::Rsa(key), pkcs8 }
+    }
+
+    fn of_ec((key, pkcs8): (EcPrivateKey, Zeroizing<Vec<u8>>)) -> Self {
+        Self { public_key: PublicKey::from_ec(key.public_key().clone()), kind: Kind::Ec(key), pkcs8 }
     }
 
     /// The key as one unencrypted PKCS#8 PEM block (RFC 7468 §10).
@@ -136,47 +186,66 @@ impl PrivateKey {
         &self.public_key
     }
 
-    /// The length of the modulus, in bits.
-    pub fn bits(&self) -> u32 {
-        self.public_key.bits()
+    /// What kind of key it is.
+    pub fn algorithm(&self) -> KeyAlgorithm {
+        self.public_key.algorithm()
     }
 
-    /// The length of the modulus, which is that of a signature and of an encrypted block, in bytes.
-    pub fn modulus_len(&self) -> usize {
-        self.public_key.modulus_len()
+    /// The key as one of RSA, if it is one.
+    pub fn as_rsa(&self) -> Option<&RsaPrivateKey> {
+        match &self.kind {
+            Kind::Rsa(key) => Some(key),
+            Kind::Ec(_) => None,
+        }
     }
 
-    /// Signs `message`, which is hashed here; the signature has [`PrivateKey::modulus_len`] bytes.
+    /// The key as one on an elliptic curve, if it is one.
+    pub fn as_ec(&self) -> Option<&EcPrivateKey> {
+        match &self.kind {
+            Kind::Rsa(_) => None,
+            Kind::Ec(key) => Some(key),
+        }
+    }
+
+    /// Keeps the RSA key alone.
     ///
     /// # Errors
-    /// [`KeyError::Signing`] when the cryptographic library refuses, for example without randomness for PSS.
-    pub fn sign(&self, scheme: SignatureScheme, message: &[u8]) -> Result<Vec<u8>, KeyError> {
-        let mut signature = vec![0; self.signing.public_modulus_len()];
-        self.signing
-            .sign(scheme.encoding(), &SystemRandom::new(), message, &mut signature)
-            .map_err(|_| KeyError::Signing)?;
-        Ok(signature)
-    }
-
-    /// Decrypts one RSAES-OAEP block (RFC 8017 §7.1).
-    ///
-    /// # Errors
-    /// [`KeyError::Decryption`] when the block was not encrypted for this key with this hash.
-    pub fn decrypt_block(&self, hash: OaepHash, block: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-        let mut plain = Zeroizing::new(vec![0; self.decrypting.min_output_size()]);
-        let len = self
-            .decrypting
-            .decrypt(hash.algorithm(), block, &mut plain, None)
-            .map_err(|_| KeyError::Decryption)?
-            .len();
-        plain.truncate(len);
-        Ok(plain)
+    /// Gives the key back when it is none of RSA.
+    pub fn into_rsa(self) -> Result<RsaPrivateKey, Self> {
+        match self.kind {
+            Kind::Rsa(key) => Ok(key),
+            Kind::Ec(_) => Err(self),
+        }
     }
 
     /// Whether this is the private half of the certificate's key.
     pub fn matches(&self, certificate: &Certificate) -> bool {
         certificate.public_key().is_ok_and(|key| key == self.public_key)
     }
+
+    /// Signs what is to be a certificate, a request or a revocation list, with the hash that fits the key
+    /// (`opcua-certificates.md` §1.6).
+    pub(crate) fn sign_certificate(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        match &self.kind {
+            Kind::Rsa(key) => key.sign(SignatureScheme::RsaPkcs1Sha256, message),
+            Kind::Ec(key) => key.sign_der(message),
+        }
+    }
+}
+
+/// `ECPrivateKey` (RFC 5915 §3), as far as it is read here; the library reads the rest.
+#[derive(Sequence)]
+struct Sec1<'a> {
+    version: u8,
+    private_key: &'a OctetStringRef,
+    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
+    parameters: Option<AnyRef<'a>>,
+    #[asn1(context_specific = "1", tag_mode = "EXPLICIT", optional = "true")]
+    public_key: Option<BitStringRef<'a>>,
+}
+
+fn known_curve(oid: ObjectIdentifier) -> Result<Curve, KeyError> {
+    curve_of(oid).ok_or_else(|| KeyError::UnsupportedAlgorithm { algorithm: oid.to_string() })
 }
 
 /// A private key as unencrypted PKCS#8 PEM, in memory that is overwritten when it is dropped.
@@ -211,12 +280,17 @@ impl PrivateKeyPem {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// Not an RSA key.
+    /// Neither an RSA key nor one on P-256 or P-384.
     #[error("the key is of a kind no supported security policy takes ({algorithm})")]
     UnsupportedAlgorithm {
         /// The object identifier of the key's algorithm or curve, dotted.
         algorithm: String,
     },
+    /// An elliptic-curve key that does not say on which curve it lies, or only by the curve's parameters.
+    #[error(
+        "the elliptic-curve key does not name its curve; write it anew as PKCS#8 with the name of its curve"
+    )]
+    CurveNotNamed,
     /// An RSA key of a length that no supported security policy takes.
     #[error("the RSA key has {bits} bits; the security policies take 2048 to 4096")]
     UnsupportedSize {
@@ -251,10 +325,6 @@ pub enum KeyError {
     Decryption,
 }
 
-fn pkcs1_public_key(key: &pkcs1::RsaPrivateKeyRef<'_>) -> Result<Vec<u8>, KeyError> {
-    der::Encode::to_der(&key.public_key()).map_err(|_| KeyError::Malformed)
-}
-
 const PKCS8_LABEL: &str = "PRIVATE KEY";
 
 #[cfg(test)]
@@ -280,6 +350,10 @@ mod tests {
         assert_lacks!(PrivateKey: std::fmt::Debug);
         assert_lacks!(PrivateKey: std::fmt::Display);
         assert_lacks!(PrivateKey: Clone);
+        assert_lacks!(RsaPrivateKey: std::fmt::Debug);
+        assert_lacks!(RsaPrivateKey: Clone);
+        assert_lacks!(EcPrivateKey: std::fmt::Debug);
+        assert_lacks!(EcPrivateKey: Clone);
         assert_lacks!(PrivateKeyPem: std::fmt::Debug);
         assert_lacks!(PrivateKeyPem: std::fmt::Display);
         assert_lacks!(PrivateKeyPem: Clone);

@@ -1,6 +1,6 @@
 //! Chunks of OPN: signed with one certificate's key, encrypted to the other's, or plain (OPC 10000-6 §6.7.2.3).
 
-use koios_pki::{CertificateChain, PrivateKey, SecurityPolicy, Sha1Thumbprint};
+use koios_pki::{CertificateChain, RsaPrivateKey, SecurityPolicy, Sha1Thumbprint};
 use zeroize::Zeroizing;
 
 use super::padding::Padding;
@@ -17,7 +17,7 @@ pub(crate) struct Own<'a> {
     pub(crate) certificates: &'a CertificateChain,
     /// Whether only the leaf is sent.
     pub(crate) leaf_only: bool,
-    pub(crate) key: &'a PrivateKey,
+    pub(crate) key: &'a RsaPrivateKey,
     pub(crate) thumbprint: Sha1Thumbprint,
 }
 

@@ -77,6 +77,7 @@ impl KeyInput {
         match self.encoding {
             Encoding::Pkcs8 => PrivateKey::from_pkcs8_der(&self.der).map_err(read_error),
             Encoding::Pkcs1 => PrivateKey::from_pkcs1_der(&self.der).map_err(read_error),
+            Encoding::Sec1 => PrivateKey::from_sec1_der(&self.der).map_err(read_error),
             Encoding::EncryptedPkcs8 => {
                 // An empty form field is a passphrase left out.
                 let passphrase = passphrase.filter(|passphrase| !passphrase.is_empty());
@@ -86,7 +87,6 @@ impl KeyInput {
                 "the private key is in OpenSSL's traditional encryption (Proc-Type: 4,ENCRYPTED)",
                 REENCRYPT,
             ),
-            Encoding::Sec1 => unsupported("the private key is an elliptic-curve key", USE_RSA),
             Encoding::OpenSsh => unsupported(
                 "the private key is in the format of OpenSSH",
                 "convert it with ssh-keygen -p -m PKCS8 -f FILE, which rewrites the file",
@@ -161,7 +161,8 @@ fn read_error(error: KeyError) -> ReadError {
     match error {
         KeyError::UnsupportedAlgorithm { algorithm } => {
             let name = match algorithm.as_str() {
-                "1.2.840.10045.2.1" => "an elliptic-curve key".to_owned(),
+                "1.3.132.0.35" => "a key on the curve P-521".to_owned(),
+                "1.3.132.0.10" => "a key on the curve secp256k1".to_owned(),
                 "1.2.840.113549.1.1.10" => "an RSA key that may be used for PSS only".to_owned(),
                 "1.2.840.10040.4.1" => "a DSA key".to_owned(),
                 "1.3.101.112" | "1.3.101.113" => "an Edwards-curve key".to_owned(),
@@ -172,6 +173,10 @@ fn read_error(error: KeyError) -> ReadError {
         KeyError::UnsupportedSize { bits } => ReadError::UnsupportedKey {
             what: format!("the private key is an RSA key of {bits} bits"),
             remedy: USE_RSA,
+        },
+        KeyError::CurveNotNamed => ReadError::UnsupportedKey {
+            what: "the private key does not name its elliptic curve".to_owned(),
+            remedy: "convert it with openssl pkcs8 -topk8 -nocrypt -in FILE -out NEW",
         },
         _ => ReadError::PrivateKeyUnreadable { reason: Unreadable::KeyMalformed },
     }
@@ -190,8 +195,8 @@ fn encoding_of_der(bytes: &[u8]) -> Option<Encoding> {
     }
 }
 
-const USE_RSA: &str = "the security policies served here take RSA keys of 2048 to 4096 bits: give such a pair, or \
-                       generate a certificate";
+const USE_RSA: &str = "the security policies take RSA keys of 2048 to 4096 bits and keys on P-256 or P-384: give such a \
+                       pair, or generate a certificate";
 const REENCRYPT: &str = "convert it with openssl pkcs8 -topk8 -v2 aes-256-cbc -in FILE -out NEW";
 
 /// RFC 8018 appendix A.4.

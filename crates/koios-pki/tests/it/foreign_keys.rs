@@ -1,9 +1,9 @@
 //! Private keys that OpenSSL writes, in every form people have them in.
 
-use koios_pki::{PrivateKey, ReadError, Unreadable, read_pair};
+use koios_pki::{PrivateKey, ReadError, Unreadable, read_pair, self_signed};
 
 use crate::openssl::OpenSsl;
-use crate::samples::{CERTIFICATE, KEY_2048, pem_of};
+use crate::samples::{CERTIFICATE, KEY_2048, KEY_P256, KEY_P384, params, pem_of};
 
 fn pair(key: &[u8], passphrase: Option<&str>) -> Result<PrivateKey, ReadError> {
     read_pair(CERTIFICATE.der(), Some(key), passphrase).map(|(chain, key)| {
@@ -124,18 +124,16 @@ fn encryption_that_asks_for_hours_of_work_is_refused_at_once() {
 #[test]
 fn keys_of_other_kinds_are_named_with_the_way_out() {
     let Some(openssl) = OpenSsl::or_skip() else { return };
-    openssl.run("ecparam -name prime256v1 -genkey -out sec1.pem");
+    openssl.run("ecparam -name secp521r1 -genkey -out sec1.pem");
     openssl.run("pkcs8 -topk8 -nocrypt -in sec1.pem -out ec.pem");
-    openssl.run("ec -in sec1.pem -outform DER -out sec1.der");
     openssl.run("genpkey -algorithm ED25519 -out ed25519.pem");
     openssl.run("genpkey -algorithm RSA-PSS -pkeyopt rsa_keygen_bits:2048 -out pss.pem");
     openssl.run("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:1024 -out short.pem");
     openssl.run("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:5120 -out long.pem");
     assert!(openssl.read("sec1.pem").starts_with(b"-----BEGIN EC PARAMETERS-----"));
     for (name, what) in [
-        ("sec1.pem", "an elliptic-curve key"),
-        ("sec1.der", "an elliptic-curve key"),
-        ("ec.pem", "an elliptic-curve key"),
+        ("sec1.pem", "a key on the curve P-521"),
+        ("ec.pem", "a key on the curve P-521"),
         ("ed25519.pem", "an Edwards-curve key"),
         ("pss.pem", "an RSA key that may be used for PSS only"),
         ("short.pem", "an RSA key of 1024 bits"),
@@ -147,6 +145,33 @@ fn keys_of_other_kinds_are_named_with_the_way_out() {
     let openssh =
         "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjE=\n-----END OPENSSH PRIVATE KEY-----\n";
     assert!(unsupported(openssh.as_bytes(), None).contains("ssh-keygen"));
+}
+
+#[test]
+fn keys_on_curves_are_read_in_every_encoding() {
+    let Some(openssl) = OpenSsl::or_skip() else { return };
+    for key in [&*KEY_P256, &KEY_P384] {
+        let certificate = self_signed(&params(), key).unwrap();
+        openssl.write("key.pem", pem_of(key));
+        openssl.run("ec -in key.pem -out sec1.pem");
+        openssl.run("ec -in key.pem -outform DER -out sec1.der");
+        openssl.run("pkey -in key.pem -outform DER -out pkcs8.der");
+        openssl.run("pkcs8 -topk8 -in key.pem -passout pass:x -out encrypted.pem");
+        openssl.run("ec -in key.pem -no_public -out bare.pem");
+        assert!(openssl.read("sec1.pem").starts_with(b"-----BEGIN EC PRIVATE KEY-----"));
+        for name in ["key.pem", "sec1.pem", "sec1.der", "pkcs8.der", "encrypted.pem", "bare.pem"] {
+            let (chain, read) = read_pair(certificate.der(), Some(&openssl.read(name)), Some("x")).unwrap();
+            assert_eq!(chain.leaf(), &certificate, "{name}");
+            // The one without its public half is written without it, too.
+            let same = read.to_pem().secret_bytes() == key.to_pem().secret_bytes();
+            assert!(same || name == "bare.pem", "kept as PKCS#8: {name}");
+            assert_eq!(read.public_key(), key.public_key(), "{name}");
+        }
+        openssl.run("ec -in key.pem -param_enc explicit -out explicit.pem");
+        let refused = read_pair(certificate.der(), Some(&openssl.read("explicit.pem")), None).err().unwrap();
+        assert!(matches!(refused, ReadError::UnsupportedKey { .. }), "{refused}");
+        assert!(refused.to_string().contains("does not name its elliptic curve"), "{refused}");
+    }
 }
 
 #[test]

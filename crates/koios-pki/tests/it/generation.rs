@@ -1,13 +1,16 @@
 //! What we make, read by ourselves and judged by OpenSSL.
 
 use koios_pki::{
-    Certificate, CertificateChain, IssueError, KeyAlgorithm, SerialNumber, Validity, findings, self_signed,
+    Certificate, CertificateChain, FindingCode, IssueError, KeyAlgorithm, Profile, SelfSignedParams,
+    SerialNumber, Validity, findings, self_signed,
 };
 use time::Duration;
 use time::macros::datetime;
 
 use crate::openssl::OpenSsl;
-use crate::samples::{CERTIFICATE, KEY_2048, NOW, OTHER_KEY_2048, all_keys, params, pem_of};
+use crate::samples::{
+    CERTIFICATE, KEY_2048, KEY_P256, KEY_P384, NOW, OTHER_KEY_2048, all_keys, params, pem_of, rsa_keys,
+};
 
 #[test]
 fn r5_a_generated_certificate_says_what_was_asked_for() {
@@ -51,9 +54,14 @@ fn a_generated_certificate_has_the_extensions_of_opc_10000_6() {
 
 #[test]
 fn our_own_judgement_finds_nothing_in_what_we_make() {
-    for key in all_keys() {
+    for key in rsa_keys() {
         let chain = self_signed(&params(), key).unwrap().into();
         assert_eq!(findings(&chain, NOW), []);
+    }
+    for key in [&*KEY_P256, &KEY_P384] {
+        let found = findings(&self_signed(&params(), key).unwrap().into(), NOW);
+        let codes: Vec<_> = found.iter().map(|finding| finding.code).collect();
+        assert_eq!(codes, [FindingCode::KeyKindUnsupported]);
     }
 }
 
@@ -152,11 +160,15 @@ fn openssl_takes_generated_keys_for_sound_and_belonging_to_their_certificates() 
         openssl.write("key.pem", pem_of(key));
         openssl.write("certificate.pem", self_signed(&params(), key).unwrap().to_pem());
         assert!(openssl.stdout("pkey -in key.pem -noout -check").contains("Key is valid"));
-        assert!(openssl.stdout("rsa -in key.pem -noout -check").contains("RSA key ok"));
         let public = openssl.stdout("pkey -in key.pem -pubout");
         assert_eq!(public, openssl.stdout("x509 -in certificate.pem -noout -pubkey"));
         let text = openssl.stdout("pkey -in key.pem -noout -text");
-        assert!(text.contains(&format!("{} bit, 2 primes", key.bits())), "{}", text.lines().next().unwrap());
+        let shown = match key.algorithm() {
+            KeyAlgorithm::Rsa { bits } => format!("{bits} bit, 2 primes"),
+            KeyAlgorithm::Ec { curve } => format!("NIST CURVE: {curve}"),
+            other => panic!("{other}"),
+        };
+        assert!(text.contains(&shown), "{}", text.lines().next().unwrap());
     }
 }
 
@@ -204,13 +216,13 @@ fn names_beyond_ascii_stay_as_they_are() {
 
 #[test]
 fn parameters_that_no_certificate_can_hold_are_refused() {
-    let refused = |change: &dyn Fn(&mut koios_pki::SelfSignedParams)| {
+    let refused = |change: &dyn Fn(&mut SelfSignedParams)| {
         let mut params = params();
         change(&mut params);
         self_signed(&params, &KEY_2048).unwrap_err()
     };
     let length = |error: IssueError| match error {
-        IssueError::NameLength { field, len } => (field, len),
+        IssueError::NameLength { field, len, .. } => (field, len),
         other => panic!("{other}"),
     };
     assert_eq!(length(refused(&|params| params.common_name = String::new())), ("common name", 0));
@@ -251,4 +263,70 @@ fn der_and_pem_of_a_certificate_are_read_back_unchanged() {
     assert_eq!(Certificate::from_der(certificate.der()).as_ref(), Ok(certificate));
     let chain = CertificateChain::from_pem(certificate.to_pem().as_bytes()).unwrap();
     assert_eq!((chain.leaf(), chain.len()), (certificate, 1));
+}
+
+#[test]
+fn every_attribute_of_a_subject_is_written_in_its_order_and_bounded() {
+    let mut params = params();
+    params.organizational_unit = Some("Line 1".to_owned());
+    params.locality = Some("Ulm".to_owned());
+    params.state = Some("Baden-Württemberg".to_owned());
+    params.country = Some("DE".to_owned());
+    let certificate = self_signed(&params, &KEY_P256).unwrap();
+    assert_eq!(
+        certificate.subject(),
+        "CN=Koios@gw01.plant.example, O=Koios, OU=Line 1, L=Ulm, ST=Baden-Württemberg, C=DE"
+    );
+    if let Some(openssl) = OpenSsl::or_skip() {
+        openssl.write("certificate.pem", certificate.to_pem());
+        let subject =
+            openssl.stdout("x509 -in certificate.pem -noout -subject -nameopt RFC2253,show_type,-esc_msb");
+        assert!(subject.contains("C=PRINTABLESTRING:DE,ST=UTF8STRING:"), "{subject}");
+    }
+    type Change = fn(&mut SelfSignedParams);
+    let long: [(Change, &str, usize); 3] = [
+        (|params| params.organizational_unit = Some("a".repeat(65)), "organizational unit", 64),
+        (|params| params.locality = Some("a".repeat(129)), "locality", 128),
+        (|params| params.state = Some("a".repeat(129)), "state", 128),
+    ];
+    for (change, name, bound) in long {
+        let mut params = params.clone();
+        change(&mut params);
+        let error = self_signed(&params, &KEY_P256).unwrap_err();
+        let fits =
+            matches!(error, IssueError::NameLength { field, max, .. } if (field, max) == (name, bound));
+        assert!(fits, "{error}");
+    }
+    for country in ["de", "D", "DEU", "D1", ""] {
+        params.country = Some(country.to_owned());
+        let error = self_signed(&params, &KEY_P256).unwrap_err();
+        assert!(matches!(error, IssueError::Country { .. }), "{country}: {error}");
+    }
+}
+
+#[test]
+fn each_profile_makes_what_its_peers_expect() {
+    for key in [&*KEY_2048, &KEY_P256] {
+        let mut params = params();
+        params.profile = Profile::Legacy104;
+        let legacy = self_signed(&params, key).unwrap();
+        let constraints = legacy.basic_constraints().unwrap();
+        assert!(constraints.ca && constraints.critical);
+        assert_eq!(constraints.path_len, Some(0));
+        let usage = legacy.key_usage().unwrap();
+        assert!(usage.key_cert_sign() && !usage.crl_sign() && usage.digital_signature());
+        assert_eq!(usage.key_encipherment(), key.as_rsa().is_some(), "keys on curves encrypt nothing");
+        assert_eq!(Profile::of(&legacy), Profile::Legacy104);
+        assert_eq!(Profile::of(&self_signed(&self::params(), key).unwrap()), Profile::OpcUa105);
+        params.profile = Profile::CaIssued;
+        assert!(matches!(self_signed(&params, key), Err(IssueError::ProfileOfRequests)));
+        if let Some(openssl) = OpenSsl::or_skip() {
+            openssl.write("certificate.pem", legacy.to_pem());
+            let at = NOW.unix_timestamp();
+            let verdict = openssl.stdout(&format!(
+                "verify -CAfile certificate.pem -check_ss_sig -x509_strict -attime {at} certificate.pem"
+            ));
+            assert_eq!(verdict.trim(), "certificate.pem: OK");
+        }
+    }
 }

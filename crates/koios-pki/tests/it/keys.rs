@@ -1,9 +1,14 @@
 //! Keys: written and read back, and signatures and encryption both ways against OpenSSL.
 
-use koios_pki::{KeyError, KeySpec, OaepHash, PrivateKey, PrivateKeyPem, PublicKey, SignatureScheme};
+use koios_pki::{
+    EcPrivateKey, EcPublicKey, KeyAlgorithm, KeyError, KeySpec, OaepHash, PrivateKey, PrivateKeyPem,
+    PublicKey, SignatureScheme,
+};
 
 use crate::openssl::OpenSsl;
-use crate::samples::{CERTIFICATE, KEY_2048, OTHER_KEY_2048, all_keys, pem_of};
+use crate::samples::{
+    CERTIFICATE, KEY_2048, KEY_P256, KEY_P384, OTHER_KEY_2048, all_keys, pem_of, rsa, rsa_keys,
+};
 
 const SCHEMES: [(SignatureScheme, &str); 2] = [
     (SignatureScheme::RsaPkcs1Sha256, "-sigopt rsa_padding_mode:pkcs1"),
@@ -23,25 +28,31 @@ fn a_key_written_and_read_back_is_the_same_key() {
         let again = PrivateKey::from_pem(&pem).unwrap();
         assert_eq!(again.public_key(), key.public_key());
         assert!(again.to_pem().secret_bytes() == pem.secret_bytes());
-        let signature = again.sign(SignatureScheme::RsaPkcs1Sha256, b"m").unwrap();
-        assert!(key.public_key().verify(SignatureScheme::RsaPkcs1Sha256, b"m", &signature));
     }
+    let again = PrivateKey::from_pem(&KEY_2048.to_pem()).unwrap();
+    let signature = rsa(&again).sign(SignatureScheme::RsaPkcs1Sha256, b"m").unwrap();
+    assert!(rsa(&KEY_2048).public_key().verify(SignatureScheme::RsaPkcs1Sha256, b"m", &signature));
 }
 
 #[test]
-fn keys_have_the_length_asked_for() {
+fn keys_are_of_the_kind_asked_for() {
     for (key, spec) in all_keys().into_iter().zip(KeySpec::ALL) {
-        assert_eq!(key.bits(), spec.bits());
-        assert_eq!(u32::try_from(key.modulus_len() * 8).unwrap(), spec.bits());
-        assert_eq!(KeySpec::from_bits(spec.bits()), Some(spec));
+        assert_eq!(key.algorithm(), spec.algorithm());
+        assert_eq!(KeySpec::of(&key.algorithm()), Some(spec));
+        assert_eq!(key.as_rsa().is_some(), key.as_ec().is_none());
+        assert_eq!(key.as_ec().map(EcPrivateKey::curve), key.public_key().as_ec().map(EcPublicKey::curve));
     }
-    assert_eq!(KeySpec::from_bits(1024), None);
+    for key in rsa_keys().map(rsa) {
+        assert_eq!(u32::try_from(key.modulus_len() * 8).unwrap(), key.bits());
+        assert_eq!(KeySpec::rsa(key.bits()).unwrap().algorithm(), KeyAlgorithm::Rsa { bits: key.bits() });
+    }
+    assert_eq!(KeySpec::rsa(1024), None);
     assert_eq!(KeySpec::default(), KeySpec::Rsa2048);
 }
 
 #[test]
 fn signatures_verify_with_the_right_key_scheme_and_message_only() {
-    for key in all_keys() {
+    for key in rsa_keys().map(rsa) {
         for (scheme, _) in SCHEMES {
             let signature = key.sign(scheme, b"message").unwrap();
             assert_eq!(signature.len(), key.modulus_len());
@@ -55,14 +66,14 @@ fn signatures_verify_with_the_right_key_scheme_and_message_only() {
                     .iter()
                     .all(|(other, _)| { *other == scheme || !public.verify(*other, b"message", &signature) })
             );
-            assert!(!OTHER_KEY_2048.public_key().verify(scheme, b"message", &signature));
+            assert!(!rsa(&OTHER_KEY_2048).public_key().verify(scheme, b"message", &signature));
         }
     }
 }
 
 #[test]
 fn blocks_decrypt_with_the_right_key_and_hash_only() {
-    for key in all_keys() {
+    for key in rsa_keys().map(rsa) {
         for (hash, _) in HASHES {
             let public = key.public_key();
             for len in [0, 1, 32, public.max_plain_len(hash)] {
@@ -73,7 +84,10 @@ fn blocks_decrypt_with_the_right_key_and_hash_only() {
                 for (other, _) in HASHES {
                     assert_eq!(key.decrypt_block(other, &block).is_ok(), other == hash);
                 }
-                assert_eq!(OTHER_KEY_2048.decrypt_block(hash, &block).err(), Some(KeyError::Decryption));
+                assert_eq!(
+                    rsa(&OTHER_KEY_2048).decrypt_block(hash, &block).err(),
+                    Some(KeyError::Decryption)
+                );
                 assert_eq!(key.decrypt_block(hash, &block[1..]).err(), Some(KeyError::Decryption));
             }
             let max = public.max_plain_len(hash);
@@ -81,8 +95,8 @@ fn blocks_decrypt_with_the_right_key_and_hash_only() {
             assert_eq!(too_long, Err(KeyError::PlainTextTooLong { len: max + 1, max }));
         }
     }
-    assert_eq!(KEY_2048.public_key().max_plain_len(OaepHash::Sha1), 256 - 42);
-    assert_eq!(KEY_2048.public_key().max_plain_len(OaepHash::Sha256), 256 - 66);
+    assert_eq!(rsa(&KEY_2048).public_key().max_plain_len(OaepHash::Sha1), 256 - 42);
+    assert_eq!(rsa(&KEY_2048).public_key().max_plain_len(OaepHash::Sha256), 256 - 66);
 }
 
 #[test]
@@ -97,7 +111,9 @@ fn the_public_key_of_a_certificate_is_that_of_its_private_key() {
 fn nothing_printed_about_a_key_holds_its_secret_part() {
     // PrivateKey and PrivateKeyPem have no Debug at all: see the compile_fail doctests beside them.
     let debug = format!("{:?}", KEY_2048.public_key());
-    assert_eq!(debug, "PublicKey { bits: 2048, .. }");
+    assert_eq!(debug, "PublicKey(Rsa(RsaPublicKey { bits: 2048, .. }))");
+    let debug = format!("{:?}", KEY_P256.public_key());
+    assert_eq!(debug, "PublicKey(Ec(EcPublicKey { curve: P256, .. }))");
 }
 
 #[test]
@@ -115,9 +131,10 @@ fn stored_bytes_that_are_no_key_are_refused() {
 fn openssl_verifies_our_signatures_and_we_verify_those_of_openssl() {
     let Some(openssl) = OpenSsl::or_skip() else { return };
     openssl.write("message", b"the message");
-    for key in all_keys() {
+    for key in rsa_keys() {
         openssl.write("key.pem", pem_of(key));
         openssl.run("pkey -in key.pem -pubout -out public.pem");
+        let key = rsa(key);
         for (scheme, options) in SCHEMES {
             openssl.write("ours", key.sign(scheme, b"the message").unwrap());
             let verdict =
@@ -132,9 +149,10 @@ fn openssl_verifies_our_signatures_and_we_verify_those_of_openssl() {
 #[test]
 fn openssl_decrypts_our_blocks_and_we_decrypt_those_of_openssl() {
     let Some(openssl) = OpenSsl::or_skip() else { return };
-    for key in all_keys() {
+    for key in rsa_keys() {
         openssl.write("key.pem", pem_of(key));
         openssl.run("pkey -in key.pem -pubout -out public.pem");
+        let key = rsa(key);
         for (hash, name) in HASHES {
             let options = format!(
                 "-pkeyopt rsa_padding_mode:oaep -pkeyopt rsa_oaep_md:{name} -pkeyopt rsa_mgf1_md:{name}"
@@ -149,5 +167,30 @@ fn openssl_decrypts_our_blocks_and_we_decrypt_those_of_openssl() {
                 .run(&format!("pkeyutl -encrypt -pubin -inkey public.pem {options} -in plain -out theirs"));
             assert_eq!(*key.decrypt_block(hash, &openssl.read("theirs")).unwrap(), plain);
         }
+    }
+}
+
+#[test]
+fn openssl_verifies_our_signatures_on_curves_and_we_verify_those_of_openssl() {
+    let Some(openssl) = OpenSsl::or_skip() else { return };
+    openssl.write("message", b"the message");
+    for (key, hash, width) in [(&*KEY_P256, "sha256", 64), (&*KEY_P384, "sha384", 96)] {
+        openssl.write("key.pem", pem_of(key));
+        openssl.run("pkey -in key.pem -pubout -out public.pem");
+        let (private, public) = (key.as_ec().unwrap(), key.public_key().as_ec().unwrap());
+        openssl.write("ours", private.sign_der(b"the message").unwrap());
+        let verdict = openssl.stdout(&format!("dgst -{hash} -verify public.pem -signature ours message"));
+        assert_eq!(verdict.trim(), "Verified OK");
+        openssl.run(&format!("dgst -{hash} -sign key.pem -out theirs message"));
+        assert!(public.verify_der(b"the message", &openssl.read("theirs")));
+        assert!(!public.verify_der(b"the massage", &openssl.read("theirs")));
+
+        let fixed = private.sign_fixed(b"the message").unwrap();
+        assert_eq!(fixed.len(), width);
+        assert!(public.verify_fixed(b"the message", &fixed));
+        assert!(!public.verify_fixed(b"the massage", &fixed));
+        assert!(!public.verify_der(b"the message", &fixed));
+        let other = if width == 64 { &KEY_P384 } else { &KEY_P256 };
+        assert!(!other.public_key().as_ec().unwrap().verify_fixed(b"the message", &fixed));
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::LazyLock;
 
 use koios_pki::{
-    Certificate, CertificateChain, KeySpec, PrivateKey, SelfSignedParams, SerialNumber, Validity, self_signed,
+    Certificate, CertificateChain, KeySpec, PrivateKey, RsaPrivateKey, SelfSignedParams, SerialNumber,
+    Validity, self_signed,
 };
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -19,8 +20,22 @@ pub(crate) static KEY_3072: LazyLock<PrivateKey> =
 pub(crate) static KEY_4096: LazyLock<PrivateKey> =
     LazyLock::new(|| PrivateKey::generate(KeySpec::Rsa4096).unwrap());
 
-pub(crate) fn all_keys() -> [&'static PrivateKey; 3] {
+pub(crate) static KEY_P256: LazyLock<PrivateKey> =
+    LazyLock::new(|| PrivateKey::generate(KeySpec::EcP256).unwrap());
+pub(crate) static KEY_P384: LazyLock<PrivateKey> =
+    LazyLock::new(|| PrivateKey::generate(KeySpec::EcP384).unwrap());
+
+pub(crate) fn rsa_keys() -> [&'static PrivateKey; 3] {
     [&KEY_2048, &KEY_3072, &KEY_4096]
+}
+
+/// One of every kind, in the order of [`KeySpec::ALL`].
+pub(crate) fn all_keys() -> [&'static PrivateKey; 5] {
+    [&KEY_2048, &KEY_3072, &KEY_4096, &KEY_P256, &KEY_P384]
+}
+
+pub(crate) fn rsa(key: &PrivateKey) -> &RsaPrivateKey {
+    key.as_rsa().expect("an RSA key")
 }
 
 /// The certificate of [`KEY_2048`].

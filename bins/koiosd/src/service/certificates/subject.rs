@@ -122,25 +122,31 @@ pub(super) fn check_validity_days(days: u32) -> Result<u32, ServiceError> {
     Err(ServiceError::invalid_field("validity_days", format!("must be 1 to {VALIDITY_DAYS_MAX}")))
 }
 
+/// The kind of key asked for; what is left out has the default of its algorithm.
 pub(super) fn key_spec(order: &KeyOrder) -> Result<KeySpec, ServiceError> {
-    let unsupported =
-        |field, detail: &str| Err(ServiceError::UnsupportedKey { field, detail: detail.to_owned() });
-    match order.algorithm.as_str() {
-        "rsa" => {}
-        "ec" => {
-            return unsupported(
-                "key.algorithm",
-                "This version generates RSA keys only; ask for {\"algorithm\": \"rsa\"}.",
-            );
+    let KeyOrder { algorithm, bits, curve } = order;
+    match algorithm.as_str() {
+        "rsa" => {
+            if curve.is_some() {
+                return Err(ServiceError::invalid_field("key.curve", "an RSA key has no curve"));
+            }
+            let Some(bits) = *bits else { return Ok(KeySpec::default()) };
+            KeySpec::rsa(bits)
+                .ok_or_else(|| ServiceError::invalid_field("key.bits", "must be 2048, 3072 or 4096"))
         }
-        _ => return Err(ServiceError::invalid_field("key.algorithm", "must be rsa")),
+        "ec" => {
+            if bits.is_some() {
+                let detail = "a key on an elliptic curve has no length of its own; give its curve";
+                return Err(ServiceError::invalid_field("key.bits", detail));
+            }
+            match curve.as_deref() {
+                None | Some("p256") => Ok(KeySpec::EcP256),
+                Some("p384") => Ok(KeySpec::EcP384),
+                Some(_) => Err(ServiceError::invalid_field("key.curve", "must be p256 or p384")),
+            }
+        }
+        _ => Err(ServiceError::invalid_field("key.algorithm", "must be rsa or ec")),
     }
-    if order.curve.is_some() {
-        return Err(ServiceError::invalid_field("key.curve", "an RSA key has no curve"));
-    }
-    let bits = order.bits.unwrap_or_else(|| KeySpec::default().bits());
-    KeySpec::from_bits(bits)
-        .ok_or_else(|| ServiceError::invalid_field("key.bits", "must be 2048, 3072 or 4096"))
 }
 
 #[cfg(test)]
