@@ -95,6 +95,8 @@ mod pem;
 pub use pem::PemError;
 mod public_key;
 pub use public_key::{Curve, KeyAlgorithm, OaepHash, PublicKey, SignatureScheme};
+mod revocation_list;
+pub use revocation_list::{Revocation, RevocationList, RevocationListError, RevocationReason, UnusableList};
 mod security;
 pub use security::{CertificateType, SecurityMode, SecurityPolicy};
 mod serial_number;
@@ -103,6 +105,11 @@ mod slug;
 pub use slug::slug;
 mod thumbprint;
 pub use thumbprint::{Sha1Thumbprint, Sha256Thumbprint, ThumbprintError};
+mod trust;
+pub use trust::{
+    PeerRole, SelfSignedAuthority, Suppression, Suppressions, TrustError, TrustErrorKind, TrustList,
+    TrustStatus, UnknownRevocation, ValidationParams, ValidationStep, VerifiedChain, validate,
+};
 mod upload;
 pub use upload::{InputKind, ReadError, Unreadable, read_certificates, read_pair};
 mod validity;
