@@ -83,6 +83,7 @@ pub use certificate::{
 };
 mod chain;
 pub use chain::CertificateChain;
+mod distinguished_names;
 mod finding;
 pub use finding::{Finding, FindingCode, Severity, findings, server_findings};
 mod host_name;
@@ -105,6 +106,7 @@ mod slug;
 pub use slug::slug;
 mod thumbprint;
 pub use thumbprint::{Sha1Thumbprint, Sha256Thumbprint, ThumbprintError};
+mod tlv;
 mod trust;
 pub use trust::{
     PeerRole, SelfSignedAuthority, Suppression, Suppressions, TrustError, TrustErrorKind, TrustList,

@@ -1,21 +1,25 @@
 //! Certificate revocation lists (RFC 5280 §5).
 
+mod parse;
+
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use time::OffsetDateTime;
 
-use crate::{AuthorityKeyIdentifier, Certificate, PemError, Sha256Thumbprint, pem};
+use self::parse::Parsed;
+use crate::{AuthorityKeyIdentifier, Certificate, PemError, Sha256Thumbprint, distinguished_names, pem};
 
 /// An authority's list of the certificates it revoked; cheap to clone.
 ///
 /// It is read once, whatever its length, and answers from an index afterwards.
 #[derive(Clone)]
-pub struct RevocationList(Arc<Parsed>);
+pub struct RevocationList(Arc<Shared>);
 
-struct Parsed {
-    der: Vec<u8>,
-    issuer: String,
+struct Shared {
+    parsed: Parsed,
+    /// The key that verified the signature: neither changes, so a large list is hashed once and not at each use.
+    verified_with: OnceLock<Vec<u8>>,
 }
 
 impl RevocationList {
@@ -28,7 +32,11 @@ impl RevocationList {
         if der.is_empty() {
             return Err(RevocationListError::Empty);
         }
-        Err(RevocationListError::Malformed { reason: "not written yet" })
+        if der.len() > Self::MAX_LEN {
+            return Err(RevocationListError::TooLarge { len: der.len(), max: Self::MAX_LEN });
+        }
+        let parsed = Parsed::new(der)?;
+        Ok(Self(Arc::new(Shared { parsed, verified_with: OnceLock::new() })))
     }
 
     /// Reads the one `X509 CRL` block of a PEM text (RFC 7468 §6), ignoring blocks of other kinds.
@@ -36,8 +44,17 @@ impl RevocationList {
     /// # Errors
     /// As for [`RevocationList::from_der`], and when there are several.
     pub fn from_pem(pem: &[u8]) -> Result<Self, RevocationListError> {
-        let _ = pem;
-        Err(RevocationListError::Empty)
+        // Base64 has a third more bytes, and its line breaks a few.
+        if pem.len() > Self::MAX_LEN / 2 * 3 {
+            return Err(RevocationListError::TooLarge { len: pem.len(), max: Self::MAX_LEN / 2 * 3 });
+        }
+        let blocks = pem::blocks(pem).map_err(RevocationListError::Pem)?;
+        let mut lists = blocks.iter().filter(|block| block.label == PEM_LABEL);
+        let list = lists.next().ok_or(RevocationListError::Empty)?;
+        match lists.count() {
+            0 => Self::from_der(&list.der),
+            more => Err(RevocationListError::Several { count: 1 + more }),
+        }
     }
 
     /// The longest list read, in bytes: room for 400,000 entries, a hundred times what plants have.
@@ -45,71 +62,90 @@ impl RevocationList {
 
     /// The DER bytes as they were read.
     pub fn der(&self) -> &[u8] {
-        &self.0.der
+        &self.0.parsed.der
     }
 
     /// One PEM block (RFC 7468 §6), lines ended by `\n`.
     pub fn to_pem(&self) -> String {
-        pem::encode("X509 CRL", self.der()).to_string()
+        pem::encode(PEM_LABEL, self.der()).to_string()
     }
 
     /// The authority, written as [`Certificate::subject`]; for people.
     pub fn issuer(&self) -> &str {
-        &self.0.issuer
+        &self.0.parsed.issuer
     }
 
     /// The CRL number as upper-case hex, written as [`Certificate::serial_number`], if there is a readable one.
     pub fn number(&self) -> Option<&str> {
-        None
+        self.0.parsed.number.as_deref()
     }
 
     /// When the list was made.
     pub fn this_update(&self) -> OffsetDateTime {
-        OffsetDateTime::UNIX_EPOCH
+        self.0.parsed.this_update
     }
 
     /// When the next one is due, if the list says so.
     pub fn next_update(&self) -> Option<OffsetDateTime> {
-        None
+        self.0.parsed.next_update
     }
 
     /// How many entries the list has.
     pub fn revoked_count(&self) -> usize {
-        0
+        self.0.parsed.revoked_count
     }
 
     /// The signature algorithm, written as [`Certificate::signature_algorithm`].
     pub fn signature_algorithm(&self) -> &str {
-        ""
+        &self.0.parsed.signature_algorithm
     }
 
     /// The authorityKeyIdentifier extension, if there is a readable one.
     pub fn authority_key_identifier(&self) -> Option<&AuthorityKeyIdentifier> {
-        None
+        self.0.parsed.authority_key_identifier.as_ref()
     }
 
     /// Why the list gives no answer in [`crate::validate`]; `None` for a complete list that is understood.
     pub fn unusable(&self) -> Option<&UnusableList> {
-        None
+        self.0.parsed.unusable.as_ref()
     }
 
     /// The entry of `certificate`'s serial number, if the list names `certificate`'s issuer and has one that revokes.
     ///
     /// Says nothing about who signed the list; [`RevocationList::is_issued_by`] does.
     pub fn revocation_of(&self, certificate: &Certificate) -> Option<Revocation> {
-        let _ = certificate;
-        None
+        let named = distinguished_names::same(self.issuer_der(), certificate.issuer_der());
+        if named { self.entry_of(certificate) } else { None }
     }
 
     /// Whether `issuer` has the name the list gives as its issuer and its key verifies the signature.
     pub fn is_issued_by(&self, issuer: &Certificate) -> bool {
-        let _ = issuer;
-        false
+        distinguished_names::same(self.issuer_der(), issuer.subject_der()) && self.verifies_with(issuer)
     }
 
     /// SHA-256 of the DER.
     pub fn sha256(&self) -> Sha256Thumbprint {
         Sha256Thumbprint::of(self.der())
+    }
+
+    pub(crate) fn issuer_der(&self) -> &[u8] {
+        self.0.parsed.bytes(self.0.parsed.issuer_der)
+    }
+
+    /// The entry of `certificate`'s serial number, whoever its issuer is.
+    pub(crate) fn entry_of(&self, certificate: &Certificate) -> Option<Revocation> {
+        self.0.parsed.entry(certificate.serial_content())
+    }
+
+    pub(crate) fn verifies_with(&self, issuer: &Certificate) -> bool {
+        if self.0.verified_with.get().is_some_and(|key| key == issuer.spki_bits()) {
+            return true;
+        }
+        let verifies = self.0.parsed.verifies_with(issuer);
+        if verifies {
+            let _ = self.0.verified_with.set(issuer.spki_bits().to_vec());
+        }
+        verifies
     }
 }
 
@@ -168,6 +204,21 @@ pub enum RevocationReason {
 }
 
 impl RevocationReason {
+    const fn from_code(code: u8) -> Self {
+        match code {
+            0 => Self::Unspecified,
+            1 => Self::KeyCompromise,
+            2 => Self::CaCompromise,
+            3 => Self::AffiliationChanged,
+            4 => Self::Superseded,
+            5 => Self::CessationOfOperation,
+            6 => Self::CertificateHold,
+            9 => Self::PrivilegeWithdrawn,
+            10 => Self::AaCompromise,
+            other => Self::Other(other),
+        }
+    }
+
     /// The name in X.509, for example `keyCompromise`.
     pub const fn name(self) -> &'static str {
         match self {
@@ -254,3 +305,6 @@ pub enum RevocationListError {
     #[error(transparent)]
     Pem(PemError),
 }
+
+/// RFC 7468 §6.
+const PEM_LABEL: &str = "X509 CRL";

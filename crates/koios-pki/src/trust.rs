@@ -1,12 +1,22 @@
 //! Whether to trust a peer's certificate: the eleven steps of OPC 10000-4 §6.1.3.
 
 mod error;
+mod identity;
+mod path;
+mod policy;
+mod revocation;
 mod status;
+mod structure;
 mod suppression;
+mod usage;
+mod verdict;
+
+use std::ops::ControlFlow;
 
 use time::OffsetDateTime;
 
 pub use self::error::{TrustError, TrustErrorKind};
+use self::path::Search;
 pub use self::status::{TrustStatus, ValidationStep};
 pub use self::suppression::{Suppression, Suppressions};
 use crate::{Certificate, CertificateChain, CertificateType, RevocationList};
@@ -158,7 +168,42 @@ pub fn validate(
     trust: &TrustList,
     params: &ValidationParams<'_>,
 ) -> Result<VerifiedChain, TrustError> {
-    let _ = (trust, params);
+    // Without a sound leaf there is nothing to look an issuer up by.
     let leaf = chain.leaf();
-    Err(TrustError::new(leaf, 0, TrustErrorKind::NotTrusted { root: leaf.subject().to_owned() }))
+    if let Some(kind) = structure::fault(leaf) {
+        return Err(TrustError::new(leaf, 0, kind));
+    }
+    let mut accepted: Option<VerifiedChain> = None;
+    let mut refused: Option<TrustError> = None;
+    let dead_end = Search::new(chain, trust).run(&mut |path, links| {
+        match verdict::of(leaf, path, trust, params, links) {
+            Ok(verified) if verified.suppressed.is_empty() => {
+                accepted = Some(verified);
+                return ControlFlow::Break(());
+            }
+            // Another chain may need less to be overlooked.
+            Ok(verified) => {
+                let fewer = |best: &VerifiedChain| verified.suppressed.len() < best.suppressed.len();
+                if accepted.as_ref().is_none_or(fewer) {
+                    accepted = Some(verified);
+                }
+            }
+            Err(error) => {
+                if refused.as_ref().is_none_or(|best| error.step() > best.step()) {
+                    refused = Some(error);
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    });
+    if let Some(verified) = accepted {
+        return Ok(verified);
+    }
+    Err(match (refused, dead_end) {
+        (Some(error), _) => error,
+        (None, Some(end)) => TrustError::new(end.certificate, end.depth, end.kind),
+        (None, None) => {
+            TrustError::new(leaf, 0, TrustErrorKind::IssuerMissing { issuer: leaf.issuer().to_owned() })
+        }
+    })
 }
