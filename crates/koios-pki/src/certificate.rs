@@ -1,8 +1,8 @@
 //! One certificate, read once into everything the product shows and judges.
 
-mod distinguished_name;
+pub(crate) mod distinguished_name;
 mod extension;
-mod signature;
+pub(crate) mod signature;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -14,8 +14,10 @@ use der::{Decode, Reader, SliceReader};
 use time::OffsetDateTime;
 use x509_cert::certificate::{CertificateInner, Raw, TbsCertificateInner, Version};
 
+pub(crate) use self::extension::authority_key_identifier;
 pub use self::extension::{AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage};
 use self::extension::{Extensions, MalformedExtension};
+use crate::tlv::{self, Elements};
 use crate::{
     EcPublicKey, KeyAlgorithm, KeyError, PublicKey, RsaPublicKey, Sha1Thumbprint, Sha256Thumbprint, Validity,
     pem, public_key, thumbprint,
@@ -56,6 +58,7 @@ struct SubjectPublicKey {
     algorithm: KeyAlgorithm,
     oid: ObjectIdentifier,
     bits: Vec<u8>,
+    verification_key: signature::CachedKey,
 }
 
 impl Certificate {
@@ -195,19 +198,59 @@ impl Certificate {
         self.0.issuer_der == issuer.0.subject_der
     }
 
-    fn verifies_with(&self, issuer: &Self) -> bool {
-        let tbs = self.der().get(self.0.tbs_start..).and_then(|rest| rest.get(..self.0.tbs_len));
-        tbs.is_some_and(|tbs| {
-            let key = &issuer.0.spki;
-            signature::verifies(
-                self.0.signature_oid,
-                &key.algorithm,
-                key.oid,
-                &key.bits,
-                tbs,
-                &self.0.signature,
-            )
-        })
+    /// Whether `issuer`'s key verifies the signature, whatever the names say.
+    pub(crate) fn verifies_with(&self, issuer: &Self) -> bool {
+        issuer.verifies(self.0.signature_oid, self.tbs_der(), &self.0.signature)
+    }
+
+    /// Whether the certificate's key verifies `signature` over `message`.
+    pub(crate) fn verifies(&self, algorithm: ObjectIdentifier, message: &[u8], signature: &[u8]) -> bool {
+        let key = &self.0.spki;
+        let cache = &key.verification_key;
+        signature::verifies(algorithm, &key.algorithm, key.oid, &key.bits, cache, message, signature)
+    }
+
+    /// The signed part.
+    fn tbs_der(&self) -> &[u8] {
+        self.der().get(self.0.tbs_start..).and_then(|rest| rest.get(..self.0.tbs_len)).unwrap_or_default()
+    }
+
+    pub(crate) fn subject_der(&self) -> &[u8] {
+        &self.0.subject_der
+    }
+
+    pub(crate) fn issuer_der(&self) -> &[u8] {
+        &self.0.issuer_der
+    }
+
+    /// The bytes of the public key, without its algorithm.
+    pub(crate) fn spki_bits(&self) -> &[u8] {
+        &self.0.spki.bits
+    }
+
+    /// The content of the serial number's INTEGER.
+    pub(crate) fn serial_content(&self) -> &[u8] {
+        self.tbs_fields()
+            .and_then(|mut fields| fields.expect(tlv::INTEGER).ok())
+            .map_or(&[], |serial| serial.content)
+    }
+
+    /// Whether the algorithm in the signed part is that outside of it, byte for byte (RFC 5280 §4.1.1.2).
+    pub(crate) fn names_one_signature_algorithm(&self) -> bool {
+        let inner = self.tbs_fields().and_then(|mut fields| {
+            fields.expect(tlv::INTEGER).ok()?;
+            fields.expect(tlv::SEQUENCE).ok()
+        });
+        let after_tbs = self.der().get(self.0.tbs_start + self.0.tbs_len..).unwrap_or_default();
+        let outer = Elements::new(after_tbs).expect(tlv::SEQUENCE).ok();
+        matches!((inner, outer), (Some(inner), Some(outer)) if inner.whole == outer.whole)
+    }
+
+    /// The fields of the signed part from the serial number on.
+    fn tbs_fields(&self) -> Option<Elements<'_>> {
+        let mut fields = Elements::new(self.tbs_der()).expect(tlv::SEQUENCE).ok()?.elements();
+        fields.optional(&[tlv::CONTEXT_0]).ok()?;
+        Some(fields)
     }
 
     /// SHA-1 of the DER, the certificate's name in OPC UA.
@@ -247,6 +290,11 @@ impl Certificate {
 
     pub(crate) fn malformed_extensions(&self) -> &[MalformedExtension] {
         &self.0.extensions.malformed
+    }
+
+    /// The extensions that narrow what the certificate may do and are not understood, as dotted object identifiers.
+    pub(crate) fn limiting_extensions(&self) -> &[String] {
+        &self.0.extensions.limiting
     }
 }
 
@@ -337,7 +385,7 @@ impl Parsed {
                 Version::V2 => 2,
                 Version::V3 => 3,
             },
-            serial_number: serial_text(tbs_der)?,
+            serial_number: serial_of(tbs_der)?,
             subject: distinguished_name::text(tbs.subject()),
             subject_der: der::Encode::to_der(tbs.subject()).map_err(malformed)?,
             issuer: distinguished_name::text(tbs.issuer()),
@@ -370,7 +418,7 @@ impl SubjectPublicKey {
         } else {
             KeyAlgorithm::Other { oid: oid.to_string() }
         };
-        Ok(Self { algorithm, oid, bits })
+        Ok(Self { algorithm, oid, bits, verification_key: signature::CachedKey::default() })
     }
 
     fn to_public_key(&self) -> Result<PublicKey, KeyError> {
@@ -408,13 +456,17 @@ fn validity(tbs: &TbsCertificateInner<Raw>) -> Result<Validity, CertificateError
 }
 
 /// Reads the serial from the bytes, because the parser's type forgets signs and lengths.
-fn serial_text(tbs_der: &[u8]) -> Result<String, CertificateError> {
+fn serial_of(tbs_der: &[u8]) -> Result<String, CertificateError> {
     let serial = AnyRef::from_der(tbs_der).and_then(|tbs| {
         let mut fields = SliceReader::new(tbs.value())?;
         let first = AnyRef::decode(&mut fields)?;
         if der::Tagged::tag(&first) == der::Tag::Integer { Ok(first) } else { AnyRef::decode(&mut fields) }
     });
-    let bytes = serial.map_err(malformed)?.value();
+    Ok(serial_text(serial.map_err(malformed)?.value()))
+}
+
+/// The content of an INTEGER as [`Certificate::serial_number`] shows it.
+pub(crate) fn serial_text(bytes: &[u8]) -> String {
     let negative = bytes.first().is_some_and(|byte| byte & 0x80 != 0);
     let magnitude = if negative { negated(bytes) } else { bytes.to_vec() };
     let significant: Vec<u8> = magnitude.iter().copied().skip_while(|byte| *byte == 0).collect();
@@ -422,7 +474,7 @@ fn serial_text(tbs_der: &[u8]) -> Result<String, CertificateError> {
     let shown = if significant.is_empty() { &[0][..] } else { &significant };
     // Writing into a String cannot fail.
     let _ = thumbprint::write_hex(&mut text, shown);
-    Ok(text)
+    text
 }
 
 /// The magnitude of a negative two's complement number.

@@ -83,6 +83,7 @@ pub use certificate::{
 };
 mod chain;
 pub use chain::CertificateChain;
+mod distinguished_names;
 mod finding;
 pub use finding::{Finding, FindingCode, Severity, findings, server_findings};
 mod host_name;
@@ -97,6 +98,8 @@ mod profile;
 pub use profile::Profile;
 mod public_key;
 pub use public_key::{Curve, EcPublicKey, KeyAlgorithm, OaepHash, PublicKey, RsaPublicKey, SignatureScheme};
+mod revocation_list;
+pub use revocation_list::{Revocation, RevocationList, RevocationListError, RevocationReason, UnusableList};
 mod security;
 pub use security::{CertificateType, SecurityMode, SecurityPolicy};
 mod serial_number;
@@ -105,6 +108,12 @@ mod slug;
 pub use slug::slug;
 mod thumbprint;
 pub use thumbprint::{Sha1Thumbprint, Sha256Thumbprint, ThumbprintError};
+mod tlv;
+mod trust;
+pub use trust::{
+    PeerRole, SelfSignedAuthority, Suppression, Suppressions, TrustError, TrustErrorKind, TrustList,
+    TrustStatus, UnknownRevocation, ValidationParams, ValidationStep, VerifiedChain, validate,
+};
 mod upload;
 pub use upload::{InputKind, ReadError, Unreadable, read_certificates, read_pair};
 mod validity;

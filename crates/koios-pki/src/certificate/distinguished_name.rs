@@ -11,7 +11,7 @@ pub(super) const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2
 pub(super) const ORGANIZATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.10");
 
 /// `CN=…, O=…`; the parts of a multi-valued RDN are joined by `+`.
-pub(super) fn text(name: &Name) -> String {
+pub(crate) fn text(name: &Name) -> String {
     let rdns = name.as_ref().iter().map(|rdn| {
         let attributes = rdn.as_ref().iter().map(|attribute| {
             let mut text = short_name(attribute.oid).map_or_else(|| attribute.oid.to_string(), str::to_owned);

@@ -117,6 +117,8 @@ pub(super) struct Extensions {
     pub(super) subject_key_identifier: Option<Vec<u8>>,
     pub(super) authority_key_identifier: Option<AuthorityKeyIdentifier>,
     pub(super) malformed: Vec<MalformedExtension>,
+    /// Those a validator must refuse because it does not apply them, as dotted object identifiers.
+    pub(super) limiting: Vec<String>,
 }
 
 impl Extensions {
@@ -124,7 +126,16 @@ impl Extensions {
         let mut known = Self::default();
         let mut seen: Vec<ObjectIdentifier> = Vec::new();
         for extension in extensions {
-            let Some((_, name)) = KNOWN.iter().find(|(oid, _)| *oid == extension.extn_id) else { continue };
+            let Some((_, name)) = KNOWN.iter().find(|(oid, _)| *oid == extension.extn_id) else {
+                // RFC 5280 §4.2. Name constraints are to be critical (§4.2.1.10): those that are not are meant no less.
+                // Policies only bind who asks for some (§6.1.1 c).
+                if (extension.critical && extension.extn_id != CERTIFICATE_POLICIES)
+                    || extension.extn_id == NAME_CONSTRAINTS
+                {
+                    known.limiting.push(extension.extn_id.to_string());
+                }
+                continue;
+            };
             // RFC 5280 §4.2: an extension stands there once; the first one counts.
             let repeated = seen.contains(&extension.extn_id);
             seen.push(extension.extn_id);
@@ -199,7 +210,7 @@ fn basic_constraints(content: &[u8], critical: bool) -> der::Result<BasicConstra
 }
 
 /// Field by field, because the serial inside may break every rule the serial of a certificate may break.
-fn authority_key_identifier(content: &[u8]) -> der::Result<AuthorityKeyIdentifier> {
+pub(crate) fn authority_key_identifier(content: &[u8]) -> der::Result<AuthorityKeyIdentifier> {
     let fields = elements(content)?;
     let field = |number| fields.iter().find(|field| context_number(**field) == Some(number));
     Ok(AuthorityKeyIdentifier {
@@ -233,6 +244,9 @@ const EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.2
 const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");
 const SUBJECT_KEY_IDENTIFIER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.14");
 const AUTHORITY_KEY_IDENTIFIER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.35");
+
+const NAME_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.30");
+const CERTIFICATE_POLICIES: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.32");
 
 const KNOWN: [(ObjectIdentifier, &str); 6] = [
     (SUBJECT_ALT_NAME, "subjectAltName"),

@@ -1,15 +1,23 @@
 //! Signatures on certificates, the weak ones of old certificates included: verified here, judged in findings.
 
-use aws_lc_rs::signature::{self, RsaPssSaltLength, UnparsedPublicKey, VerificationAlgorithm};
+use std::sync::OnceLock;
+
+use aws_lc_rs::signature::{
+    self, ParsedPublicKey, RsaPssSaltLength, UnparsedPublicKey, VerificationAlgorithm,
+};
 use der::asn1::ObjectIdentifier;
 
 use crate::{Curve, KeyAlgorithm};
 
 /// OpenSSL's name of a signature algorithm, else its dotted object identifier.
-pub(super) fn name(oid: ObjectIdentifier) -> String {
+pub(crate) fn name(oid: ObjectIdentifier) -> String {
     let known = NAMES.iter().find(|(known, _)| *known == oid);
     known.map_or_else(|| oid.to_string(), |(_, name)| (*name).to_owned())
 }
+
+/// A key parsed for the signature algorithm it was first used with, since a key rarely has two.
+#[derive(Default)]
+pub(super) struct CachedKey(OnceLock<(ObjectIdentifier, Option<ParsedPublicKey>)>);
 
 /// Whether `signature` over `message` verifies; false for algorithms that cannot be verified.
 pub(super) fn verifies(
@@ -17,10 +25,19 @@ pub(super) fn verifies(
     key_algorithm: &KeyAlgorithm,
     key_oid: ObjectIdentifier,
     key: &[u8],
+    cache: &CachedKey,
     message: &[u8],
     signature: &[u8],
 ) -> bool {
-    candidates(algorithm, key_algorithm, key_oid)
+    let candidates = candidates(algorithm, key_algorithm, key_oid);
+    if let [candidate] = candidates {
+        let parsed = || (algorithm, ParsedPublicKey::new(*candidate, key).ok());
+        let (cached_for, parsed) = cache.0.get_or_init(parsed);
+        if *cached_for == algorithm {
+            return parsed.as_ref().is_some_and(|key| key.verify_sig(message, signature).is_ok());
+        }
+    }
+    candidates
         .iter()
         .any(|candidate| UnparsedPublicKey::new(*candidate, key).verify(message, signature).is_ok())
 }
