@@ -13,10 +13,12 @@ use der::asn1::{AnyRef, ObjectIdentifier};
 use der::{Decode, Reader, SliceReader};
 use time::OffsetDateTime;
 use x509_cert::certificate::{CertificateInner, Raw, TbsCertificateInner, Version};
+use x509_cert::spki::SubjectPublicKeyInfoOwned;
 
+pub(crate) use self::extension::Extensions;
+use self::extension::MalformedExtension;
 pub(crate) use self::extension::authority_key_identifier;
 pub use self::extension::{AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage};
-use self::extension::{Extensions, MalformedExtension};
 use crate::tlv::{self, Elements};
 use crate::{
     EcPublicKey, KeyAlgorithm, KeyError, PublicKey, RsaPublicKey, Sha1Thumbprint, Sha256Thumbprint, Validity,
@@ -53,9 +55,9 @@ struct Parsed {
     public_key: OnceLock<Result<PublicKey, KeyError>>,
 }
 
-/// A certificate's key as far as it is needed to verify with it.
-struct SubjectPublicKey {
-    algorithm: KeyAlgorithm,
+/// The key of a certificate or request as far as it is needed to verify with it.
+pub(crate) struct SubjectPublicKey {
+    pub(crate) algorithm: KeyAlgorithm,
     oid: ObjectIdentifier,
     bits: Vec<u8>,
     verification_key: signature::CachedKey,
@@ -205,9 +207,7 @@ impl Certificate {
 
     /// Whether the certificate's key verifies `signature` over `message`.
     pub(crate) fn verifies(&self, algorithm: ObjectIdentifier, message: &[u8], signature: &[u8]) -> bool {
-        let key = &self.0.spki;
-        let cache = &key.verification_key;
-        signature::verifies(algorithm, &key.algorithm, key.oid, &key.bits, cache, message, signature)
+        self.0.spki.verifies(algorithm, message, signature)
     }
 
     /// The signed part.
@@ -393,7 +393,7 @@ impl Parsed {
             common_name: distinguished_name::first(tbs.subject(), distinguished_name::COMMON_NAME),
             organization: distinguished_name::first(tbs.subject(), distinguished_name::ORGANIZATION),
             validity: validity(tbs)?,
-            spki: SubjectPublicKey::new(tbs)?,
+            spki: SubjectPublicKey::new(tbs.subject_public_key_info())?,
             extensions: Extensions::new(tbs.extensions().map_or(&[], Vec::as_slice)),
             self_signed: OnceLock::new(),
             public_key: OnceLock::new(),
@@ -402,8 +402,7 @@ impl Parsed {
 }
 
 impl SubjectPublicKey {
-    fn new(tbs: &TbsCertificateInner<Raw>) -> Result<Self, CertificateError> {
-        let info = tbs.subject_public_key_info();
+    pub(crate) fn new(info: &SubjectPublicKeyInfoOwned) -> Result<Self, CertificateError> {
         let oid = info.algorithm.oid;
         let bits = info.subject_public_key.raw_bytes().to_vec();
         let algorithm = if oid == pkcs1::ALGORITHM_OID {
@@ -421,7 +420,12 @@ impl SubjectPublicKey {
         Ok(Self { algorithm, oid, bits, verification_key: signature::CachedKey::default() })
     }
 
-    fn to_public_key(&self) -> Result<PublicKey, KeyError> {
+    pub(crate) fn verifies(&self, algorithm: ObjectIdentifier, message: &[u8], signature: &[u8]) -> bool {
+        let cache = &self.verification_key;
+        signature::verifies(algorithm, &self.algorithm, self.oid, &self.bits, cache, message, signature)
+    }
+
+    pub(crate) fn to_public_key(&self) -> Result<PublicKey, KeyError> {
         match &self.algorithm {
             KeyAlgorithm::Rsa { .. } => RsaPublicKey::from_pkcs1_der(&self.bits).map(PublicKey::from_rsa),
             KeyAlgorithm::Ec { curve } => EcPublicKey::from_point(*curve, &self.bits).map(PublicKey::from_ec),

@@ -1,5 +1,5 @@
 use crate::certificate::first_element;
-use crate::{Certificate, CertificateError, pem};
+use crate::{Certificate, CertificateError, PublicKey, pem};
 
 /// A certificate and the certificates it came with: non-empty, leaf first.
 ///
@@ -96,6 +96,16 @@ impl CertificateChain {
         }
         issuers.append(&mut others);
         Self { leaf, issuers }
+    }
+
+    /// The same certificates with the one of `key` first; `None` when there is none of it.
+    pub fn for_key(self, key: &PublicKey) -> Option<Self> {
+        let owns = |certificate: &Certificate| certificate.public_key().is_ok_and(|own| own == *key);
+        let index = self.iter().position(owns)?;
+        match index {
+            0 => Some(self),
+            index => Some(self.with_leaf(index)),
+        }
     }
 
     /// The first certificate.

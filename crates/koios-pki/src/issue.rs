@@ -119,7 +119,7 @@ pub fn self_signed(params: &SelfSignedParams, key: &PrivateKey) -> Result<Certif
         ip_addresses,
     )?)?;
     extensions.subject_key_identifier(&identifier)?;
-    extensions.authority_key_identifier(&identifier, &subject, &serial)?;
+    extensions.authority_key_identifier(&identifier, &subject, &serial_number.to_integer())?;
     let body = CertificateBody {
         serial: &serial,
         issuer: &subject,

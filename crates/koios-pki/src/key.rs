@@ -347,15 +347,15 @@ mod tests {
 
     #[test]
     fn private_keys_cannot_be_printed_displayed_or_cloned() {
-        assert_lacks!(PrivateKey: std::fmt::Debug);
-        assert_lacks!(PrivateKey: std::fmt::Display);
+        assert_lacks!(PrivateKey: fmt::Debug);
+        assert_lacks!(PrivateKey: fmt::Display);
         assert_lacks!(PrivateKey: Clone);
-        assert_lacks!(RsaPrivateKey: std::fmt::Debug);
+        assert_lacks!(RsaPrivateKey: fmt::Debug);
         assert_lacks!(RsaPrivateKey: Clone);
-        assert_lacks!(EcPrivateKey: std::fmt::Debug);
+        assert_lacks!(EcPrivateKey: fmt::Debug);
         assert_lacks!(EcPrivateKey: Clone);
-        assert_lacks!(PrivateKeyPem: std::fmt::Debug);
-        assert_lacks!(PrivateKeyPem: std::fmt::Display);
+        assert_lacks!(PrivateKeyPem: fmt::Debug);
+        assert_lacks!(PrivateKeyPem: fmt::Display);
         assert_lacks!(PrivateKeyPem: Clone);
     }
 

@@ -106,6 +106,16 @@ pub enum Curve {
     P384,
 }
 
+impl Curve {
+    /// The length of the curve's field, in bits.
+    pub const fn bits(self) -> u32 {
+        match self {
+            Self::P256 => 256,
+            Self::P384 => 384,
+        }
+    }
+}
+
 impl fmt::Display for Curve {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -219,6 +219,22 @@ impl RevocationReason {
         }
     }
 
+    /// The number in X.509.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Unspecified => 0,
+            Self::KeyCompromise => 1,
+            Self::CaCompromise => 2,
+            Self::AffiliationChanged => 3,
+            Self::Superseded => 4,
+            Self::CessationOfOperation => 5,
+            Self::CertificateHold => 6,
+            Self::PrivilegeWithdrawn => 9,
+            Self::AaCompromise => 10,
+            Self::Other(code) => code,
+        }
+    }
+
     /// The name in X.509, for example `keyCompromise`.
     pub const fn name(self) -> &'static str {
         match self {

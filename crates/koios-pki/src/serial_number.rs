@@ -18,6 +18,15 @@ impl SerialNumber {
         Self(bytes)
     }
 
+    /// The content of the DER INTEGER (X.690 §8.3): the bytes, after a zero when their top bit is set.
+    pub(crate) fn to_integer(self) -> Vec<u8> {
+        let mut bytes = self.to_bytes();
+        if bytes.first().is_some_and(|byte| byte & 0x80 != 0) {
+            bytes.insert(0, 0);
+        }
+        bytes
+    }
+
     /// The big-endian bytes without leading zeros.
     pub(crate) fn to_bytes(self) -> Vec<u8> {
         self.0.into_iter().skip_while(|byte| *byte == 0).collect()

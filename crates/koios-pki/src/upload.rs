@@ -39,12 +39,8 @@ pub fn read_pair(
         [key] => key.open(passphrase),
         keys => Err(key_unreadable(Unreadable::SeveralPrivateKeys { count: keys.len() })),
     }?;
-    let owner = chain.iter().position(|certificate| key.matches(certificate));
-    match owner {
-        Some(0) => Ok((chain, key)),
-        Some(index) => Ok((chain.with_leaf(index), key)),
-        None => Err(ReadError::KeyMismatch),
-    }
+    let chain = chain.for_key(key.public_key()).ok_or(ReadError::KeyMismatch)?;
+    Ok((chain, key))
 }
 
 /// Reads an uploaded certificate or chain, DER or PEM by content, in its order; private keys beside it are ignored.

@@ -7,7 +7,7 @@ use der::Tagged as _;
 use der::asn1::{Any, ObjectIdentifier};
 use x509_cert::name::Name;
 
-pub(super) const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
+pub(crate) const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 pub(super) const ORGANIZATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.10");
 
 /// `CN=…, O=…`; the parts of a multi-valued RDN are joined by `+`.
@@ -28,7 +28,7 @@ pub(crate) fn text(name: &Name) -> String {
 }
 
 /// The first attribute of this kind that is a string, unescaped.
-pub(super) fn first(name: &Name, oid: ObjectIdentifier) -> Option<String> {
+pub(crate) fn first(name: &Name, oid: ObjectIdentifier) -> Option<String> {
     let attributes = name.as_ref().iter().flat_map(|rdn| rdn.as_ref().iter());
     attributes.filter(|attribute| attribute.oid == oid).find_map(|attribute| string(&attribute.value))
 }

@@ -106,23 +106,23 @@ pub struct AuthorityKeyIdentifier {
 pub(crate) struct MalformedExtension(pub(crate) &'static str);
 
 #[derive(Default)]
-pub(super) struct Extensions {
-    pub(super) uris: Vec<String>,
-    pub(super) uri_first: bool,
-    pub(super) dns_names: Vec<String>,
-    pub(super) ip_addresses: Vec<IpAddr>,
-    pub(super) key_usage: Option<KeyUsage>,
-    pub(super) extended_key_usage: Option<ExtendedKeyUsage>,
-    pub(super) basic_constraints: Option<BasicConstraints>,
-    pub(super) subject_key_identifier: Option<Vec<u8>>,
-    pub(super) authority_key_identifier: Option<AuthorityKeyIdentifier>,
-    pub(super) malformed: Vec<MalformedExtension>,
+pub(crate) struct Extensions {
+    pub(crate) uris: Vec<String>,
+    pub(crate) uri_first: bool,
+    pub(crate) dns_names: Vec<String>,
+    pub(crate) ip_addresses: Vec<IpAddr>,
+    pub(crate) key_usage: Option<KeyUsage>,
+    pub(crate) extended_key_usage: Option<ExtendedKeyUsage>,
+    pub(crate) basic_constraints: Option<BasicConstraints>,
+    pub(crate) subject_key_identifier: Option<Vec<u8>>,
+    pub(crate) authority_key_identifier: Option<AuthorityKeyIdentifier>,
+    pub(crate) malformed: Vec<MalformedExtension>,
     /// Those a validator must refuse because it does not apply them, as dotted object identifiers.
-    pub(super) limiting: Vec<String>,
+    pub(crate) limiting: Vec<String>,
 }
 
 impl Extensions {
-    pub(super) fn new(extensions: &[Extension]) -> Self {
+    pub(crate) fn new(extensions: &[Extension]) -> Self {
         let mut known = Self::default();
         let mut seen: Vec<ObjectIdentifier> = Vec::new();
         for extension in extensions {

@@ -107,7 +107,8 @@ pub(crate) fn key_identifier(key: &PublicKey) -> Result<Vec<u8>, IssueError> {
     Ok(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, bits).as_ref().to_vec())
 }
 
-/// RFC 5280 §4.2.1.1. `issuer` is the whole name of the issuer's issuer, copied as it stands.
+/// RFC 5280 §4.2.1.1. `issuer` is the whole name of the issuer's issuer and the content of the issuer's serial number, both
+/// copied as they stand.
 fn authority_key_identifier(
     identifier: &[u8],
     issuer: Option<(&[u8], &[u8])>,
@@ -117,8 +118,7 @@ fn authority_key_identifier(
         if let Some((issuer, serial)) = issuer {
             // A directoryName is explicitly tagged, because a Name is a CHOICE.
             content.extend(constructed(1, &constructed(4, issuer)?)?);
-            let serial = der::asn1::UintRef::new(serial)?.to_der()?;
-            content.extend(context(2, AnyRef::try_from(serial.as_slice())?.value())?);
+            content.extend(context(2, serial)?);
         }
         AnyRef::new(Tag::Sequence, &content)?.to_der()
     };

@@ -30,7 +30,7 @@ impl CertificateBody<'_> {
         let body = TbsCertificate {
             version: 2,
             serial: UintRef::new(self.serial).map_err(unencodable)?,
-            algorithm: algorithm.clone(),
+            algorithm,
             issuer: raw(self.issuer)?,
             validity: Period { from: time(self.validity.not_before)?, until: time(self.validity.not_after)? },
             subject: raw(self.subject)?,
@@ -74,7 +74,7 @@ impl RevocationListBody<'_> {
         let algorithm = algorithm_of(key);
         let body = TbsCertList {
             version: 1,
-            algorithm: algorithm.clone(),
+            algorithm,
             issuer: raw(self.issuer)?,
             this_update: time(self.this_update)?,
             next_update: time(self.next_update)?,
@@ -89,12 +89,13 @@ impl RevocationListBody<'_> {
 /// One revoked certificate.
 #[derive(Sequence)]
 pub(crate) struct RevokedEntry {
-    pub(crate) serial: der::asn1::Uint,
+    /// An INTEGER as it stands in the certificate.
+    pub(crate) serial: der::asn1::Any,
     pub(crate) date: Time,
     pub(crate) extensions: Option<Vec<Extension>>,
 }
 
-/// UTCTime through 2049, GeneralizedTime from then on (RFC 5280 §4.1.2.5); fractions of seconds are cut.
+/// `UTCTime` through 2049, `GeneralizedTime` from then on (RFC 5280 §4.1.2.5); fractions of seconds are cut.
 pub(crate) fn time(instant: OffsetDateTime) -> Result<Time, IssueError> {
     let seconds = u64::try_from(instant.unix_timestamp()).map_err(|_| IssueError::Validity)?;
     let instant =

@@ -6,6 +6,7 @@
     reason = "the tests start openssl, which works on files; the library itself stays pure"
 )]
 
+mod authorities;
 mod findings;
 mod foreign_certificates;
 mod foreign_keys;
@@ -13,5 +14,6 @@ mod generation;
 mod keys;
 mod openssl;
 mod properties;
+mod requests;
 mod samples;
 mod upload;
