@@ -79,7 +79,8 @@ mod application_uri;
 pub use application_uri::{ApplicationUri, ApplicationUriError};
 mod certificate;
 pub use certificate::{
-    AuthorityKeyIdentifier, BasicConstraints, Certificate, CertificateError, ExtendedKeyUsage, KeyUsage,
+    Attribute, AttributeType, AuthorityKeyIdentifier, BasicConstraints, Certificate, CertificateError,
+    DistinguishedName, ExtendedKeyUsage, KeyUsage, StringKind,
 };
 mod chain;
 pub use chain::CertificateChain;
@@ -87,6 +88,11 @@ mod finding;
 pub use finding::{Finding, FindingCode, Severity, findings, server_findings};
 mod host_name;
 pub use host_name::{HostName, HostNameError, common_name_for};
+mod inspection;
+pub use inspection::{
+    CertificateSerial, Extension, ExtensionValue, GeneralName, Inspection, KeyDetails, Oid,
+    SignatureAlgorithm, TimeEncoding,
+};
 mod issue;
 pub use issue::{IssueError, SelfSignedParams, self_signed};
 mod key;
@@ -103,6 +109,7 @@ mod slug;
 pub use slug::slug;
 mod thumbprint;
 pub use thumbprint::{Sha1Thumbprint, Sha256Thumbprint, ThumbprintError};
+mod tlv;
 mod upload;
 pub use upload::{InputKind, ReadError, Unreadable, read_certificates, read_pair};
 mod validity;

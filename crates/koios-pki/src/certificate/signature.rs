@@ -1,15 +1,22 @@
 //! Signatures on certificates, the weak ones of old certificates included: verified here, judged in findings.
 
-use aws_lc_rs::signature::{self, RsaPssSaltLength, UnparsedPublicKey, VerificationAlgorithm};
+use std::sync::OnceLock;
+
+use aws_lc_rs::signature::{
+    self, ParsedPublicKey, RsaPssSaltLength, UnparsedPublicKey, VerificationAlgorithm,
+};
 use der::asn1::ObjectIdentifier;
 
-use crate::{Curve, KeyAlgorithm};
+use crate::{Curve, KeyAlgorithm, SignatureAlgorithm};
 
 /// OpenSSL's name of a signature algorithm, else its dotted object identifier.
-pub(super) fn name(oid: ObjectIdentifier) -> String {
-    let known = NAMES.iter().find(|(known, _)| *known == oid);
-    known.map_or_else(|| oid.to_string(), |(_, name)| (*name).to_owned())
+pub(crate) fn name(oid: ObjectIdentifier) -> String {
+    SignatureAlgorithm::of(oid).to_string()
 }
+
+/// A key parsed for the signature algorithm it was first used with, since a key rarely has two.
+#[derive(Default)]
+pub(super) struct CachedKey(OnceLock<(ObjectIdentifier, Option<ParsedPublicKey>)>);
 
 /// Whether `signature` over `message` verifies; false for algorithms that cannot be verified.
 pub(super) fn verifies(
@@ -17,10 +24,19 @@ pub(super) fn verifies(
     key_algorithm: &KeyAlgorithm,
     key_oid: ObjectIdentifier,
     key: &[u8],
+    cache: &CachedKey,
     message: &[u8],
     signature: &[u8],
 ) -> bool {
-    candidates(algorithm, key_algorithm, key_oid)
+    let candidates = candidates(algorithm, key_algorithm, key_oid);
+    if let [candidate] = candidates {
+        let parsed = || (algorithm, ParsedPublicKey::new(*candidate, key).ok());
+        let (cached_for, parsed) = cache.0.get_or_init(parsed);
+        if *cached_for == algorithm {
+            return parsed.as_ref().is_some_and(|key| key.verify_sig(message, signature).is_ok());
+        }
+    }
+    candidates
         .iter()
         .any(|candidate| UnparsedPublicKey::new(*candidate, key).verify(message, signature).is_ok())
 }
@@ -72,20 +88,3 @@ const SHA512_WITH_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.
 const ECDSA_WITH_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
 const ECDSA_WITH_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.3");
 const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
-
-const NAMES: [(ObjectIdentifier, &str); 14] = [
-    (ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.2"), "md2WithRSAEncryption"),
-    (ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.4"), "md5WithRSAEncryption"),
-    (SHA1_WITH_RSA, "sha1WithRSAEncryption"),
-    (ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.14"), "sha224WithRSAEncryption"),
-    (SHA256_WITH_RSA, "sha256WithRSAEncryption"),
-    (SHA384_WITH_RSA, "sha384WithRSAEncryption"),
-    (SHA512_WITH_RSA, "sha512WithRSAEncryption"),
-    (RSASSA_PSS, "rsassaPss"),
-    (ObjectIdentifier::new_unwrap("1.2.840.10045.4.1"), "ecdsa-with-SHA1"),
-    (ECDSA_WITH_SHA256, "ecdsa-with-SHA256"),
-    (ECDSA_WITH_SHA384, "ecdsa-with-SHA384"),
-    (ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.4"), "ecdsa-with-SHA512"),
-    (ED25519, "ED25519"),
-    (ObjectIdentifier::new_unwrap("1.3.101.113"), "ED448"),
-];
