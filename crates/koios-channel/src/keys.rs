@@ -25,7 +25,8 @@ impl ClientIdentity {
         if !key.matches(chain.leaf()) {
             return Err(IdentityError::KeyMismatch { subject: chain.leaf().subject().to_owned() });
         }
-        let key = key.into_rsa().map_err(|key| IdentityError::KeyKind { key: key.algorithm() })?;
+        let algorithm = key.algorithm();
+        let key = key.into_rsa().ok_or(IdentityError::KeyKind { key: algorithm })?;
         Ok(Self { thumbprint: chain.leaf().thumbprint_sha1(), chain, key })
     }
 

@@ -207,14 +207,11 @@ impl PrivateKey {
         }
     }
 
-    /// Keeps the RSA key alone.
-    ///
-    /// # Errors
-    /// Gives the key back when it is none of RSA.
-    pub fn into_rsa(self) -> Result<RsaPrivateKey, Self> {
+    /// Keeps the RSA key alone, if it is one.
+    pub fn into_rsa(self) -> Option<RsaPrivateKey> {
         match self.kind {
-            Kind::Rsa(key) => Ok(key),
-            Kind::Ec(_) => Err(self),
+            Kind::Rsa(key) => Some(key),
+            Kind::Ec(_) => None,
         }
     }
 

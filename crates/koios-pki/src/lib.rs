@@ -79,7 +79,8 @@ mod application_uri;
 pub use application_uri::{ApplicationUri, ApplicationUriError};
 mod certificate;
 pub use certificate::{
-    AuthorityKeyIdentifier, BasicConstraints, Certificate, CertificateError, ExtendedKeyUsage, KeyUsage,
+    Attribute, AttributeType, AuthorityKeyIdentifier, BasicConstraints, Certificate, CertificateError,
+    DistinguishedName, ExtendedKeyUsage, KeyUsage, StringKind,
 };
 mod chain;
 pub use chain::CertificateChain;
@@ -90,6 +91,11 @@ mod host_name;
 pub use host_name::{HostName, HostNameError, common_name_for};
 mod authority;
 pub use authority::{Authority, AuthorityParams, RevocationListParams, Revoked};
+mod inspection;
+pub use inspection::{
+    CertificateSerial, Extension, ExtensionValue, GeneralName, Inspection, KeyDetails, Oid,
+    SignatureAlgorithm, TimeEncoding,
+};
 mod issue;
 pub use issue::{IssueError, SelfSignedParams, self_signed};
 mod key;

@@ -7,17 +7,17 @@ use std::sync::Arc;
 use der::asn1::{Any, ObjectIdentifier, SetOfVec};
 use der::{AnyRef, Decode, Encode, Reader, SliceReader};
 use x509_cert::attr::Attribute;
-use x509_cert::ext::Extension;
-use x509_cert::request::{CertReq, ExtensionReq};
+use x509_cert::request::CertReq;
 
-use crate::certificate::{Extensions, SubjectPublicKey, distinguished_name, first_element};
+use crate::certificate::{Extensions, SubjectPublicKey, check_extensions, first_element};
 use crate::issue::extensions::{self, key_identifier};
 use crate::issue::signed::RequestBody;
 use crate::issue::subject::Subject;
 use crate::issue::{IssueError, alternative_names};
+use crate::tlv::Elements;
 use crate::{
-    ApplicationUri, BasicConstraints, Certificate, ExtendedKeyUsage, KeyAlgorithm, KeyError, KeyUsage,
-    PemError, PrivateKey, Profile, PublicKey, pem,
+    ApplicationUri, AttributeType, BasicConstraints, Certificate, DistinguishedName, ExtendedKeyUsage,
+    ExtensionValue, KeyAlgorithm, KeyError, KeyUsage, PemError, PrivateKey, Profile, PublicKey, pem,
 };
 
 /// What a certificate request is to ask for.
@@ -111,9 +111,9 @@ pub struct CertificateRequest(Arc<Parsed>);
 
 struct Parsed {
     der: Vec<u8>,
-    subject: String,
+    subject: DistinguishedName,
+    subject_text: String,
     subject_der: Vec<u8>,
-    common_name: Option<String>,
     key_algorithm: KeyAlgorithm,
     public_key: PublicKey,
     extensions: Extensions,
@@ -138,21 +138,27 @@ impl CertificateRequest {
         let request = CertReq::from_der(der).map_err(malformed)?;
         let content = AnyRef::from_der(der).map_err(malformed)?.value();
         let body = SliceReader::new(content).and_then(|mut reader| reader.tlv_bytes()).map_err(malformed)?;
-        let spki = SubjectPublicKey::new(&request.info.public_key)
+        let info = &request.info.public_key;
+        let parameters =
+            info.algorithm.parameters.as_ref().map(Encode::to_der).transpose().map_err(malformed)?;
+        let bits = info.subject_public_key.raw_bytes();
+        let key = SubjectPublicKey::read(info.algorithm.oid, &parameters.unwrap_or_default(), bits)
             .map_err(|error| RequestError::Malformed { reason: error.to_string() })?;
-        if !spki.verifies(request.algorithm.oid, body, request.signature.raw_bytes()) {
+        if !key.verifies(bits, request.algorithm.oid, body, request.signature.raw_bytes()) {
             return Err(RequestError::SignatureInvalid);
         }
-        let public_key = spki.to_public_key().map_err(RequestError::Key)?;
-        let extensions = asked(&request).map_err(malformed)?;
+        let public_key = key.to_public_key(bits).map_err(RequestError::Key)?;
+        let subject_der = request.info.subject.to_der().map_err(malformed)?;
+        let subject = DistinguishedName::from_der(&subject_der)
+            .map_err(|_| RequestError::Malformed { reason: "the subject".to_owned() })?;
         Ok(Self(Arc::new(Parsed {
             der: der.to_vec(),
-            subject: distinguished_name::text(&request.info.subject),
-            common_name: distinguished_name::first(&request.info.subject, distinguished_name::COMMON_NAME),
-            subject_der: request.info.subject.to_der().map_err(malformed)?,
-            key_algorithm: spki.algorithm,
+            subject_text: subject.to_string(),
+            subject,
+            subject_der,
+            key_algorithm: key.algorithm,
             public_key,
-            extensions: Extensions::new(&extensions),
+            extensions: asked(&request)?,
         })))
     }
 
@@ -182,7 +188,7 @@ impl CertificateRequest {
 
     /// The subject, written as [`Certificate::subject`].
     pub fn subject(&self) -> &str {
-        &self.0.subject
+        &self.0.subject_text
     }
 
     pub(crate) fn subject_der(&self) -> &[u8] {
@@ -191,7 +197,7 @@ impl CertificateRequest {
 
     /// The first Common Name of the subject.
     pub fn common_name(&self) -> Option<&str> {
-        self.0.common_name.as_deref()
+        self.0.subject.first(AttributeType::CommonName)
     }
 
     /// The kind of the key to be certified.
@@ -226,17 +232,26 @@ impl CertificateRequest {
 
     /// The keyUsage asked for.
     pub fn key_usage(&self) -> Option<KeyUsage> {
-        self.0.extensions.key_usage
+        self.0.extensions.find(|value| match value {
+            ExtensionValue::KeyUsage(usage) => Some(*usage),
+            _ => None,
+        })
     }
 
     /// The extKeyUsage asked for.
     pub fn extended_key_usage(&self) -> Option<&ExtendedKeyUsage> {
-        self.0.extensions.extended_key_usage.as_ref()
+        self.0.extensions.find(|value| match value {
+            ExtensionValue::ExtendedKeyUsage(usage) => Some(usage),
+            _ => None,
+        })
     }
 
     /// The basicConstraints asked for.
     pub fn basic_constraints(&self) -> Option<BasicConstraints> {
-        self.0.extensions.basic_constraints
+        self.0.extensions.find(|value| match value {
+            ExtensionValue::BasicConstraints(constraints) => Some(*constraints),
+            _ => None,
+        })
     }
 
     pub(crate) fn has_malformed_extensions(&self) -> bool {
@@ -294,11 +309,15 @@ pub enum RequestError {
 }
 
 /// The extensions asked for; none when there is no such attribute.
-fn asked(request: &CertReq) -> der::Result<Vec<Extension>> {
+fn asked(request: &CertReq) -> Result<Extensions, RequestError> {
     let attribute = request.info.attributes.iter().find(|attribute| attribute.oid == EXTENSION_REQUEST);
     match attribute.and_then(|attribute| attribute.values.iter().next()) {
-        Some(value) => Ok(ExtensionReq::from_der(&value.to_der()?)?.0),
-        None => Ok(Vec::new()),
+        Some(sequence) => {
+            check_extensions(Elements::new(sequence.value()))
+                .map_err(|_| RequestError::Malformed { reason: "the extensions asked for".to_owned() })?;
+            Ok(Extensions::read(sequence.value()))
+        }
+        None => Ok(Extensions::default()),
     }
 }
 

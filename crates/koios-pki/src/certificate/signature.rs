@@ -7,12 +7,11 @@ use aws_lc_rs::signature::{
 };
 use der::asn1::ObjectIdentifier;
 
-use crate::{Curve, KeyAlgorithm};
+use crate::{Curve, KeyAlgorithm, SignatureAlgorithm};
 
 /// OpenSSL's name of a signature algorithm, else its dotted object identifier.
 pub(crate) fn name(oid: ObjectIdentifier) -> String {
-    let known = NAMES.iter().find(|(known, _)| *known == oid);
-    known.map_or_else(|| oid.to_string(), |(_, name)| (*name).to_owned())
+    SignatureAlgorithm::of(oid).to_string()
 }
 
 /// A key parsed for the signature algorithm it was first used with, since a key rarely has two.
@@ -89,20 +88,3 @@ const SHA512_WITH_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.
 const ECDSA_WITH_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
 const ECDSA_WITH_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.3");
 const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
-
-const NAMES: [(ObjectIdentifier, &str); 14] = [
-    (ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.2"), "md2WithRSAEncryption"),
-    (ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.4"), "md5WithRSAEncryption"),
-    (SHA1_WITH_RSA, "sha1WithRSAEncryption"),
-    (ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.14"), "sha224WithRSAEncryption"),
-    (SHA256_WITH_RSA, "sha256WithRSAEncryption"),
-    (SHA384_WITH_RSA, "sha384WithRSAEncryption"),
-    (SHA512_WITH_RSA, "sha512WithRSAEncryption"),
-    (RSASSA_PSS, "rsassaPss"),
-    (ObjectIdentifier::new_unwrap("1.2.840.10045.4.1"), "ecdsa-with-SHA1"),
-    (ECDSA_WITH_SHA256, "ecdsa-with-SHA256"),
-    (ECDSA_WITH_SHA384, "ecdsa-with-SHA384"),
-    (ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.4"), "ecdsa-with-SHA512"),
-    (ED25519, "ED25519"),
-    (ObjectIdentifier::new_unwrap("1.3.101.113"), "ED448"),
-];

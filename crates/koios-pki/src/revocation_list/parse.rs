@@ -5,12 +5,11 @@
 use der::Decode as _;
 use der::asn1::ObjectIdentifier;
 use time::{Date, Month, OffsetDateTime, Time};
-use x509_cert::name::Name;
 
 use super::{Revocation, RevocationListError, RevocationReason, UnusableList};
-use crate::certificate::{authority_key_identifier, distinguished_name, serial_text, signature};
+use crate::certificate::{authority_key_identifier, check_name, signature};
 use crate::tlv::{self, Elements, Tlv, TlvError};
-use crate::{AuthorityKeyIdentifier, Certificate};
+use crate::{AuthorityKeyIdentifier, Certificate, CertificateSerial, DistinguishedName};
 
 pub(super) struct Parsed {
     pub(super) der: Vec<u8>,
@@ -81,7 +80,8 @@ impl Parsed {
             return Err(malformed("signature: another algorithm than outside of the signed part"));
         }
         let issuer = fields.expect(tlv::SEQUENCE).map_err(inside("issuer"))?;
-        let name = Name::from_der(issuer.whole).map_err(|_| malformed("issuer"))?;
+        let name = check_name(issuer).and_then(|()| DistinguishedName::from_der(issuer.whole));
+        let name = name.map_err(inside("issuer"))?;
         let this_update = fields.element().ok().and_then(|time| instant(&time));
         let this_update = this_update.ok_or_else(|| malformed("thisUpdate"))?;
         let next_update = match fields.optional(&TIMES).map_err(inside("nextUpdate"))? {
@@ -97,7 +97,7 @@ impl Parsed {
         let mut parsed = Self {
             tbs: Range::of(&tbs),
             issuer_der: Range::of(&issuer),
-            issuer: distinguished_name::text(&name),
+            issuer: name.to_string(),
             signature: Range::content_of(&signature, 1),
             signature_oid,
             signature_algorithm: signature::name(signature_oid),
@@ -130,7 +130,7 @@ impl Parsed {
                 }
                 CRL_NUMBER => {
                     let number = Elements::new(extension.value).expect(tlv::INTEGER)?;
-                    self.number = Some(serial_text(number.content));
+                    self.number = Some(CertificateSerial::new(number.content).to_string());
                 }
                 DELTA_CRL_INDICATOR => self.is_unusable(UnusableList::Delta),
                 ISSUING_DISTRIBUTION_POINT => {
