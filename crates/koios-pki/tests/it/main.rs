@@ -14,4 +14,8 @@ mod keys;
 mod openssl;
 mod properties;
 mod samples;
+mod trust;
+mod trust_pki;
+mod trust_properties;
+mod trust_revocation;
 mod upload;
