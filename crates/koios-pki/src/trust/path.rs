@@ -107,7 +107,9 @@ impl<'a> Search<'a> {
         let mut refused = if top.is_self_issued() && !contradicts(top, top) { Some(top) } else { None };
         let (mut found, mut looped) = (false, false);
         for candidate in self.candidates(top) {
-            if path.iter().any(|&earlier| is_same_entity(earlier, candidate)) {
+            // RFC 5280 §6.1: no certificate twice. An authority may come back in another certificate of it, since that
+            // one may be what is trusted.
+            if path.contains(&candidate) {
                 looped = true;
                 continue;
             }
@@ -169,12 +171,6 @@ impl<'a> Search<'a> {
             self.dead_end = Some(end);
         }
     }
-}
-
-/// The same authority with the same key, in the same or another (cross-signed, renewed) certificate: a chain that comes
-/// back to it has a shorter form without the detour.
-fn is_same_entity(a: &Certificate, b: &Certificate) -> bool {
-    a == b || (a.subject_der() == b.subject_der() && a.spki_bits() == b.spki_bits())
 }
 
 /// 0: the key identifiers agree, 1: there is none to compare, 2: they differ.

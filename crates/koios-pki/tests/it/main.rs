@@ -16,4 +16,8 @@ mod openssl;
 mod properties;
 mod requests;
 mod samples;
+mod trust;
+mod trust_pki;
+mod trust_properties;
+mod trust_revocation;
 mod upload;

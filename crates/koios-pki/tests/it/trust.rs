@@ -1,0 +1,545 @@
+//! Trust validation: chains, trust, and each step's verdict with its evidence.
+
+use koios_pki::{
+    Certificate, CertificateType, PeerRole, SelfSignedAuthority, Suppression, Suppressions, TrustErrorKind,
+    TrustStatus, UnknownRevocation, ValidationParams, ValidationStep, validate,
+};
+use rcgen::{
+    BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, DnValue,
+    ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose,
+};
+use time::Duration;
+
+use crate::samples::{CERTIFICATE, KEY_2048, KEY_3072, NOW, issued_certificate, issued_certificate_for};
+use crate::trust_pki::{
+    Authority, chain, client, judge, leaf_params, new_key, refusal, self_signed, trust, with_wrong_signature,
+};
+
+#[test]
+fn a_chain_to_a_trusted_root_is_verified_and_ordered_from_leaf_to_root() {
+    let root = Authority::root("Root");
+    let plant = root.authority("Plant");
+    let leaf = plant.leaf();
+    let trust = trust(&[&root.certificate], &[&plant.certificate], &[&root.list(), &plant.list()]);
+    let verified = judge(&leaf, &trust).unwrap();
+    assert_eq!(verified.certificates(), [leaf.clone(), plant.certificate, root.certificate.clone()]);
+    assert_eq!((verified.leaf(), verified.trusted_by()), (&leaf, &root.certificate));
+    assert!(verified.suppressed().is_empty());
+}
+
+#[test]
+fn a_trusted_intermediate_trusts_what_it_issued_and_still_needs_its_root() {
+    let root = Authority::root("Root");
+    let plant = root.authority("Plant");
+    let leaf = plant.leaf();
+    let lists = [&root.list(), &plant.list()];
+    let verified = judge(&leaf, &trust(&[&plant.certificate], &[&root.certificate], &lists)).unwrap();
+    assert_eq!(verified.trusted_by(), &plant.certificate);
+    let without_root = judge(&leaf, &trust(&[&plant.certificate], &[], &lists)).unwrap_err();
+    assert_eq!((without_root.status(), without_root.depth()), (TrustStatus::ChainIncomplete, 1));
+    assert!(
+        matches!(without_root.kind(), TrustErrorKind::IssuerMissing { issuer } if issuer == "CN=Root, O=Test")
+    );
+}
+
+#[test]
+fn the_chain_must_reach_a_root_even_when_the_leaf_itself_is_trusted() {
+    let root = Authority::root("Root");
+    let leaf = root.leaf();
+    assert_eq!(
+        refusal(judge(&leaf, &trust(&[&leaf], &[], &[&root.list()]))),
+        (TrustStatus::ChainIncomplete, 0)
+    );
+    let verified = judge(&leaf, &trust(&[&leaf], &[&root.certificate], &[&root.list()])).unwrap();
+    assert_eq!(verified.trusted_by(), &leaf);
+}
+
+#[test]
+fn neither_the_issuer_list_nor_the_blob_gives_trust() {
+    let root = Authority::root("Root");
+    let leaf = root.leaf();
+    let list = root.list();
+    let only_issuer = judge(&leaf, &trust(&[], &[&root.certificate], &[&list])).unwrap_err();
+    assert_eq!(only_issuer.status(), TrustStatus::Untrusted);
+    assert!(matches!(only_issuer.kind(), TrustErrorKind::NotTrusted { root } if root == "CN=Root, O=Test"));
+    let blob = chain(&leaf, &[&root.certificate]);
+    assert_eq!(refusal(validate(&blob, &trust(&[], &[], &[&list]), &client())), (TrustStatus::Untrusted, 0));
+    // What the blob does is complete the chain of a trusted leaf.
+    assert!(validate(&blob, &trust(&[&leaf], &[], &[&list]), &client()).is_ok());
+    // A root that the peer made up under the trusted one's name helps it nothing.
+    let evil = Authority::root("Root");
+    let evil_leaf = evil.leaf();
+    let blob = chain(&evil_leaf, &[&evil.certificate]);
+    let refused = validate(&blob, &trust(&[&root.certificate], &[], &[&list, &evil.list()]), &client());
+    assert_eq!(refusal(refused), (TrustStatus::Untrusted, 0));
+}
+
+#[test]
+fn a_self_signed_certificate_is_trusted_by_its_bytes_and_needs_no_revocation_list() {
+    let key = new_key();
+    let mut params = leaf_params();
+    params.key_usages.push(KeyUsagePurpose::KeyCertSign);
+    let make = |serial: u64| {
+        let mut params = params.clone();
+        params.serial_number = Some(serial.into());
+        Certificate::from_der(params.self_signed(&*key).unwrap().der()).unwrap()
+    };
+    let (first, second) = (make(1), make(2));
+    let verified = judge(&first, &trust(&[&first], &[], &[])).unwrap();
+    assert_eq!(verified.certificates().len(), 1);
+    // The same name and key in another certificate is not what was trusted.
+    assert_eq!(refusal(judge(&second, &trust(&[&first], &[], &[]))), (TrustStatus::Untrusted, 0));
+    assert_eq!(refusal(judge(&first, &trust(&[], &[&first], &[]))), (TrustStatus::Untrusted, 0));
+    assert_eq!(
+        refusal(judge(&with_wrong_signature(&first), &trust(&[&first], &[], &[]))),
+        (TrustStatus::CertificateInvalid, 0)
+    );
+}
+
+#[test]
+fn a_trusted_application_is_no_authority_whatever_is_suppressed() {
+    let key = new_key();
+    let mut params = leaf_params();
+    params.key_usages.push(KeyUsagePurpose::KeyCertSign);
+    let peer = Authority::root_with("peer", key, |authority| *authority = params);
+    let forged = peer.leaf_with(|leaf| leaf.distinguished_name.push(DnType::CommonName, "forged"));
+    let mut params = client();
+    params.suppressed = Suppression::ALL.into_iter().collect();
+    let trust = trust(&[&peer.certificate], &[], &[&peer.list()]);
+    let error = validate(&forged.into(), &trust, &params).unwrap_err();
+    assert_eq!((error.status(), error.depth()), (TrustStatus::IssuerUseNotAllowed, 1));
+    assert!(matches!(error.kind(), TrustErrorKind::NotAnAuthority) && !error.is_suppressible());
+}
+
+#[test]
+fn a_wrong_signature_is_told_from_a_missing_issuer() {
+    let root = Authority::root("Root");
+    let leaf = root.leaf();
+    let trust_root = trust(&[&root.certificate], &[], &[&root.list()]);
+    let error = judge(&with_wrong_signature(&leaf), &trust_root).unwrap_err();
+    assert_eq!((error.step(), error.status()), (ValidationStep::Signature, TrustStatus::CertificateInvalid));
+    // An authority of the same name whose key the leaf does not ask for: its issuer is missing.
+    let twin = Authority::root("Root");
+    let error = judge(&leaf, &trust(&[&twin.certificate], &[], &[&twin.list()])).unwrap_err();
+    assert_eq!((error.step(), error.status()), (ValidationStep::Chain, TrustStatus::ChainIncomplete));
+    // Without key identifiers nothing tells the two apart.
+    let bare = root.certify_bare(&leaf_params(), &new_key());
+    let error = judge(&bare, &trust(&[&twin.certificate], &[], &[])).unwrap_err();
+    assert_eq!(error.step(), ValidationStep::Signature);
+}
+
+#[test]
+fn of_several_authorities_of_one_name_the_one_that_signed_is_found() {
+    let twins: Vec<_> = (0..5).map(|_| Authority::root("Root")).collect();
+    let certificates: Vec<_> = twins.iter().map(|twin| &twin.certificate).collect();
+    let lists: Vec<_> = twins.iter().map(Authority::list).collect();
+    let lists: Vec<_> = lists.iter().collect();
+    for twin in &twins {
+        for leaf in [twin.leaf(), twin.certify_bare(&leaf_params(), &new_key())] {
+            let verified = judge(&leaf, &trust(&certificates, &[], &lists)).unwrap();
+            assert_eq!(verified.trusted_by(), &twin.certificate);
+        }
+    }
+}
+
+#[test]
+fn a_key_identifier_that_is_wrong_ranks_and_never_vetoes() {
+    let root = Authority::root("Root");
+    // The certificate of the same key and name with another subjectKeyIdentifier.
+    let renamed = Authority::root_with("Root", root.key.clone(), |params| {
+        params.key_identifier_method = rcgen::KeyIdMethod::PreSpecified(vec![1, 2, 3]);
+    });
+    let leaf = root.leaf();
+    let verified = judge(&leaf, &trust(&[&renamed.certificate], &[], &[&root.list()])).unwrap();
+    assert_eq!(verified.trusted_by(), &renamed.certificate);
+}
+
+#[test]
+fn cross_signed_authorities_are_followed_to_the_root_that_is_trusted() {
+    let (old, new) = (Authority::root("Old"), Authority::root("New"));
+    let cross = old.cross_sign(&new);
+    let leaf = new.leaf();
+    let lists = [&old.list(), &new.list()];
+    // The peer knows the new root; we trust the old one.
+    let blob = chain(&leaf, &[&new.certificate, &cross]);
+    let verified = validate(&blob, &trust(&[&old.certificate], &[], &lists), &client()).unwrap();
+    assert_eq!(verified.certificates(), [leaf.clone(), cross.clone(), old.certificate.clone()]);
+    let verified = validate(&blob, &trust(&[&new.certificate], &[], &lists), &client()).unwrap();
+    assert_eq!(verified.certificates(), [leaf, new.certificate]);
+}
+
+#[test]
+fn authorities_that_certify_each_other_end_in_a_verdict() {
+    let (a, b) = (Authority::root("A"), Authority::root("B"));
+    let (a_by_b, b_by_a) = (b.cross_sign(&a), a.cross_sign(&b));
+    let leaf = a.leaf();
+    let lists = [&a.list(), &b.list()];
+    let error = judge(&leaf, &trust(&[&a_by_b, &b_by_a], &[], &lists)).unwrap_err();
+    assert_eq!(error.status(), TrustStatus::ChainIncomplete);
+    assert!(matches!(error.kind(), TrustErrorKind::ChainLoops), "{error:?}");
+    // The loop does not keep the way out from being found.
+    let verified = judge(&leaf, &trust(&[&a_by_b, &b_by_a], &[&b.certificate], &lists)).unwrap();
+    assert_eq!(verified.certificates().last(), Some(&b.certificate));
+}
+
+#[test]
+fn chains_longer_than_ten_are_given_up() {
+    let root = Authority::root("Root");
+    let mut authorities = vec![root];
+    for depth in 1..=9 {
+        authorities.push(authorities.last().unwrap().authority(&format!("Sub {depth}")));
+    }
+    let issuers: Vec<_> = authorities.iter().map(|authority| &authority.certificate).collect();
+    let lists: Vec<_> = authorities.iter().map(Authority::list).collect();
+    let lists: Vec<_> = lists.iter().collect();
+    let trust = trust(&issuers[..1], &issuers, &lists);
+    assert!(judge(&authorities[8].leaf(), &trust).is_ok());
+    let error = judge(&authorities[9].leaf(), &trust).unwrap_err();
+    assert_eq!(error.status(), TrustStatus::ChainIncomplete);
+    assert!(matches!(error.kind(), TrustErrorKind::ChainTooLong { max: 10 }));
+}
+
+#[test]
+fn work_is_bounded_when_hundreds_of_authorities_share_a_name() {
+    let signer = Authority::root("Root");
+    let bare = signer.certify_bare(&leaf_params(), &new_key());
+    let others: Vec<_> = (0..200).map(|_| Authority::root("Root").certificate).collect();
+    let mut trusted: Vec<_> = others.iter().collect();
+    let error = judge(&bare, &trust(&trusted, &[], &[])).unwrap_err();
+    assert!(matches!(error.kind(), TrustErrorKind::TooMuchWork), "{error:?}");
+    assert_eq!(error.status(), TrustStatus::ChainIncomplete);
+    // A key identifier leads to the right one at once.
+    trusted.push(&signer.certificate);
+    assert!(judge(&signer.leaf(), &trust(&trusted, &[], &[&signer.list()])).is_ok());
+}
+
+#[test]
+fn work_is_bounded_in_a_mesh_of_cross_signed_authorities() {
+    let authorities: Vec<_> = (0..9).map(|number| Authority::root(&format!("CA {number}"))).collect();
+    let mesh: Vec<_> = authorities
+        .iter()
+        .flat_map(|a| authorities.iter().filter(|b| a.certificate != b.certificate).map(|b| a.cross_sign(b)))
+        .collect();
+    let blob = chain(&authorities[0].leaf(), &mesh.iter().collect::<Vec<_>>());
+    let error = validate(&blob, &trust(&[], &[], &[]), &client()).unwrap_err();
+    assert_eq!(error.status(), TrustStatus::ChainIncomplete);
+}
+
+#[test]
+fn a_name_re_encoded_by_its_authority_is_the_same_name() {
+    let printable = |name: &mut DistinguishedName| {
+        *name = DistinguishedName::new();
+        name.push(DnType::CommonName, DnValue::PrintableString("Root".try_into().unwrap()));
+        name.push(DnType::OrganizationName, DnValue::PrintableString("Test".try_into().unwrap()));
+    };
+    let root = Authority::root_with("Root", new_key(), |params| printable(&mut params.distinguished_name));
+    // The same authority, whose name it writes as UTF8String into what it issues.
+    let writing = Authority::root_with("Root", root.key.clone(), |_| {});
+    let leaf = writing.leaf();
+    assert!(!leaf.is_issued_by(&root.certificate), "the bytes differ");
+    for list in [root.list(), writing.list()] {
+        let verified = judge(&leaf, &trust(&[&root.certificate], &[], &[&list])).unwrap();
+        assert_eq!(verified.trusted_by(), &root.certificate);
+    }
+    // Another spelling is another name.
+    let other = Authority::root_with("root", root.key, |_| {});
+    assert_eq!(
+        refusal(judge(&leaf, &trust(&[&other.certificate], &[], &[]))),
+        (TrustStatus::ChainIncomplete, 0)
+    );
+}
+
+#[test]
+fn validity_is_checked_for_each_certificate_at_the_instant_given() {
+    let root = Authority::root("Root");
+    let late = |params: &mut CertificateParams| params.not_before = NOW + Duration::DAY;
+    let over = |params: &mut CertificateParams| params.not_after = NOW - Duration::SECOND;
+    for leaf in [root.leaf_with(late), root.leaf_with(over)] {
+        let trust = trust(&[&root.certificate], &[], &[&root.list()]);
+        let error = judge(&leaf, &trust).unwrap_err();
+        assert_eq!((error.status(), error.depth()), (TrustStatus::TimeInvalid, 0));
+        match error.kind() {
+            TrustErrorKind::NotYetValid { not_before, checked_at } => {
+                assert_eq!((*not_before, *checked_at), (NOW + Duration::DAY, NOW));
+            }
+            TrustErrorKind::Expired { not_after, checked_at } => {
+                assert_eq!((*not_after, *checked_at), (NOW - Duration::SECOND, NOW));
+            }
+            other => panic!("{other:?}"),
+        }
+        let mut params = client();
+        params.suppressed = Suppressions::NONE.with(Suppression::Time);
+        let verified = validate(&leaf.into(), &trust, &params).unwrap();
+        assert_eq!(verified.suppressed(), [error]);
+    }
+    let expired = Authority::root_with("Root", new_key(), over);
+    let leaf = expired.leaf();
+    let trust = trust(&[&expired.certificate], &[], &[&expired.list()]);
+    assert_eq!(refusal(judge(&leaf, &trust)), (TrustStatus::IssuerTimeInvalid, 1));
+    let mut params = client();
+    params.suppressed = Suppressions::NONE.with(Suppression::Time);
+    assert!(validate(&leaf.clone().into(), &trust, &params).is_err(), "the leaf's is another suppression");
+    params.suppressed = Suppressions::NONE.with(Suppression::IssuerTime);
+    assert!(validate(&leaf.into(), &trust, &params).is_ok());
+}
+
+#[test]
+fn the_host_is_checked_for_servers_only() {
+    let root = Authority::root("Root");
+    let leaf = root.leaf();
+    let trust = trust(&[&root.certificate], &[], &[&root.list()]);
+    let with = |role, host| {
+        let mut params = ValidationParams::new(NOW, role);
+        params.host = Some(host);
+        validate(&leaf.clone().into(), &trust, &params)
+    };
+    for host in ["gw01.plant.example", "GW01.Plant.Example.", "192.0.2.7"] {
+        assert!(with(PeerRole::Server, host).is_ok(), "{host}");
+    }
+    for host in
+        ["gw01", "gw02.plant.example", "192.0.2.8", "plant.example", "leaf", "", "gw01.plant.example:4840"]
+    {
+        let error = with(PeerRole::Server, host).unwrap_err();
+        assert_eq!((error.status(), error.is_suppressible()), (TrustStatus::HostNameInvalid, true), "{host}");
+        let found = vec!["gw01.plant.example".to_owned(), "192.0.2.7".to_owned()];
+        assert_eq!(error.kind(), &TrustErrorKind::HostNameMismatch { expected: host.to_owned(), found });
+    }
+    assert!(with(PeerRole::Client, "gw02").is_ok());
+}
+
+#[test]
+fn the_application_uri_is_compared_byte_for_byte_and_never_suppressed() {
+    let root = Authority::root("Root");
+    let leaf = root.leaf();
+    let trust = trust(&[&root.certificate], &[], &[&root.list()]);
+    let mut params = client();
+    params.application_uri = Some("urn:test:leaf");
+    assert!(validate(&leaf.clone().into(), &trust, &params).is_ok());
+    params.suppressed = Suppression::ALL.into_iter().collect();
+    for uri in ["urn:test:Leaf", "urn:test:leaf ", "urn:test", ""] {
+        params.application_uri = Some(uri);
+        let error = validate(&leaf.clone().into(), &trust, &params).unwrap_err();
+        assert_eq!((error.status(), error.is_suppressible()), (TrustStatus::UriInvalid, false), "{uri}");
+    }
+    params.role = PeerRole::User;
+    assert!(validate(&leaf.into(), &trust, &params).is_ok(), "users have none");
+}
+
+#[test]
+fn usage_is_checked_by_role_and_its_critical_marks_cannot_be_suppressed() {
+    let root = Authority::root("Root");
+    let trust = trust(&[&root.certificate], &[], &[&root.list()]);
+    let mut suppressed = client();
+    suppressed.suppressed = Suppressions::NONE.with(Suppression::Usage);
+    // rcgen marks key usage and basicConstraints critical, extended key usage not.
+    let server_only =
+        root.leaf_with(|params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth]);
+    let error = judge(&server_only, &trust).unwrap_err();
+    assert_eq!(error.status(), TrustStatus::UseNotAllowed);
+    assert!(matches!(
+        error.kind(),
+        TrustErrorKind::ExtendedKeyUsageIncomplete { expected: "clientAuth", .. }
+    ));
+    assert!(validate(&server_only.clone().into(), &trust, &suppressed).is_ok());
+    for (role, accepted) in [(PeerRole::Server, true), (PeerRole::Client, false), (PeerRole::User, true)] {
+        let params = ValidationParams::new(NOW, role);
+        assert_eq!(validate(&server_only.clone().into(), &trust, &params).is_ok(), accepted, "{role:?}");
+    }
+    let without = root.leaf_with(|params| params.extended_key_usages = Vec::new());
+    assert!(judge(&without, &trust).is_ok(), "ECC certificates may do without");
+    let wrong = root.leaf_with(|params| params.key_usages = vec![KeyUsagePurpose::KeyAgreement]);
+    let error = validate(&wrong.into(), &trust, &suppressed).unwrap_err();
+    assert!(matches!(error.kind(), TrustErrorKind::KeyUsageIncomplete { critical: true, .. }), "{error:?}");
+    assert!(!error.is_suppressible());
+    let absent = root.leaf_with(|params| params.key_usages = Vec::new());
+    assert_eq!(refusal(judge(&absent, &trust)), (TrustStatus::UseNotAllowed, 0));
+    assert_eq!(validate(&absent.into(), &trust, &suppressed).unwrap().suppressed().len(), 1);
+    let authority = root.leaf_with(|params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained));
+    assert_eq!(refusal(judge(&authority, &trust)), (TrustStatus::UseNotAllowed, 0));
+    let before_1_05 = root.leaf_with(|params| params.is_ca = IsCa::NoCa);
+    assert!(judge(&before_1_05, &trust).is_ok());
+    let formal = self_signed(|params| params.key_usages = vec![KeyUsagePurpose::DigitalSignature]);
+    let alone = crate::trust_pki::trust(&[&formal], &[], &[]);
+    let error = judge(&formal, &alone).unwrap_err();
+    assert!(matches!(error.kind(), TrustErrorKind::KeyCertSignMissing) && error.is_suppressible());
+    assert!(validate(&formal.into(), &alone, &suppressed).is_ok());
+}
+
+#[test]
+fn rsa_certificates_need_all_four_usages_and_an_extended_one() {
+    let judge_rsa = |change: fn(&mut CertificateParams)| {
+        let (leaf, authority) = issued_certificate(&KEY_2048, change, |_| {});
+        let mut params = client();
+        params.unknown_revocation = UnknownRevocation::Allow;
+        validate(&leaf.into(), &trust(&[&authority], &[], &[]), &params)
+    };
+    assert_eq!(judge_rsa(|_| {}).unwrap().suppressed().len(), 1);
+    let error = judge_rsa(|params| params.key_usages.truncate(1)).unwrap_err();
+    let missing = vec!["nonRepudiation", "keyEncipherment", "dataEncipherment"];
+    assert_eq!(error.kind(), &TrustErrorKind::KeyUsageIncomplete { missing, critical: true });
+    let error = judge_rsa(|params| params.extended_key_usages = Vec::new()).unwrap_err();
+    assert_eq!(error.kind(), &TrustErrorKind::ExtendedKeyUsageMissing { expected: "clientAuth" });
+}
+
+#[test]
+fn what_this_crate_generates_passes_as_client() {
+    let mut params = client();
+    params.certificate_type = Some(CertificateType::RsaSha256);
+    params.application_uri = CERTIFICATE.application_uri();
+    let verified = validate(&CERTIFICATE.clone().into(), &trust(&[&CERTIFICATE], &[], &[]), &params).unwrap();
+    assert!(verified.suppressed().is_empty());
+}
+
+#[test]
+fn authorities_keep_to_their_constraints() {
+    let constrained = |length: u8| {
+        move |params: &mut CertificateParams| params.is_ca = IsCa::Ca(BasicConstraints::Constrained(length))
+    };
+    let root = Authority::root_with("Root", new_key(), constrained(1));
+    let middle = root.authority("Middle");
+    let last = middle.authority("Last");
+    let leaf = last.leaf();
+    let lists = [&root.list(), &middle.list(), &last.list()];
+    let trusted = trust(&[&root.certificate], &[&middle.certificate, &last.certificate], &lists);
+    let error = judge(&leaf, &trusted).unwrap_err();
+    assert_eq!((error.status(), error.depth()), (TrustStatus::IssuerUseNotAllowed, 3));
+    assert_eq!(error.kind(), &TrustErrorKind::PathTooLong { path_len: 1, found: 2, critical: true });
+    assert!(judge(&middle.leaf(), &trusted).is_ok());
+    let no_signing =
+        Authority::root_with("Root", new_key(), |params| params.key_usages = vec![KeyUsagePurpose::CrlSign]);
+    let leaf = no_signing.leaf();
+    let error = judge(&leaf, &trust(&[&no_signing.certificate], &[], &[&no_signing.list()])).unwrap_err();
+    assert_eq!((error.status(), error.depth()), (TrustStatus::IssuerUseNotAllowed, 1));
+    // Whether an authority must have a key usage is contradictory in OPC 10000-6.
+    let silent = Authority::root_with("Root", new_key(), |params| params.key_usages = Vec::new());
+    let leaf = silent.leaf();
+    assert!(judge(&leaf, &trust(&[&silent.certificate], &[], &[&silent.list()])).is_ok());
+}
+
+#[test]
+fn old_self_signed_authorities_are_accepted_only_as_the_standard_allows() {
+    let make = |constraints| {
+        self_signed(|params| {
+            params.is_ca = IsCa::Ca(constraints);
+        })
+    };
+    let old = make(BasicConstraints::Constrained(0));
+    let unlimited = make(BasicConstraints::Unconstrained);
+    let mut params = client();
+    assert_eq!(refusal(judge(&old, &trust(&[&old], &[], &[]))), (TrustStatus::UseNotAllowed, 0));
+    params.self_signed_authority = SelfSignedAuthority::AcceptPathLenZero;
+    assert!(validate(&old.clone().into(), &trust(&[&old], &[], &[]), &params).is_ok());
+    assert!(validate(&unlimited.clone().into(), &trust(&[&unlimited], &[], &[]), &params).is_err());
+    params.unknown_revocation = UnknownRevocation::Allow;
+    let unchecked = validate(&old.clone().into(), &trust(&[&old], &[], &[]), &params);
+    assert_eq!(refusal(unchecked), (TrustStatus::UseNotAllowed, 0));
+    params.unknown_revocation = UnknownRevocation::Deny;
+    params.suppressed = Suppressions::NONE.with(Suppression::RevocationUnknown);
+    assert!(validate(&old.clone().into(), &trust(&[&old], &[], &[]), &params).is_err());
+}
+
+#[test]
+fn the_security_policy_is_that_of_every_certificate_of_the_chain() {
+    let root = Authority::root("Root");
+    let leaf = root.leaf();
+    let trust_root = trust(&[&root.certificate], &[], &[&root.list()]);
+    let with = |certificate_type| {
+        let mut params = client();
+        params.certificate_type = Some(certificate_type);
+        validate(&leaf.clone().into(), &trust_root, &params)
+    };
+    assert!(with(CertificateType::EccNistP256).is_ok());
+    for other in [CertificateType::EccNistP384, CertificateType::RsaSha256, CertificateType::RsaMin] {
+        let error = with(other).unwrap_err();
+        assert_eq!((error.status(), error.depth()), (TrustStatus::PolicyCheckFailed, 0));
+        assert!(
+            matches!(error.kind(), TrustErrorKind::KeyNotAllowed { certificate_type, .. } if *certificate_type == other)
+        );
+    }
+    let p384 = std::sync::Arc::new(rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap());
+    let long = root.certify(&leaf_params(), &p384);
+    let mut params = client();
+    params.certificate_type = Some(CertificateType::EccNistP256);
+    let error = validate(&long.clone().into(), &trust_root, &params).unwrap_err();
+    assert!(matches!(error.kind(), TrustErrorKind::KeyLongerThanIssuers { .. }), "{error:?}");
+    // Without a policy, the current one of the leaf's key is asked for.
+    let error = judge(&long, &trust_root).unwrap_err();
+    assert_eq!(error.status(), TrustStatus::PolicyCheckFailed);
+    let (rsa, authority) = issued_certificate_for(&KEY_3072, &KEY_2048, |_| {}, |_| {});
+    let mut params = client();
+    params.unknown_revocation = UnknownRevocation::Allow;
+    let trusted = trust(&[&authority], &[], &[]);
+    assert_eq!(refusal(validate(&rsa.into(), &trusted, &params)).0, TrustStatus::PolicyCheckFailed);
+}
+
+#[test]
+fn structure_that_is_only_shown_elsewhere_is_refused_here() {
+    let root = Authority::root("Root");
+    let trust_root = trust(&[&root.certificate], &[], &[&root.list()]);
+    let unknown = |critical| {
+        let mut extension =
+            CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 99999, 1], vec![0x05, 0x00]);
+        extension.set_criticality(critical);
+        extension
+    };
+    let error = judge(&root.leaf_with(|params| params.custom_extensions = vec![unknown(true)]), &trust_root)
+        .unwrap_err();
+    assert_eq!((error.status(), error.step()), (TrustStatus::CertificateInvalid, ValidationStep::Structure));
+    assert_eq!(error.kind(), &TrustErrorKind::ExtensionUnknown { oid: "1.3.6.1.4.1.99999.1".to_owned() });
+    assert!(
+        judge(&root.leaf_with(|params| params.custom_extensions = vec![unknown(false)]), &trust_root).is_ok()
+    );
+    let malformed = CustomExtension::from_oid_content(&[2, 5, 29, 35], vec![0x04, 0x00]);
+    let leaf = root.leaf_with(|params| params.custom_extensions = vec![malformed]);
+    assert_eq!(refusal(judge(&leaf, &trust_root)), (TrustStatus::CertificateInvalid, 0));
+    let nameless = root.leaf_with(|params| params.distinguished_name = DistinguishedName::new());
+    assert_eq!(refusal(judge(&nameless, &trust_root)), (TrustStatus::CertificateInvalid, 0));
+    // Name constraints are not applied, so an authority that has them is refused.
+    let constrained = Authority::root_with("Root", new_key(), |params| {
+        let permitted_subtrees = vec![rcgen::GeneralSubtree::DnsName("plant.example".to_owned())];
+        params.name_constraints =
+            Some(rcgen::NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
+    });
+    let trusted = trust(&[&constrained.certificate], &[], &[&constrained.list()]);
+    assert_eq!(refusal(judge(&constrained.leaf(), &trusted)), (TrustStatus::CertificateInvalid, 1));
+}
+
+#[test]
+fn the_most_telling_failure_is_given() {
+    let expired = |params: &mut CertificateParams| params.not_after = NOW - Duration::SECOND;
+    // One certificate of the authority is expired, the other leads to an untrusted root.
+    let (trusted_root, other_root) = (Authority::root("Trusted"), Authority::root("Other"));
+    let plant = other_root.authority("Plant");
+    let renewed = trusted_root.authority_with("Plant", plant.key.clone(), expired);
+    let leaf = plant.leaf();
+    let lists = [&trusted_root.list(), &other_root.list(), &plant.list()];
+    let issuers = [&plant.certificate, &renewed.certificate, &other_root.certificate];
+    let error = judge(&leaf, &trust(&[&trusted_root.certificate], &issuers, &lists)).unwrap_err();
+    assert_eq!((error.status(), error.depth()), (TrustStatus::IssuerTimeInvalid, 1));
+    assert_eq!(error.certificate(), &renewed.certificate);
+    // Within a chain the steps are taken in order, each from the leaf up.
+    let leaf = plant.leaf_with(|params| {
+        expired(params);
+        params.key_usages = Vec::new();
+    });
+    let error = judge(&leaf, &trust(&[&trusted_root.certificate], &issuers, &lists)).unwrap_err();
+    assert_eq!((error.status(), error.depth()), (TrustStatus::TimeInvalid, 0));
+    let text = error.to_string();
+    assert!(text.contains("CN=leaf") && text.contains("BadCertificateTimeInvalid"), "{text}");
+}
+
+#[test]
+fn a_chain_that_needs_nothing_suppressed_is_preferred() {
+    let expired = |params: &mut CertificateParams| params.not_after = NOW - Duration::SECOND;
+    let root = Authority::root("Root");
+    let old = root.authority_with("Plant", new_key(), expired);
+    let new = root.authority_with("Plant", old.key.clone(), |_| {});
+    let leaf = old.leaf();
+    let mut params = client();
+    params.suppressed = Suppression::ALL.into_iter().collect();
+    let trust =
+        trust(&[&root.certificate], &[&old.certificate, &new.certificate], &[&root.list(), &old.list()]);
+    let verified = validate(&leaf.into(), &trust, &params).unwrap();
+    assert!(verified.suppressed().is_empty());
+    assert_eq!(verified.certificates()[1], new.certificate);
+}
