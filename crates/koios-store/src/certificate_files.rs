@@ -73,11 +73,48 @@ impl GenerationFiles {
         atomic::write_new(&path(StoredFile::Certificate), &self.certificate_der, Access::Public)?;
         atomic::write_new(&path(StoredFile::Chain), self.chain_pem.as_bytes(), Access::Public)?;
         key_files::write(layout, id, generation, &self.key)?;
-        atomic::sync_folder(folder)?;
-        atomic::sync_folder(&layout.certificate(id))?;
-        atomic::sync_folder(&layout.certificates())?;
-        atomic::sync_folder(layout.root())
+        sync_folders(layout, id, folder)
     }
+}
+
+/// The key of a certificate request, still in memory: a generation that an authority's answer may complete.
+pub(crate) struct StagedKey {
+    key: PrivateKeyPem,
+    generation: u32,
+}
+
+impl StagedKey {
+    pub(crate) fn new(key: PrivateKeyPem, generation: u32) -> Self {
+        Self { key, generation }
+    }
+
+    pub(crate) fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    pub(crate) fn digest(&self) -> FileDigest {
+        key_files::digest(&self.key)
+    }
+
+    /// Writes the key into its folder and waits until it is on the disk, as [`GenerationFiles::write`].
+    pub(crate) fn write(&self, layout: &Layout, id: CertificateId) -> Result<(), StoreError> {
+        let folder = layout.generation(id, self.generation);
+        let write = || {
+            atomic::remove_folder(&folder)?;
+            atomic::create_folder(&folder)?;
+            key_files::write(layout, id, self.generation, &self.key)?;
+            sync_folders(layout, id, &folder)
+        };
+        write().map_err(|source| StoreError::io(&folder, source))
+    }
+}
+
+/// From the folder of a generation up to the data directory.
+fn sync_folders(layout: &Layout, id: CertificateId, folder: &Path) -> io::Result<()> {
+    atomic::sync_folder(folder)?;
+    atomic::sync_folder(&layout.certificate(id))?;
+    atomic::sync_folder(&layout.certificates())?;
+    atomic::sync_folder(layout.root())
 }
 
 /// What the disk says about the files of a generation.
@@ -162,11 +199,9 @@ pub(crate) fn tell_old_key_remains(path: &Path, error: &io::Error) {
     );
 }
 
-/// Whether all three files of a generation are there with something in them: its writing came to an end, and its
-/// key may be the only copy.
-pub(crate) fn is_complete(layout: &Layout, id: CertificateId, generation: u32) -> bool {
-    [StoredFile::Certificate, StoredFile::Chain, StoredFile::PrivateKey].into_iter().all(|file| {
-        std::fs::metadata(layout.file(id, generation, file))
-            .is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0)
-    })
+/// Whether the key of a generation is there with something in it, which may be the only copy: it is written last, and
+/// alone when it is staged for a request.
+pub(crate) fn holds_key(layout: &Layout, id: CertificateId, generation: u32) -> bool {
+    std::fs::metadata(layout.file(id, generation, StoredFile::PrivateKey))
+        .is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0)
 }

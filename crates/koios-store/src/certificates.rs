@@ -8,10 +8,12 @@ mod history;
 mod list;
 mod read;
 mod replace;
+mod request;
 pub(crate) mod row;
 
 use std::fmt;
 
+pub use self::request::{InstallAnswer, PendingRequest};
 use koios_pki::{CertificateChain, PrivateKeyPem};
 use time::OffsetDateTime;
 
@@ -144,6 +146,8 @@ pub struct Replaced {
     pub previous_origin: Origin,
     /// Devices whose server must trust the new certificate.
     pub affected_devices: Vec<DeviceRef>,
+    /// Whether a certificate request for the old key ended with that key.
+    pub request_dropped: bool,
 }
 
 /// Changes to what people call a certificate; `None` leaves a field as it is.

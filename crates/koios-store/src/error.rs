@@ -171,6 +171,14 @@ pub enum StoreError {
         /// The name asked for.
         name: String,
     },
+    /// No certificate request waits for an answer, or another one than the caller means.
+    #[error("no such certificate request is pending for {name:?}")]
+    NoPendingRequest {
+        /// The certificate.
+        id: CertificateId,
+        /// Its name.
+        name: String,
+    },
     /// There is nothing of that id.
     #[error("there is no {resource} {id}")]
     NotFound {
@@ -186,6 +194,14 @@ pub enum StoreError {
     PasswordUnreadable {
         /// The device.
         device: DeviceId,
+    },
+    /// A certificate request waits for an answer already.
+    #[error("a certificate request is pending for {name:?}; install the answer, or drop the request first")]
+    RequestPending {
+        /// The certificate.
+        id: CertificateId,
+        /// Its name.
+        name: String,
     },
     /// The resource changed since the caller read it.
     #[error("revision {expected} was expected, the present one is {current}")]

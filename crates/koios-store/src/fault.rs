@@ -55,21 +55,25 @@ mod tests {
     use std::time::Duration;
 
     use koios_pki::{
-        ApplicationUri, CertificateChain, KeySpec, PrivateKey, PrivateKeyPem, SelfSignedParams, SerialNumber,
-        Validity, self_signed,
+        ApplicationUri, CertificateChain, CertificateRequest, KeySpec, PrivateKey, PrivateKeyPem,
+        RequestParams, SelfSignedParams, SerialNumber, Validity, certificate_request, self_signed,
     };
     use time::OffsetDateTime;
     use tokio::runtime::Runtime;
 
     use super::FaultPoint;
     use crate::{
-        Apply, CertificateId, CertificateRecord, EndReason, Name, NewCertificate, Origin, ReplacePair, Store,
-        StoreOptions,
+        Apply, CertificateId, CertificateRecord, EndReason, InstallAnswer, Name, NewCertificate, Origin,
+        ReplacePair, Store, StoreError, StoreOptions,
     };
 
     static KEY: LazyLock<PrivateKey> = LazyLock::new(|| PrivateKey::generate(KeySpec::Rsa2048).unwrap());
 
     fn pair(serial: u8) -> (CertificateChain, PrivateKeyPem) {
+        pair_of_key(&KEY, serial)
+    }
+
+    fn pair_of_key(key: &PrivateKey, serial: u8) -> (CertificateChain, PrivateKeyPem) {
         let params = SelfSignedParams::new(
             "Koios@test",
             "Koios",
@@ -77,7 +81,7 @@ mod tests {
             Validity::starting_at(OffsetDateTime::now_utc(), 10),
             SerialNumber::from_random_bytes([serial; 16]),
         );
-        (self_signed(&params, &KEY).unwrap().into(), KEY.to_pem())
+        (self_signed(&params, key).unwrap().into(), key.to_pem())
     }
 
     async fn open(folder: &Path) -> Store {
@@ -94,6 +98,24 @@ mod tests {
         let (chain, key) = pair(9);
         let pair = ReplacePair::new(Origin::Generated, chain, key, 10, EndReason::Regenerated);
         store.replace_key_pair(id, pair, Apply::Commit).await.unwrap();
+    }
+
+    static NEW_KEY: LazyLock<PrivateKey> = LazyLock::new(|| PrivateKey::generate(KeySpec::EcP256).unwrap());
+
+    fn request() -> CertificateRequest {
+        let uri = ApplicationUri::parse("urn:koios:test:a").unwrap();
+        certificate_request(&RequestParams::new("Koios@test", "Koios", uri).unwrap(), &NEW_KEY).unwrap()
+    }
+
+    async fn stage(store: &Store, id: CertificateId) {
+        store.stage_request(id, request(), Some(NEW_KEY.to_pem())).await.unwrap();
+    }
+
+    async fn install(store: &Store, id: CertificateId) {
+        let pending = store.pending_request(id).await.unwrap();
+        let (chain, _) = pair_of_key(&NEW_KEY, 11);
+        let answer = InstallAnswer::new(pending.request, chain, 10);
+        store.install_certificate(id, answer, Apply::Commit).await.unwrap();
     }
 
     /// A store with a default and another certificate, whose runtime ends while `change` stands at `point`.
@@ -226,6 +248,76 @@ mod tests {
             assert_eq!(certificates(folder.path()), 1);
             assert!(orphaned(folder.path()).is_empty());
         });
+    }
+
+    #[test]
+    fn a_request_cut_off_before_its_commit_is_not_pending_and_its_key_is_kept_aside() {
+        for point in [FaultPoint::BeforeFiles, FaultPoint::BeforeCommit] {
+            let folder = tempfile::tempdir().unwrap();
+            let id = cut_off(folder.path(), point, |store, id| async move { stage(&store, id).await });
+            Runtime::new().unwrap().block_on(async {
+                let store = open(folder.path()).await;
+                assert!(matches!(store.pending_request(id).await, Err(StoreError::NoPendingRequest { .. })));
+                assert_eq!(generations(folder.path(), id), ["1"]);
+                let kept: &[String] =
+                    if point == FaultPoint::BeforeCommit { &[format!("{id}-2")] } else { &[] };
+                assert_eq!(orphaned(folder.path()), kept);
+                stage(&store, id).await;
+            });
+        }
+    }
+
+    #[test]
+    fn a_request_cut_off_after_its_commit_is_pending_with_its_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let id = cut_off(folder.path(), FaultPoint::AfterCommit, |store, id| async move {
+            stage(&store, id).await;
+        });
+        Runtime::new().unwrap().block_on(async {
+            let store = open(folder.path()).await;
+            assert!(store.pending_request(id).await.unwrap().new_key);
+            assert!(folder.path().join(format!("certificates/{id}/2/private-key.pem")).exists());
+            assert!(orphaned(folder.path()).is_empty());
+        });
+    }
+
+    #[test]
+    fn an_installation_cut_off_is_not_begun_or_done() {
+        for (point, generation) in
+            [(FaultPoint::BeforeFiles, 1), (FaultPoint::BeforeCommit, 1), (FaultPoint::AfterCommit, 3)]
+        {
+            let folder = tempfile::tempdir().unwrap();
+            let folder = folder.path();
+            let id = Runtime::new().unwrap().block_on(async {
+                let store = open(folder).await;
+                let id = create(&store, "Default", 1).await.id;
+                stage(&store, id).await;
+                store.close().await;
+                id
+            });
+            let runtime = Runtime::new().unwrap();
+            runtime.block_on(async {
+                let store = open(folder).await;
+                let reached = store.inner.faults.arm(point);
+                tokio::spawn(async move { install(&store, id).await });
+                tokio::time::timeout(Duration::from_secs(60), reached.notified())
+                    .await
+                    .expect("the point is never reached");
+            });
+            drop(runtime);
+            Runtime::new().unwrap().block_on(async {
+                let store = open(folder).await;
+                let identity = store.load_identity(id).await.unwrap();
+                assert_eq!(identity.generation, generation, "{point:?}");
+                assert!(PrivateKey::from_pem(&identity.key).unwrap().matches(identity.chain.leaf()));
+                let pending = store.pending_request(id).await;
+                assert_eq!(pending.is_ok(), generation == 1);
+                if generation == 1 {
+                    install(&store, id).await;
+                }
+                assert_eq!(generations(folder, id).len(), 1);
+            });
+        }
     }
 
     #[tokio::test(flavor = "multi_thread")]

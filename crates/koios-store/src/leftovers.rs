@@ -17,6 +17,8 @@ use crate::{atomic, certificate_files};
 pub(crate) struct Known {
     /// The current generation of each certificate.
     pub(crate) current: HashMap<CertificateId, u32>,
+    /// Where the keys of certificate requests wait for an authority's answer.
+    pub(crate) staged: HashMap<CertificateId, u32>,
     /// The certificates that were deleted; their ids never come back.
     pub(crate) deleted: HashSet<CertificateId>,
     /// Whether setting up was done once; since then there was always a certificate.
@@ -34,6 +36,7 @@ enum Verdict {
 impl Known {
     fn judge(&self, id: CertificateId, generation: u32) -> Verdict {
         match self.current.get(&id) {
+            Some(_) if self.staged.get(&id) == Some(&generation) => Verdict::Current,
             Some(current) if generation == *current => Verdict::Current,
             Some(current) if generation < *current => Verdict::Obsolete,
             None if self.deleted.contains(&id) => Verdict::Obsolete,
@@ -61,7 +64,7 @@ pub(crate) fn sweep(layout: &Layout, known: &Known) -> Result<(), OpenError> {
         for (generation, folder) in named_folders::<u32>(&folder)? {
             match known.judge(id, generation) {
                 Verdict::Current => {}
-                Verdict::Unknown if certificate_files::is_complete(layout, id, generation) => {
+                Verdict::Unknown if certificate_files::holds_key(layout, id, generation) => {
                     unknown.push((id, generation));
                 }
                 // A writing that was cut off was never current.

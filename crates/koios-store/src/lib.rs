@@ -82,7 +82,7 @@ pub use certificate::{
 };
 pub use certificates::{
     Assigned, CertificatePatch, CertificateQuery, CertificateSortKey, DefaultChanged, Deleted, EndReason,
-    NewCertificate, PastGeneration, ReplacePair, Replaced,
+    InstallAnswer, NewCertificate, PastGeneration, PendingRequest, ReplacePair, Replaced,
 };
 pub use change::Change;
 pub use device::{

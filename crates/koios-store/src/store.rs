@@ -297,15 +297,25 @@ impl Found {
         let id = |text: String, column: &'static str| {
             text.parse::<CertificateId>().map_err(|source| StoreError::corrupt(column, source))
         };
-        let current = rows
-            .into_iter()
-            .map(|(text, generation)| {
-                let id = id(text, "certificates.id")?;
-                let generation = u32::try_from(generation)
-                    .map_err(|source| StoreError::corrupt("certificates.generation", source))?;
-                Ok((id, generation))
-            })
-            .collect::<Result<_, StoreError>>()?;
+        let generations = |rows: Vec<(String, i64)>, columns: [&'static str; 2]| {
+            let [id_column, generation_column] = columns;
+            rows.into_iter()
+                .map(|(text, generation)| {
+                    let generation = u32::try_from(generation)
+                        .map_err(|source| StoreError::corrupt(generation_column, source))?;
+                    Ok((id(text, id_column)?, generation))
+                })
+                .collect::<Result<_, StoreError>>()
+        };
+        let current = generations(rows, ["certificates.id", "certificates.generation"])?;
+        let staged: Vec<(String, i64)> = sqlx::query_as(
+            "SELECT certificate_id, generation FROM certificate_requests WHERE generation IS NOT NULL",
+        )
+        .fetch_all(&mut *connection)
+        .await
+        .database()?;
+        let staged =
+            generations(staged, ["certificate_requests.certificate_id", "certificate_requests.generation"])?;
         let deleted: Vec<String> =
             sqlx::query_scalar("SELECT certificate_id FROM certificate_history WHERE reason = $1")
                 .bind(EndReason::Deleted.as_str())
@@ -323,7 +333,7 @@ impl Found {
         .fetch_one(connection)
         .await
         .database()?;
-        let known = leftovers::Known { current, deleted, set_up: set_up > 0 };
+        let known = leftovers::Known { current, staged, deleted, set_up: set_up > 0 };
         Ok(Self { known, passwords_stored: passwords > 0 })
     }
 }

@@ -5,8 +5,9 @@ use koios_pki::CertificateChain;
 use crate::certificate_files::{self, Digests, GenerationFiles};
 use crate::certificates::create::require_validity_days;
 use crate::certificates::history::record_end;
+use crate::certificates::request::{self, RequestRow};
 use crate::certificates::row::{self, CertificateRow};
-use crate::certificates::{ReplacePair, Replaced};
+use crate::certificates::{EndReason, ReplacePair, Replaced};
 use crate::change::Change;
 use crate::database::{Connection, DatabaseResult};
 use crate::devices::row::{Users, device_refs};
@@ -15,6 +16,7 @@ use crate::fault::FaultPoint;
 use crate::id::CertificateId;
 use crate::instant;
 use crate::store::{Apply, Store};
+use crate::write::Write;
 
 impl Store {
     /// Puts another key pair in the place of a certificate's present one.
@@ -52,7 +54,10 @@ impl Store {
             let mut connection = self.inner.database.read().await?;
             let row = CertificateRow::find(&mut connection, id).await?;
             row.require_revision(expected_revision)?;
-            self.as_it_is(&mut connection, id, row).await
+            let request = RequestRow::find(&mut connection, id).await?;
+            let mut answer = self.as_it_is(&mut connection, id, row).await?;
+            answer.request_dropped = matches!(request.map(|row| row.generation()).transpose()?, Some(None));
+            Ok(answer)
         })
         .await
     }
@@ -67,6 +72,7 @@ impl Store {
             previous: row.chain()?,
             previous_origin: row.origin()?,
             affected_devices: device_refs(connection, Users::Of(id)).await?,
+            request_dropped: false,
             certificate: self.observed_one(row).await?,
         })
     }
@@ -77,13 +83,28 @@ impl Store {
         pair: ReplacePair,
         apply: Apply,
     ) -> Result<Replaced, StoreError> {
+        let write = self.begin().await?;
+        self.replace_within(write, id, pair, apply).await
+    }
+
+    /// Replaces the pair in a change that has begun.
+    pub(crate) async fn replace_within(
+        self,
+        mut write: Write,
+        id: CertificateId,
+        pair: ReplacePair,
+        apply: Apply,
+    ) -> Result<Replaced, StoreError> {
         require_validity_days(pair.validity_days)?;
-        let mut write = self.begin().await?;
         let old = CertificateRow::find(write.connection(), id).await?;
         old.require_revision(pair.expected_revision)?;
         require_same_uri(&old.chain()?, &pair.chain, pair.allow_uri_change)?;
         row::require_new_certificate(write.connection(), &pair.chain, Some(id)).await?;
-        let answer = self.as_it_is(write.connection(), id, old.clone()).await?;
+        let mut answer = self.as_it_is(write.connection(), id, old.clone()).await?;
+        let request = RequestRow::find(write.connection(), id).await?;
+        let staged = request.as_ref().map(RequestRow::generation).transpose()?;
+        // A request for the key in use ends with that key.
+        answer.request_dropped = pair.reason != EndReason::Installed && staged == Some(None);
         if answer.previous == pair.chain && answer.certificate.downloadable() {
             return Err(StoreError::CertificateExists { id, name: old.name });
         }
@@ -95,9 +116,13 @@ impl Store {
         let ReplacePair { origin, chain, key, validity_days, reason, .. } = pair;
         let files = GenerationFiles::new(&chain, key);
         let old_generation = old.generation()?;
-        let generation = old_generation.saturating_add(1);
+        let staged = staged.flatten();
+        let generation = old_generation.max(staged.unwrap_or(0)).saturating_add(1);
         let now = instant::now();
         record_end(write.connection(), &old, now, reason).await?;
+        if answer.request_dropped || reason == EndReason::Installed {
+            request::delete(write.connection(), id).await?;
+        }
         let Digests { certificate, chain: chain_digest, private_key } = files.digests();
         let leaf = chain.leaf();
         sqlx::query(
@@ -142,14 +167,26 @@ impl Store {
             return Err(error);
         }
         self.inner.faults.pass(FaultPoint::AfterCommit).await;
+        self.remove_old_generation(id, old_generation).await?;
+        if let (EndReason::Installed, Some(staged)) = (reason, staged) {
+            self.remove_old_generation(id, staged).await?;
+        }
+        Ok(Replaced { certificate, ..answer })
+    }
+
+    /// Removes a generation that a commit made obsolete; one that stays is an error in the log.
+    pub(crate) async fn remove_old_generation(
+        &self,
+        id: CertificateId,
+        generation: u32,
+    ) -> Result<(), StoreError> {
         self.blocking(move |layout| {
-            if let Err(error) = certificate_files::remove_generation(layout, id, old_generation) {
-                certificate_files::tell_old_key_remains(&layout.generation(id, old_generation), &error);
+            if let Err(error) = certificate_files::remove_generation(layout, id, generation) {
+                certificate_files::tell_old_key_remains(&layout.generation(id, generation), &error);
             }
             Ok(())
         })
-        .await?;
-        Ok(Replaced { certificate, ..answer })
+        .await
     }
 }
 

@@ -11,4 +11,5 @@ mod model;
 mod opening;
 mod released_format;
 mod replacement;
+mod requests;
 mod server_certificates;
