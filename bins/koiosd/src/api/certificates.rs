@@ -1,5 +1,6 @@
 //! Client certificates.
 
+mod csr;
 mod downloads;
 mod representation;
 mod requests;
@@ -37,7 +38,7 @@ use requests::{
 #[openapi(
     paths(
         list, generate, upload, set_default, detail, patch, delete, regenerate, replace, devices, assign,
-        downloads::certificate_der, downloads::certificate_pem, downloads::chain_pem, downloads::private_key_pem
+        csr::create_csr, csr::show_csr, csr::drop_csr, csr::install, downloads::certificate_der, downloads::certificate_pem, downloads::chain_pem, downloads::private_key_pem
     ),
     tags((name = "certificates", description = "Client certificates with their private keys"))
 )]
@@ -53,6 +54,7 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
     routes::at("/certificates/{id}/devices").get(devices).put(assign).register(config);
     routes::at("/certificates/{id}/regenerate").post(regenerate).register(config);
     routes::at("/certificates/{id}/replace").post(replace).register(config);
+    csr::configure(config);
     downloads::configure(config);
 }
 

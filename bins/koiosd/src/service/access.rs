@@ -75,15 +75,15 @@ impl Access {
         Ok(token.filter(|token| token.expires_at.is_none_or(|end| now < end)))
     }
 
-    /// Records that a private key leaves; it must not when this fails.
-    pub(crate) async fn record_key_download(
+    /// Records what is done with a certificate; a private key must not leave when this fails.
+    pub(crate) async fn record(
         &self,
         caller: &Caller,
+        action: &str,
         certificate: &CertificateRecord,
     ) -> Result<(), ServiceError> {
         let actor = caller.token.name.clone();
-        let mut entry =
-            AuditEntry::new(OffsetDateTime::now_utc(), actor, "certificate.private_key_downloaded");
+        let mut entry = AuditEntry::new(OffsetDateTime::now_utc(), actor, action);
         entry.address = caller.address.clone();
         let (id, name) = (certificate.id.to_string(), certificate.name.clone());
         entry.resource = Some(AuditResource::new("certificate", id, Some(name)));

@@ -2,6 +2,7 @@
 
 mod generation;
 mod regeneration;
+mod request;
 mod subject;
 mod upload;
 
@@ -18,11 +19,13 @@ use tokio::sync::{Mutex, Semaphore};
 use super::{
     access::{Access, Caller},
     error::ServiceError,
+    usable_keys::expect_can_connect,
 };
 use crate::config::Settings;
 
 pub(crate) use generation::{GenerateOrder, KeyOrder};
 pub(crate) use regeneration::{RegenerateOrder, Regenerated};
+pub(crate) use request::{InstallOrder, RequestOrder};
 pub(crate) use upload::{ReplaceOrder, UploadOrder, UploadedPair};
 
 /// Most characters of a description.
@@ -108,9 +111,12 @@ impl Certificates {
             other => other.into(),
         })?;
         expect_revision(&record, expected_revision)?;
-        let statuses = record.statuses(OffsetDateTime::now_utc(), self.expiring_soon());
-        if !record.is_default && !force && !statuses.contains(&CertificateStatus::Valid) {
-            return Err(ServiceError::CertificateNotUsable { statuses });
+        if !record.is_default && !force {
+            let statuses = record.statuses(OffsetDateTime::now_utc(), self.expiring_soon());
+            if !statuses.contains(&CertificateStatus::Valid) {
+                return Err(ServiceError::CertificateNotUsable { statuses });
+            }
+            expect_can_connect("id", record.chain.leaf().key_algorithm())?;
         }
         Ok(self.store.set_default(id, apply).await?)
     }
@@ -135,8 +141,10 @@ impl Certificates {
             let detail = format!("the device {both} cannot be assigned and unassigned at once");
             return Err(ServiceError::invalid_field("unassign", detail));
         }
-        if expected_revision.is_some() {
-            expect_revision(&self.store.certificate(id).await?, expected_revision)?;
+        let record = self.store.certificate(id).await?;
+        expect_revision(&record, expected_revision)?;
+        if !assign.is_empty() {
+            expect_can_connect("assign", record.chain.leaf().key_algorithm())?;
         }
         Ok(self.store.assign_devices(id, assign, unassign, apply).await?)
     }
@@ -162,7 +170,7 @@ impl Certificates {
     ) -> Result<(CertificateRecord, PrivateKeyPem), ServiceError> {
         let record = self.downloadable(id).await?;
         let key = self.store.private_key_pem(id).await?;
-        self.access.record_key_download(caller, &record).await?;
+        self.access.record(caller, "certificate.private_key_downloaded", &record).await?;
         Ok((record, key))
     }
 }

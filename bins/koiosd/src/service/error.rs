@@ -1,7 +1,9 @@
 //! Why a use case failed, in words of the domain; `api::error` says what that is over HTTP.
 
 use koios_opcua::{PlanError, TestError};
-use koios_pki::{ApplicationUriError, CertificateError, HostNameError, IssueError, KeyError, ReadError};
+use koios_pki::{
+    ApplicationUriError, CertificateError, HostNameError, IssueError, KeyAlgorithm, KeyError, ReadError,
+};
 use koios_store::{CertificateId, CertificateStatus, IdentityFilesError, StoreError};
 
 /// A use case failed; nothing has changed, unless the variant says so.
@@ -14,6 +16,9 @@ pub(crate) enum ServiceError {
     /// A certificate that no server will accept at the moment is not made the default unless forced.
     #[error("the certificate is {}", names(.statuses))]
     CertificateNotUsable { statuses: Vec<CertificateStatus> },
+    /// An authority certified another key than the one the request was for.
+    #[error("the certificate is not of the key that the request was made for")]
+    AnswerOfAnotherKey,
     /// The certificate's files cannot be used.
     #[error(transparent)]
     Files(#[from] IdentityFilesError),
@@ -32,6 +37,9 @@ pub(crate) enum ServiceError {
     /// Several fields do not fit.
     #[error("{} fields do not fit", .0.len())]
     InvalidFields(Vec<FieldFault>),
+    /// Devices cannot connect with a key of this kind yet.
+    #[error("no security policy of this version takes the certificate's key ({key})")]
+    KeyCannotConnect { field: &'static str, key: KeyAlgorithm },
     /// No certificate could be made.
     #[error("no certificate could be made")]
     Issue(#[from] IssueError),
@@ -41,6 +49,9 @@ pub(crate) enum ServiceError {
     /// The system has no random numbers for us.
     #[error("the system's random numbers are not available")]
     NoRandomness,
+    /// No request can be made that says what the certificate says.
+    #[error("no certificate request can be made for this certificate: {reason}")]
+    NotRequestable { reason: String },
     /// A stored password would travel elsewhere, or less protected.
     #[error("{reason}, so the stored password must be sent again")]
     PasswordRequired { reason: &'static str },
@@ -62,9 +73,6 @@ pub(crate) enum ServiceError {
     /// A field names a certificate that does not exist.
     #[error("there is no certificate {id}")]
     UnknownCertificate { field: &'static str, id: CertificateId },
-    /// A kind of key that this version does not make.
-    #[error("{detail}")]
-    UnsupportedKey { field: &'static str, detail: String },
 }
 
 /// One field that does not fit.

@@ -138,6 +138,8 @@ pub(crate) struct RegeneratedBody {
     message: String,
     /// Whether a self-signed certificate took the place of one that a certification authority had signed.
     was_ca_issued: bool,
+    /// Whether a certificate request for the key that went ended with it.
+    request_dropped: bool,
     dry_run: bool,
 }
 
@@ -239,6 +241,7 @@ impl View {
         RegeneratedBody {
             certificate: self.certificate(&replaced.certificate),
             previous: replaced.previous.leaf().into(),
+            request_dropped: replaced.request_dropped,
             message: self.trust_warning(&replaced, was_ca_issued),
             affected_devices: represent_all(replaced.affected_devices),
             was_ca_issued,

@@ -15,7 +15,8 @@ use crate::{
         words,
     },
     service::certificates::{
-        GenerateOrder, KeyOrder, RegenerateOrder, ReplaceOrder, UploadOrder, UploadedPair,
+        GenerateOrder, InstallOrder, KeyOrder, RegenerateOrder, ReplaceOrder, RequestOrder, UploadOrder,
+        UploadedPair,
     },
 };
 
@@ -31,8 +32,21 @@ pub(crate) struct GenerateRequest {
     /// The host of the certificate; absent, null or blank means this machine.
     #[serde(default)]
     hostname: Option<String>,
+    /// At most 64 characters, as the common name.
     #[serde(default)]
     organization: Option<String>,
+    /// At most 64 characters.
+    #[serde(default)]
+    organizational_unit: Option<String>,
+    /// At most 128 characters.
+    #[serde(default)]
+    locality: Option<String>,
+    /// At most 128 characters.
+    #[serde(default)]
+    state: Option<String>,
+    /// Two letters (ISO 3166-1 alpha-2).
+    #[serde(default)]
+    country: Option<String>,
     /// Days from now.
     #[serde(default, deserialize_with = "present")]
     #[schema(minimum = 1, maximum = 9125, default = 1095, nullable = false)]
@@ -40,7 +54,7 @@ pub(crate) struct GenerateRequest {
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     key: Option<KeyRequest>,
-    /// `opcua-1.05`.
+    /// `opcua-1.05`; or `legacy-1.04` for older peers that take a self-signed certificate only with `cA TRUE`.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     profile: Option<String>,
@@ -71,6 +85,10 @@ impl From<GenerateRequest> for GenerateOrder {
             description: request.description,
             hostname: request.hostname,
             organization: request.organization,
+            organizational_unit: request.organizational_unit,
+            locality: request.locality,
+            state: request.state,
+            country: request.country,
             validity_days: request.validity_days,
             key: request.key.map(Into::into),
             profile: request.profile,
@@ -88,12 +106,12 @@ impl From<GenerateRequest> for GenerateOrder {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct KeyRequest {
-    /// `rsa`.
+    /// `rsa` or `ec`. Devices cannot connect with keys on elliptic curves yet.
     algorithm: String,
-    /// 2048, 3072 or 4096.
+    /// Of an RSA key: 2048, 3072 or 4096.
     #[serde(default)]
     bits: Option<u32>,
-    /// For elliptic curves, which this version does not generate.
+    /// Of a key on an elliptic curve: `p256` or `p384`.
     #[serde(default)]
     curve: Option<String>,
 }
@@ -126,6 +144,25 @@ impl From<RegenerateRequest> for RegenerateOrder {
             validity_days: request.validity_days,
             key: request.key.map(Into::into),
         }
+    }
+}
+
+/// What an authority is to be asked for.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CsrRequest {
+    /// Whether for a new key, which waits until the answer is installed; else for the key in use.
+    #[serde(default)]
+    new_key: bool,
+    /// The kind of the new key; as the present one when left out.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false)]
+    key: Option<KeyRequest>,
+}
+
+impl From<CsrRequest> for RequestOrder {
+    fn from(request: CsrRequest) -> Self {
+        Self { new_key: request.new_key, key: request.key.map(Into::into) }
     }
 }
 
@@ -188,6 +225,18 @@ pub(crate) struct UploadForm {
     make_default: bool,
 }
 
+/// An authority's answer to a request (documentation of the form; [`Form`] reads it).
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes a form")]
+pub(crate) struct InstallForm {
+    /// DER, PEM or PKCS#7, with or without the certificates of the authority.
+    #[schema(value_type = String, format = Binary)]
+    certificate: Vec<u8>,
+    /// Whether the certificate may have another application URI than the present one.
+    #[schema(required = false, default = false)]
+    allow_uri_change: bool,
+}
+
 /// A pair to put in another one's place (documentation of the form; [`Form`] reads it).
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes a form")]
@@ -240,6 +289,16 @@ pub(super) fn replace_order(mut form: Form, query: ReplaceQuery) -> Result<Repla
         make_default,
         allow_uri_change,
     })
+}
+
+pub(super) fn install_order(mut form: Form, query: ReplaceQuery) -> Result<InstallOrder, ApiError> {
+    let allow_uri_change = form.flag("allow_uri_change")? || query.allow_uri_change;
+    let certificate = form.bytes("certificate");
+    if certificate.is_none() {
+        form.refuse("certificate", "this field is required");
+    }
+    form.finish()?;
+    Ok(InstallOrder { certificate: certificate.unwrap_or_default(), allow_uri_change })
 }
 
 fn uploaded_pair(form: &mut Form) -> Result<UploadedPair, ApiError> {

@@ -23,6 +23,20 @@ impl From<ServiceError> for ApiError {
                     sentence(&error)
                 ),
             ),
+            ServiceError::KeyCannotConnect { field, .. } => Self::of_field(
+                Code::CertificateNotUsable,
+                *field,
+                format!("{}; devices need one with an RSA key of 2048 to 4096 bits.", sentence(&error)),
+            ),
+            ServiceError::AnswerOfAnotherKey => Self::of_field(
+                Code::KeyMismatch,
+                "certificate",
+                format!("{}; send the authority's answer to the pending request.", sentence(&error)),
+            ),
+            ServiceError::NotRequestable { .. } => Self::new(
+                Code::CertificateNotUsable,
+                format!("{}; regenerate it, then make the request.", sentence(&error)),
+            ),
             ServiceError::HostName(reason) => {
                 Self::of_field(Code::HostnameInvalid, "hostname", sentence(reason))
             }
@@ -45,9 +59,6 @@ impl From<ServiceError> for ApiError {
             }
             ServiceError::UnknownCertificate { field, .. } => {
                 Self::of_field(Code::UnknownCertificate, *field, format!("{}.", sentence(&error)))
-            }
-            ServiceError::UnsupportedKey { field, detail } => {
-                Self::of_field(Code::UnsupportedKey, *field, detail.clone())
             }
             ServiceError::Interrupted(_)
             | ServiceError::Issue(_)
@@ -97,6 +108,13 @@ fn from_store(error: &StoreError) -> ApiError {
         StoreError::NameTaken { .. } => {
             let detail = format!("{}; case makes no difference. Choose another one.", sentence(error));
             ApiError::of_field(Code::NameTaken, "name", detail)
+        }
+        StoreError::NoPendingRequest { .. } => {
+            let detail = format!("{}; make one with POST /certificates/{{id}}/csr.", sentence(error));
+            ApiError::new(Code::NoPendingRequest, detail)
+        }
+        StoreError::RequestPending { .. } => {
+            ApiError::new(Code::OperationInProgress, format!("{}.", sentence(error)))
         }
         StoreError::RevisionMismatch { current, .. } => ApiError::new(
             Code::RevisionMismatch,

@@ -2,7 +2,7 @@
 
 use aws_lc_rs::rand;
 use koios_pki::{
-    ApplicationUri, Certificate, CertificateChain, HostName, KeySpec, PrivateKey, SelfSignedParams,
+    ApplicationUri, Certificate, CertificateChain, HostName, KeySpec, PrivateKey, Profile, SelfSignedParams,
     SerialNumber, Validity, common_name_for, self_signed, slug,
 };
 use koios_store::{CertificateRecord, DeviceId, NewCertificate, Origin};
@@ -10,15 +10,12 @@ use time::OffsetDateTime;
 
 use super::{
     Certificates, check_description, parse_name,
-    subject::{Hosts, check_name_part, check_validity_days, key_spec, not_blank},
+    subject::{Hosts, Place, check_name_part, check_validity_days, key_spec, not_blank, profile_of},
 };
-use crate::service::error::ServiceError;
+use crate::service::{error::ServiceError, usable_keys::expect_can_connect};
 
 /// The organization where neither request nor settings name one; servers may refuse a subject without.
 const ORGANIZATION: &str = "Koios";
-
-/// The one profile that this version generates (OPC 10000-6 §6.2.2 of release 1.05).
-const PROFILE: &str = "opcua-1.05";
 
 /// A certificate to generate; what is left out has its default.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +24,10 @@ pub(crate) struct GenerateOrder {
     pub(crate) description: Option<String>,
     pub(crate) hostname: Option<String>,
     pub(crate) organization: Option<String>,
+    pub(crate) organizational_unit: Option<String>,
+    pub(crate) locality: Option<String>,
+    pub(crate) state: Option<String>,
+    pub(crate) country: Option<String>,
     pub(crate) validity_days: Option<u32>,
     pub(crate) key: Option<KeyOrder>,
     pub(crate) profile: Option<String>,
@@ -51,10 +52,7 @@ impl Certificates {
     pub(crate) async fn generate(&self, order: GenerateOrder) -> Result<CertificateRecord, ServiceError> {
         let name = parse_name(&order.name)?;
         let description = check_description(order.description)?;
-        if order.profile.as_ref().is_some_and(|profile| profile != PROFILE) {
-            let detail = format!("this version generates the profile {PROFILE} only");
-            return Err(ServiceError::invalid_field("profile", detail));
-        }
+        let profile = order.profile.as_deref().map_or(Ok(Profile::default()), profile_of)?;
         let host = self.host(order.hostname)?;
         let common_name = match not_blank(order.common_name) {
             Some(common_name) => common_name,
@@ -63,6 +61,13 @@ impl Certificates {
         check_name_part("common_name", &common_name)?;
         let organization = self.organization(order.organization);
         check_name_part("organization", &organization)?;
+        let place = Place {
+            organizational_unit: not_blank(order.organizational_unit),
+            locality: not_blank(order.locality),
+            state: not_blank(order.state),
+            country: not_blank(order.country).map(|country| country.to_uppercase()),
+        };
+        place.check()?;
         let wanted_uri = not_blank(order.application_uri)
             .map(|text| ApplicationUri::parse(&text).map_err(|error| ServiceError::application_uri(&error)))
             .transpose()?;
@@ -70,6 +75,9 @@ impl Certificates {
         let validity_days =
             check_validity_days(order.validity_days.unwrap_or(self.settings.default_validity_days))?;
         let spec = order.key.as_ref().map_or_else(|| Ok(self.settings.default_key.spec()), key_spec)?;
+        if !order.assign_to.is_empty() || order.make_default {
+            expect_can_connect("key", &spec.algorithm())?;
+        }
 
         let key = self.generate_key(spec).await?;
         let _naming = self.naming.lock().await;
@@ -77,7 +85,8 @@ impl Certificates {
             Some(uri) => uri,
             None => self.free_application_uri(&host, name.as_str()).await?,
         };
-        let subject = Subject { common_name, organization, application_uri, hosts, validity_days };
+        let subject =
+            Subject { common_name, organization, place, application_uri, hosts, validity_days, profile };
         let chain = CertificateChain::new(subject.sign(&key)?, Vec::new());
         let mut new = NewCertificate::new(name, Origin::Generated, chain, key.to_pem(), validity_days);
         new.description = description;
@@ -135,9 +144,11 @@ impl Certificates {
 pub(super) struct Subject {
     pub(super) common_name: String,
     pub(super) organization: String,
+    pub(super) place: Place,
     pub(super) application_uri: ApplicationUri,
     pub(super) hosts: Hosts,
     pub(super) validity_days: u32,
+    pub(super) profile: Profile,
 }
 
 impl Subject {
@@ -154,6 +165,11 @@ impl Subject {
             validity,
             serial_number,
         );
+        params.organizational_unit = self.place.organizational_unit;
+        params.locality = self.place.locality;
+        params.state = self.place.state;
+        params.country = self.place.country;
+        params.profile = self.profile;
         params.dns_names = self.hosts.dns_names;
         params.ip_addresses = self.hosts.ip_addresses;
         Ok(self_signed(&params, key)?)

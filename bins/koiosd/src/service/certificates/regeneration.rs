@@ -1,16 +1,16 @@
 //! Regenerating: a new key and certificate in the place of one that expired or was compromised.
 
 use koios_pki::{
-    ApplicationUri, Certificate, CertificateChain, HostName, KeyAlgorithm, KeySpec, common_name_for,
+    ApplicationUri, Certificate, CertificateChain, HostName, KeyAlgorithm, KeySpec, Profile, common_name_for,
 };
 use koios_store::{Apply, CertificateId, CertificateRecord, EndReason, Origin, ReplacePair, Replaced};
 
 use super::{
     Certificates, KeyOrder,
     generation::Subject,
-    subject::{Hosts, check_validity_days, key_spec, not_blank},
+    subject::{Hosts, Place, check_validity_days, key_spec, not_blank},
 };
-use crate::service::error::ServiceError;
+use crate::service::{error::ServiceError, usable_keys::expect_successor_can_connect};
 
 /// What is to differ from before.
 #[derive(Clone, Debug, Default)]
@@ -61,11 +61,12 @@ impl Certificates {
             common_name_for(host)?;
         }
         let preview = self.store.preview_replacement(id, expected_revision).await?;
+        let spec = plan.key.unwrap_or_else(|| key_like(preview.certificate.chain.leaf()));
+        expect_successor_can_connect("key", &preview.certificate, &spec.algorithm())?;
         if apply == Apply::DryRun {
             return Ok(Regenerated::new(preview, true));
         }
         let record = preview.certificate;
-        let spec = plan.key.unwrap_or_else(|| key_like(record.chain.leaf()));
         let key = self.generate_key(spec).await?;
         let _naming = self.naming.lock().await;
         let subject = self.subject_after(&record, &plan).await?;
@@ -101,7 +102,9 @@ impl Certificates {
             common_name,
             organization: self.organization(leaf.organization().map(str::to_owned)),
             application_uri,
+            place: Place::of(leaf),
             hosts,
+            profile: Profile::of(leaf),
             validity_days: plan.validity_days.unwrap_or(record.validity_days),
         })
     }
@@ -115,10 +118,11 @@ impl Certificates {
 }
 
 /// The kind of key a certificate has, or the next stronger one that is generated here.
-fn key_like(leaf: &Certificate) -> KeySpec {
+pub(super) fn key_like(leaf: &Certificate) -> KeySpec {
     match leaf.key_algorithm() {
         KeyAlgorithm::Rsa { bits } if *bits > 3072 => KeySpec::Rsa4096,
         KeyAlgorithm::Rsa { bits } if *bits > 2048 => KeySpec::Rsa3072,
+        KeyAlgorithm::Ec { curve } => KeySpec::ec(*curve),
         _ => KeySpec::Rsa2048,
     }
 }

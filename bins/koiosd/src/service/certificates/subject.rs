@@ -2,13 +2,16 @@
 
 use std::net::IpAddr;
 
-use koios_pki::{HostName, KeySpec};
+use koios_pki::{AttributeType, Certificate, HostName, KeySpec, Profile};
 
 use super::KeyOrder;
 use crate::{config::VALIDITY_DAYS_MAX, service::error::ServiceError};
 
 /// The upper bound of common name and organization (RFC 5280 appendix A.1, `ub-common-name`).
 const NAME_PART_MAX_CHARS: usize = 64;
+
+/// The upper bound of locality and state (RFC 5280 appendix A.1, `ub-locality-name`, `ub-state-name`).
+const PLACE_MAX_CHARS: usize = 128;
 
 /// More names than a certificate sensibly has; bounds its size.
 const ALTERNATIVE_NAMES_MAX: usize = 100;
@@ -101,6 +104,66 @@ impl Hosts {
     }
 }
 
+/// The attributes of a subject beside common name and organization.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Place {
+    pub(super) organizational_unit: Option<String>,
+    pub(super) locality: Option<String>,
+    pub(super) state: Option<String>,
+    pub(super) country: Option<String>,
+}
+
+impl Place {
+    /// What a certificate says, as far as a new one may say it.
+    pub(super) fn of(certificate: &Certificate) -> Self {
+        let inspection = certificate.inspect();
+        let subject = inspection.subject();
+        let first = |kind, max| {
+            let text = subject.first(kind).map(str::to_owned);
+            text.filter(|text| !text.trim().is_empty() && check_part("", text, max).is_ok())
+        };
+        Self {
+            organizational_unit: first(AttributeType::OrganizationalUnit, NAME_PART_MAX_CHARS),
+            locality: first(AttributeType::Locality, PLACE_MAX_CHARS),
+            state: first(AttributeType::State, PLACE_MAX_CHARS),
+            country: first(AttributeType::Country, 2).filter(|country| is_country(country)),
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), ServiceError> {
+        let Self { organizational_unit, locality, state, country } = self;
+        for (field, text, max) in [
+            ("organizational_unit", organizational_unit, NAME_PART_MAX_CHARS),
+            ("locality", locality, PLACE_MAX_CHARS),
+            ("state", state, PLACE_MAX_CHARS),
+        ] {
+            text.as_ref().map_or(Ok(()), |text| check_part(field, text, max))?;
+        }
+        if country.as_ref().is_some_and(|country| !is_country(country)) {
+            return Err(ServiceError::invalid_field("country", "must be a code of two letters, such as DE"));
+        }
+        Ok(())
+    }
+}
+
+/// ISO 3166-1 alpha-2, in form.
+fn is_country(text: &str) -> bool {
+    text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
+/// The profile of that name that a self-signed certificate may have.
+pub(super) fn profile_of(name: &str) -> Result<Profile, ServiceError> {
+    match Profile::from_name(name) {
+        Some(Profile::CaIssued) => Err(ServiceError::invalid_field(
+            "profile",
+            "ca-issued is the profile of certificate requests: generate with another profile, then make a request with \
+             POST /certificates/{id}/csr",
+        )),
+        Some(profile) => Ok(profile),
+        None => Err(ServiceError::invalid_field("profile", "must be opcua-1.05 or legacy-1.04")),
+    }
+}
+
 /// A text that means something when it is not blank.
 pub(super) fn not_blank(text: Option<String>) -> Option<String> {
     text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
@@ -108,8 +171,12 @@ pub(super) fn not_blank(text: Option<String>) -> Option<String> {
 
 /// A common name or organization that a subject can hold.
 pub(super) fn check_name_part(field: &'static str, text: &str) -> Result<(), ServiceError> {
-    if text.chars().count() > NAME_PART_MAX_CHARS || text.chars().any(char::is_control) {
-        let detail = "may have at most 64 characters and no control characters";
+    check_part(field, text, NAME_PART_MAX_CHARS)
+}
+
+fn check_part(field: &'static str, text: &str, max: usize) -> Result<(), ServiceError> {
+    if text.chars().count() > max || text.chars().any(char::is_control) {
+        let detail = format!("may have at most {max} characters and no control characters");
         return Err(ServiceError::invalid_field(field, detail));
     }
     Ok(())

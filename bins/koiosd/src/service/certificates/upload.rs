@@ -7,7 +7,13 @@ use koios_store::{
 use zeroize::Zeroizing;
 
 use super::{Certificates, Regenerated, check_description, parse_name};
-use crate::{config::VALIDITY_DAYS_MAX, service::error::ServiceError};
+use crate::{
+    config::VALIDITY_DAYS_MAX,
+    service::{
+        error::ServiceError,
+        usable_keys::{expect_can_connect, expect_successor_can_connect},
+    },
+};
 
 /// Certificate and key as they were sent.
 pub(crate) struct UploadedPair {
@@ -52,6 +58,9 @@ impl Certificates {
         let description = check_description(order.description)?;
         let (chain, key) = order.pair.read().await?;
         let days = length_in_days(chain.leaf().validity());
+        if order.make_default {
+            expect_can_connect("make_default", chain.leaf().key_algorithm())?;
+        }
         let mut new = NewCertificate::new(name, Origin::Uploaded, chain, key.to_pem(), days);
         new.description = description;
         new.make_default = order.make_default;
@@ -68,6 +77,11 @@ impl Certificates {
     ) -> Result<Regenerated, ServiceError> {
         let description = check_description(order.description)?;
         let (chain, key) = order.pair.read().await?;
+        let record = self.store.certificate(id).await?;
+        expect_successor_can_connect("certificate", &record, chain.leaf().key_algorithm())?;
+        if order.make_default {
+            expect_can_connect("make_default", chain.leaf().key_algorithm())?;
+        }
         let days = length_in_days(chain.leaf().validity());
         let self_signed = chain.leaf().is_self_signed();
         let mut pair = ReplacePair::new(Origin::Uploaded, chain, key.to_pem(), days, EndReason::Replaced);
@@ -100,7 +114,7 @@ impl Certificates {
 }
 
 /// The length that a regeneration repeats.
-fn length_in_days(validity: Validity) -> u32 {
+pub(super) fn length_in_days(validity: Validity) -> u32 {
     let days = (validity.not_after - validity.not_before).whole_days();
     u32::try_from(days).unwrap_or(1).clamp(1, VALIDITY_DAYS_MAX)
 }
