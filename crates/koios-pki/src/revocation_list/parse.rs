@@ -320,7 +320,7 @@ fn key_of(serial: &[u8]) -> u64 {
     u64::from_be_bytes(key)
 }
 
-/// UTCTime `YYMMDDHHMMSSZ` or GeneralizedTime `YYYYMMDDHHMMSSZ`, the only forms of RFC 5280 §5.1.2.4.
+/// `UTCTime` `YYMMDDHHMMSSZ` or `GeneralizedTime` `YYYYMMDDHHMMSSZ`, the only forms of RFC 5280 §5.1.2.4.
 fn instant(time: &Tlv<'_>) -> Option<OffsetDateTime> {
     let (digits, last) = time.content.split_last_chunk::<1>()?;
     let number = |from: usize| match digits.get(from..)? {

@@ -25,7 +25,7 @@ pub(super) fn of(
     checks.usage(trusted_by)?;
     checks.revocation(trust, links)?;
     Ok(VerifiedChain {
-        certificates: path.iter().map(|certificate| Certificate::clone(certificate)).collect(),
+        certificates: path.iter().copied().cloned().collect(),
         trusted_by,
         suppressed: checks.suppressed,
     })

@@ -163,7 +163,7 @@ fn cross_signed_authorities_are_followed_to_the_root_that_is_trusted() {
     // The peer knows the new root; we trust the old one.
     let blob = chain(&leaf, &[&new.certificate, &cross]);
     let verified = validate(&blob, &trust(&[&old.certificate], &[], &lists), &client()).unwrap();
-    assert_eq!(verified.certificates(), [leaf.clone(), cross.clone(), old.certificate.clone()]);
+    assert_eq!(verified.certificates(), [leaf.clone(), cross, old.certificate]);
     let verified = validate(&blob, &trust(&[&new.certificate], &[], &lists), &client()).unwrap();
     assert_eq!(verified.certificates(), [leaf, new.certificate]);
 }

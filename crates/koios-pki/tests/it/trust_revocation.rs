@@ -143,7 +143,7 @@ fn a_list_counts_only_with_name_and_signature_of_the_issuer() {
     assert!(with(&RevocationList::from_der(&bytes).unwrap()).is_err());
     // An authority whose key usage does not allow it to sign lists.
     let silent = Authority::root_with("Root", new_key(), |params| {
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign]
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     });
     let error = judge(&silent.leaf(), &trust(&[&silent.certificate], &[], &[&silent.list()])).unwrap_err();
     assert!(matches!(error.kind(), TrustErrorKind::RevocationListNotAllowed { .. }));
