@@ -48,7 +48,8 @@ impl Links {
         !self.is_spent()
     }
 
-    fn is_spent(&self) -> bool {
+    /// Whether more was tried than may be: every "not signed" from then on means nothing.
+    pub(super) fn is_spent(&self) -> bool {
         self.spent > MAX_SIGNATURES
     }
 }

@@ -71,6 +71,29 @@ fn an_unknown_answer_is_allowed_by_policy_or_suppression_and_recorded() {
     assert_eq!(statuses(validate(&blob, &trust, &params).unwrap().suppressed()), both);
 }
 
+/// The peer sends so much along that the work allowed ends at any point before its revocation is looked up.
+#[test]
+fn a_peer_cannot_use_up_the_work_to_make_its_revocation_unknown() {
+    let root = Authority::root("Root");
+    let plant = root.authority("Plant");
+    let leaf = plant.certify_bare(&leaf_params(), &new_key());
+    let junk: Vec<_> = (0..104).map(|_| root.authority("Plant").certificate).collect();
+    let revoking = plant.list_with(|list| list.revoke(&leaf));
+    let trust = trust(&[&root.certificate], &[], &[&root.list(), &revoking]);
+    let mut params = client();
+    params.unknown_revocation = UnknownRevocation::Allow;
+    let mut statuses = std::collections::BTreeSet::new();
+    for count in 90..junk.len() {
+        let mut blob: Vec<_> = junk.iter().take(count).collect();
+        blob.push(&plant.certificate);
+        statuses.insert(refusal(validate(&chain(&leaf, &blob), &trust, &params)).0);
+    }
+    assert_eq!(
+        statuses.into_iter().collect::<Vec<_>>(),
+        [TrustStatus::ChainIncomplete, TrustStatus::Revoked]
+    );
+}
+
 #[test]
 fn an_expired_list_clears_nobody_and_its_entries_still_revoke() {
     let root = Authority::root("Root");
@@ -289,7 +312,8 @@ fn bytes_that_are_no_list_are_refused_with_what_is_wrong() {
     assert!(matches!(error(root.certificate.der()), RevocationListError::Malformed { .. }));
     let large = vec![0x30; RevocationList::MAX_LEN + 1];
     assert!(matches!(error(&large), RevocationListError::TooLarge { .. }));
-    let malformed: [fn(&mut List); 5] = [
+    let malformed: [fn(&mut List); 6] = [
+        |list| list.entries.push(entry(&[0x02, 0x01, 0x01], &[reason(1), reason(8)])),
         |list| list.version = Some(2),
         |list| list.version = None,
         |list| list.entries.push(der(0x30, &[0x02, 0x01, 0x01])),
