@@ -124,6 +124,19 @@ fn an_expired_list_clears_nobody_and_its_entries_still_revoke() {
 }
 
 #[test]
+fn of_lists_made_at_the_same_time_each_may_revoke() {
+    let root = Authority::root("Root");
+    let leaf = root.leaf();
+    let (clearing, revoking) = (root.list(), root.list_with(|list| list.revoke(&leaf)));
+    for lists in [[&clearing, &revoking], [&revoking, &clearing]] {
+        assert_eq!(
+            refusal(judge(&leaf, &trust(&[&root.certificate], &[], &lists))),
+            (TrustStatus::Revoked, 0)
+        );
+    }
+}
+
+#[test]
 fn a_list_of_the_future_or_without_an_end_clears_nobody() {
     let root = Authority::root("Root");
     let leaf = root.leaf();
@@ -161,6 +174,9 @@ fn a_list_counts_only_with_name_and_signature_of_the_issuer() {
     for lists in [[&twin, &other, &right], [&right, &other, &twin]] {
         assert!(judge(&leaf, &trust(&[&root.certificate], &[], &lists)).is_ok());
     }
+    // The serial number alone does not make it the entry of a certificate.
+    let foreign = Authority::root("Other").list_with(|list| list.revoke(&leaf));
+    assert!(foreign.revocation_of(&leaf).is_none() && twin.revocation_of(&leaf).is_some());
     let mut bytes = right.der().to_vec();
     *bytes.last_mut().unwrap() ^= 1;
     assert!(with(&RevocationList::from_der(&bytes).unwrap()).is_err());
@@ -323,6 +339,11 @@ fn bytes_that_are_no_list_are_refused_with_what_is_wrong() {
     for change in malformed {
         assert!(matches!(error(&root.list_der(change)), RevocationListError::Malformed { .. }));
     }
+    let mut two_algorithms = bytes.clone();
+    let sha256 = [0xCE, 0x3D, 0x04, 0x03, 0x02];
+    let at = bytes.windows(5).position(|window| window == sha256).unwrap();
+    two_algorithms[at + 4] = 0x03;
+    assert!(matches!(error(&two_algorithms), RevocationListError::Malformed { .. }));
     let pem = root.list().to_pem();
     assert_eq!(RevocationList::from_pem(b"text"), Err(RevocationListError::Empty));
     assert_eq!(
