@@ -8,7 +8,7 @@
 
 pub use koios_channel::fuzzing::{answer, asymmetric, conversation, err, symmetric};
 mod pki;
-pub use pki::{certificate, chain, hostname, pair, private_key};
+pub use pki::{certificate, chain, crl, hostname, pair, private_key, trust};
 
 /// One target: its name, which is that of its corpus directory, and its function.
 pub struct Target {
@@ -25,9 +25,11 @@ pub const TARGETS: &[Target] = &[
     Target { name: "certificate", run: certificate },
     Target { name: "chain", run: chain },
     Target { name: "conversation", run: conversation },
+    Target { name: "crl", run: crl },
     Target { name: "err", run: err },
     Target { name: "hostname", run: hostname },
     Target { name: "pair", run: pair },
     Target { name: "private_key", run: private_key },
     Target { name: "symmetric", run: symmetric },
+    Target { name: "trust", run: trust },
 ];

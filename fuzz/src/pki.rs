@@ -1,8 +1,9 @@
 //! The readers of koios-pki.
 
 use koios_pki::{
-    ApplicationUri, Certificate, CertificateChain, HostName, PrivateKey, PrivateKeyPem, common_name_for,
-    findings, read_certificates, read_pair, server_findings, slug,
+    ApplicationUri, Certificate, CertificateChain, HostName, PeerRole, PrivateKey, PrivateKeyPem,
+    RevocationList, Suppression, Suppressions, TrustList, UnknownRevocation, ValidationParams,
+    common_name_for, findings, read_certificates, read_pair, server_findings, slug, validate,
 };
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -23,6 +24,61 @@ pub fn chain(data: &[u8]) {
     }
     if let Ok(chain) = read_certificates(data) {
         ask_everything(&chain);
+    }
+}
+
+/// A revocation list read is the bytes it was read from, and what it is asked is answered.
+pub fn crl(data: &[u8]) {
+    if let Ok(list) = RevocationList::from_pem(data) {
+        assert_eq!(RevocationList::from_der(list.der()).as_ref(), Ok(&list));
+    }
+    if let Ok(list) = RevocationList::from_der(data) {
+        assert_eq!(list.der(), data);
+        assert_eq!(RevocationList::from_pem(list.to_pem().as_bytes()).as_ref(), Ok(&list));
+        let _ = (list.number(), list.next_update(), list.unusable(), list.sha256(), format!("{list:?}"));
+        if let Ok(certificate) = Certificate::from_der(SOME_CERTIFICATE) {
+            let _ = (list.revocation_of(&certificate), list.is_issued_by(&certificate));
+        }
+    }
+}
+
+/// Validation comes to a verdict; nothing suppressed is the strictest, and nothing trusted is a refusal.
+///
+/// The bytes are parts, each with a byte for its kind and two for its length: leaf and blob, trusted certificate,
+/// issuer, revocation list.
+pub fn trust(mut data: &[u8]) {
+    let (mut blob, mut trust) = (None, TrustList::default());
+    while let Some((&[kind, high, low], rest)) = data.split_first_chunk() {
+        let (part, rest) = rest.split_at(usize::from(u16::from_be_bytes([high, low])).min(rest.len()));
+        data = rest;
+        match kind % 4 {
+            0 => blob = CertificateChain::from_der_blob(part, MAX_CHAIN).ok().or(blob),
+            1 => trust.trusted.extend(Certificate::from_der(part)),
+            2 => trust.issuers.extend(Certificate::from_der(part)),
+            _ => trust.revocation_lists.extend(RevocationList::from_der(part)),
+        }
+    }
+    let Some(chain) = blob else { return };
+    // When the leaf is likely to be valid, whatever its instants were changed to.
+    let at = chain.leaf().validity().not_before.saturating_add(time::Duration::DAY);
+    for role in [PeerRole::Client, PeerRole::Server, PeerRole::User] {
+        let mut params = ValidationParams::new(at, role);
+        params.host = Some("gw01.plant.example");
+        let strict = validate(&chain, &trust, &params);
+        match &strict {
+            Ok(verified) => {
+                assert!(verified.suppressed().is_empty());
+                assert!(trust.trusted.contains(verified.trusted_by()));
+                assert_eq!(verified.leaf(), chain.leaf());
+            }
+            Err(error) => {
+                assert!((1..=11).contains(&error.step().number()) && !error.to_string().is_empty());
+            }
+        }
+        params.suppressed = Suppression::ALL.into_iter().collect::<Suppressions>();
+        params.unknown_revocation = UnknownRevocation::Allow;
+        assert!(validate(&chain, &trust, &params).is_ok() || strict.is_err());
+        assert!(validate(&chain, &TrustList::default(), &params).is_err());
     }
 }
 

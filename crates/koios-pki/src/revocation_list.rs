@@ -8,7 +8,9 @@ use std::sync::{Arc, OnceLock};
 use time::OffsetDateTime;
 
 use self::parse::Parsed;
-use crate::{AuthorityKeyIdentifier, Certificate, PemError, Sha256Thumbprint, distinguished_names, pem};
+use crate::{
+    AuthorityKeyIdentifier, Certificate, KeyAlgorithm, PemError, Sha256Thumbprint, distinguished_names, pem,
+};
 
 /// An authority's list of the certificates it revoked; cheap to clone.
 ///
@@ -19,7 +21,7 @@ pub struct RevocationList(Arc<Shared>);
 struct Shared {
     parsed: Parsed,
     /// The key that verified the signature: neither changes, so a large list is hashed once and not at each use.
-    verified_with: OnceLock<Vec<u8>>,
+    verified_with: OnceLock<(KeyAlgorithm, Vec<u8>)>,
 }
 
 impl RevocationList {
@@ -138,12 +140,14 @@ impl RevocationList {
     }
 
     pub(crate) fn verifies_with(&self, issuer: &Certificate) -> bool {
-        if self.0.verified_with.get().is_some_and(|key| key == issuer.spki_bits()) {
+        let is_issuers =
+            |(algorithm, bits): &(_, _)| algorithm == issuer.key_algorithm() && bits == issuer.spki_bits();
+        if self.0.verified_with.get().is_some_and(is_issuers) {
             return true;
         }
         let verifies = self.0.parsed.verifies_with(issuer);
         if verifies {
-            let _ = self.0.verified_with.set(issuer.spki_bits().to_vec());
+            let _ = self.0.verified_with.set((issuer.key_algorithm().clone(), issuer.spki_bits().to_vec()));
         }
         verifies
     }

@@ -176,13 +176,15 @@ impl Parsed {
         if serial.is_empty() || instant(&fields.element()?).is_none() {
             return Err(TlvError::Malformed);
         }
-        let mut revokes = true;
+        let mut reason = None;
         if let Some(extensions) = fields.optional(&[tlv::SEQUENCE])? {
             let mut elements = extensions.elements();
             while !elements.is_empty() {
                 let extension = Extension::read(&elements.expect(tlv::SEQUENCE)?)?;
                 match extension.oid {
-                    REASON_CODE => revokes = reason_code(extension.value) != Some(REMOVE_FROM_CRL),
+                    REASON_CODE if reason.is_none() => reason = Some(reason_code(extension.value)),
+                    // Of two reasons one might revoke and one not.
+                    REASON_CODE => return Err(TlvError::Malformed),
                     INVALIDITY_DATE => {}
                     CERTIFICATE_ISSUER => self.is_unusable(UnusableList::Indirect),
                     _ if extension.critical => self.is_unusable(extension.unknown()),
@@ -190,11 +192,9 @@ impl Parsed {
                 }
             }
         }
-        if fields.is_empty() {
-            Ok(revokes.then(|| key_of(tlv::significant(serial))))
-        } else {
-            Err(TlvError::Malformed)
-        }
+        let revokes = reason != Some(Some(REMOVE_FROM_CRL));
+        let key = revokes.then(|| key_of(tlv::significant(serial)));
+        if fields.is_empty() { Ok(key) } else { Err(TlvError::Malformed) }
     }
 
     fn is_unusable(&mut self, reason: UnusableList) {
@@ -320,7 +320,7 @@ fn key_of(serial: &[u8]) -> u64 {
     u64::from_be_bytes(key)
 }
 
-/// UTCTime `YYMMDDHHMMSSZ` or GeneralizedTime `YYYYMMDDHHMMSSZ`, the only forms of RFC 5280 §5.1.2.4.
+/// `UTCTime` `YYMMDDHHMMSSZ` or `GeneralizedTime` `YYYYMMDDHHMMSSZ`, the only forms of RFC 5280 §5.1.2.4.
 fn instant(time: &Tlv<'_>) -> Option<OffsetDateTime> {
     let (digits, last) = time.content.split_last_chunk::<1>()?;
     let number = |from: usize| match digits.get(from..)? {

@@ -133,7 +133,7 @@ pub enum TrustErrorKind {
         max: usize,
     },
     /// More ways to try than are worth it.
-    #[error("too many certificates might be its issuer")]
+    #[error("too many certificates or revocation lists might be its issuer's")]
     TooMuchWork,
 
     // Step 3.

@@ -48,7 +48,8 @@ impl Links {
         !self.is_spent()
     }
 
-    fn is_spent(&self) -> bool {
+    /// Whether more was tried than may be: every "not signed" from then on means nothing.
+    pub(super) fn is_spent(&self) -> bool {
         self.spent > MAX_SIGNATURES
     }
 }
@@ -107,9 +108,7 @@ impl<'a> Search<'a> {
         let mut refused = if top.is_self_issued() && !contradicts(top, top) { Some(top) } else { None };
         let (mut found, mut looped) = (false, false);
         for candidate in self.candidates(top) {
-            // RFC 5280 §6.1: no certificate twice. An authority may come back in another certificate of it, since that
-            // one may be what is trusted.
-            if path.contains(&candidate) {
+            if self.is_detour(path, candidate) {
                 looped = true;
                 continue;
             }
@@ -143,6 +142,22 @@ impl<'a> Search<'a> {
         }
         let re_encoded = distinguished_names::same(certificate.issuer_der(), certificate.subject_der());
         re_encoded && self.links.is_signed(certificate, certificate)
+    }
+
+    /// Whether a chain that goes on with `candidate` has a shorter form that is trusted alike: because it stands there
+    /// already (RFC 5280 §6.1), or because its name and key do, in another certificate of the same authority, and
+    /// nothing from there on is in the trusted list.
+    fn is_detour(&self, path: &[&Certificate], candidate: &Certificate) -> bool {
+        if path.contains(&candidate) {
+            return true;
+        }
+        let same = |earlier: &&Certificate| {
+            earlier.subject_der() == candidate.subject_der() && earlier.spki_bits() == candidate.spki_bits()
+        };
+        let first = path.iter().position(same);
+        let detour = first.and_then(|first| path.get(first..));
+        detour
+            .is_some_and(|detour| !detour.iter().any(|certificate| self.trust.trusted.contains(certificate)))
     }
 
     /// The certificates that may have issued `certificate`, likely ones first, each once.

@@ -19,6 +19,9 @@ pub(super) enum Answer {
     Revoked(Revocation),
     /// Nothing answers, and why.
     Unknown(TrustErrorKind),
+    /// There was no work left to spend on the question. Never taken for unknown: what a peer sends along decides what
+    /// is spent, so it could make its revocation go unread where unknown is allowed.
+    Unasked,
 }
 
 pub(super) fn answer(
@@ -52,6 +55,9 @@ pub(super) fn answer(
             continue;
         }
         if !links.is_signed_list(list, issuer) {
+            if links.is_spent() {
+                return Answer::Unasked;
+            }
             if matches!(unknown, TrustErrorKind::RevocationListMissing { .. }) {
                 unknown = TrustErrorKind::RevocationListNotSigned { issuer: name() };
             }

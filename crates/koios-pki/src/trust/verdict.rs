@@ -129,6 +129,9 @@ impl Checks<'_> {
                     revoked = revoked.or_else(|| Some(TrustError::new(certificate, depth, kind)));
                 }
                 Answer::Unknown(kind) => self.hold(certificate, depth, kind)?,
+                Answer::Unasked => {
+                    return Err(TrustError::new(certificate, depth, TrustErrorKind::TooMuchWork));
+                }
             }
         }
         revoked.map_or(Ok(()), Err)

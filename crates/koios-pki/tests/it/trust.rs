@@ -10,7 +10,9 @@ use rcgen::{
 };
 use time::Duration;
 
-use crate::samples::{CERTIFICATE, KEY_2048, KEY_3072, NOW, issued_certificate, issued_certificate_for};
+use crate::samples::{
+    CERTIFICATE, KEY_2048, KEY_3072, NOW, issued_certificate, issued_certificate_for, pem_of,
+};
 use crate::trust_pki::{
     Authority, chain, client, judge, leaf_params, new_key, refusal, self_signed, trust, with_wrong_signature,
 };
@@ -163,7 +165,7 @@ fn cross_signed_authorities_are_followed_to_the_root_that_is_trusted() {
     // The peer knows the new root; we trust the old one.
     let blob = chain(&leaf, &[&new.certificate, &cross]);
     let verified = validate(&blob, &trust(&[&old.certificate], &[], &lists), &client()).unwrap();
-    assert_eq!(verified.certificates(), [leaf.clone(), cross.clone(), old.certificate.clone()]);
+    assert_eq!(verified.certificates(), [leaf.clone(), cross, old.certificate]);
     let verified = validate(&blob, &trust(&[&new.certificate], &[], &lists), &client()).unwrap();
     assert_eq!(verified.certificates(), [leaf, new.certificate]);
 }
@@ -505,6 +507,57 @@ fn structure_that_is_only_shown_elsewhere_is_refused_here() {
 }
 
 #[test]
+fn signatures_are_those_of_the_policy_as_keys_are() {
+    let p384 = || std::sync::Arc::new(rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap());
+    let root = Authority::root_with("Root", p384(), |_| {});
+    let leaf = root.certify(&leaf_params(), &p384());
+    let mixed = root.leaf();
+    let trust_root = |list| trust(&[&root.certificate], &[], &[list]);
+    // The helper signs its lists as P-256 keys do.
+    let mut params = client();
+    params.unknown_revocation = UnknownRevocation::Allow;
+    assert!(validate(&leaf.into(), &trust_root(&Authority::root("Root").list()), &params).is_ok());
+    assert!(validate(&mixed.into(), &trust(&[&root.certificate], &[], &[]), &params).is_ok());
+    // RSA with SHA-512 is stronger than what the policies name, and yet not it.
+    let pem = String::from_utf8(pem_of(&KEY_2048)).unwrap();
+    let key = rcgen::KeyPair::from_pkcs8_pem_and_sign_algo(&pem, &rcgen::PKCS_RSA_SHA512).unwrap();
+    let mut rsa = leaf_params();
+    rsa.key_usages = vec![
+        KeyUsagePurpose::DigitalSignature,
+        KeyUsagePurpose::ContentCommitment,
+        KeyUsagePurpose::KeyEncipherment,
+        KeyUsagePurpose::DataEncipherment,
+        KeyUsagePurpose::KeyCertSign,
+    ];
+    let rsa = Certificate::from_der(rsa.self_signed(&key).unwrap().der()).unwrap();
+    let error = judge(&rsa, &trust(&[&rsa], &[], &[])).unwrap_err();
+    let certificate_type = CertificateType::RsaSha256;
+    let found = "sha512WithRSAEncryption".to_owned();
+    assert_eq!(error.kind(), &TrustErrorKind::SignatureNotAllowed { certificate_type, found });
+    let mut params = client();
+    params.suppressed = Suppressions::NONE.with(Suppression::PolicyCheck);
+    assert!(validate(&rsa.clone().into(), &trust(&[&rsa], &[], &[]), &params).is_ok());
+}
+
+#[test]
+fn other_versions_and_two_signature_algorithms_are_refused_before_anything_else() {
+    let leaf = self_signed(|_| {});
+    let kind = |from: &[u8], to: &[u8]| {
+        let mut bytes = leaf.der().to_vec();
+        let at = bytes.windows(from.len()).position(|window| window == from).unwrap();
+        bytes[at..at + to.len()].copy_from_slice(to);
+        let error = judge(&Certificate::from_der(&bytes).unwrap(), &trust(&[&leaf], &[], &[])).unwrap_err();
+        assert_eq!(error.status(), TrustStatus::CertificateInvalid);
+        error.kind().clone()
+    };
+    let version_2 = kind(&[0xA0, 0x03, 0x02, 0x01, 0x02], &[0xA0, 0x03, 0x02, 0x01, 0x01]);
+    assert_eq!(version_2, TrustErrorKind::Version { version: 2 });
+    // The first is the one in the signed part.
+    let sha384 = kind(&[0xCE, 0x3D, 0x04, 0x03, 0x02], &[0xCE, 0x3D, 0x04, 0x03, 0x03]);
+    assert_eq!(sha384, TrustErrorKind::SignatureAlgorithmsDiffer);
+}
+
+#[test]
 fn the_most_telling_failure_is_given() {
     let expired = |params: &mut CertificateParams| params.not_after = NOW - Duration::SECOND;
     // One certificate of the authority is expired, the other leads to an untrusted root.
@@ -542,4 +595,11 @@ fn a_chain_that_needs_nothing_suppressed_is_preferred() {
     let verified = validate(&leaf.into(), &trust, &params).unwrap();
     assert!(verified.suppressed().is_empty());
     assert_eq!(verified.certificates()[1], new.certificate);
+    // Where both need something, the one that needs less; in either order of the list.
+    let leaf = old.leaf_with(expired);
+    for issuers in [[&old.certificate, &new.certificate], [&new.certificate, &old.certificate]] {
+        let lists = [&root.list(), &old.list()];
+        let trust = crate::trust_pki::trust(&[&root.certificate], &issuers, &lists);
+        assert_eq!(validate(&leaf.clone().into(), &trust, &params).unwrap().suppressed().len(), 1);
+    }
 }

@@ -134,7 +134,9 @@ proptest! {
 
     #[test]
     fn removing_a_trusted_certificate_never_turns_a_refusal_into_acceptance(case in cases(), index: Index) {
-        prop_assume!(!case.trusted.is_empty());
+        if case.trusted.is_empty() {
+            return Ok(());
+        }
         let before = case.verdict(Suppressions::NONE, UnknownRevocation::Deny);
         let mut fewer = case.clone();
         fewer.trusted.remove(index.index(case.trusted.len()));

@@ -71,6 +71,29 @@ fn an_unknown_answer_is_allowed_by_policy_or_suppression_and_recorded() {
     assert_eq!(statuses(validate(&blob, &trust, &params).unwrap().suppressed()), both);
 }
 
+/// The peer sends so much along that the work allowed ends at any point before its revocation is looked up.
+#[test]
+fn a_peer_cannot_use_up_the_work_to_make_its_revocation_unknown() {
+    let root = Authority::root("Root");
+    let plant = root.authority("Plant");
+    let leaf = plant.certify_bare(&leaf_params(), &new_key());
+    let junk: Vec<_> = (0..104).map(|_| root.authority("Plant").certificate).collect();
+    let revoking = plant.list_with(|list| list.revoke(&leaf));
+    let trust = trust(&[&root.certificate], &[], &[&root.list(), &revoking]);
+    let mut params = client();
+    params.unknown_revocation = UnknownRevocation::Allow;
+    let mut statuses = std::collections::BTreeSet::new();
+    for count in 90..junk.len() {
+        let mut blob: Vec<_> = junk.iter().take(count).collect();
+        blob.push(&plant.certificate);
+        statuses.insert(refusal(validate(&chain(&leaf, &blob), &trust, &params)).0);
+    }
+    assert_eq!(
+        statuses.into_iter().collect::<Vec<_>>(),
+        [TrustStatus::ChainIncomplete, TrustStatus::Revoked]
+    );
+}
+
 #[test]
 fn an_expired_list_clears_nobody_and_its_entries_still_revoke() {
     let root = Authority::root("Root");
@@ -98,6 +121,19 @@ fn an_expired_list_clears_nobody_and_its_entries_still_revoke() {
     let both = trust(&[&root.certificate], &[], &[&root.list(), &newer]);
     assert_eq!(refusal(judge(&revoked, &both)), (TrustStatus::Revoked, 0));
     assert!(judge(&other, &both).is_ok());
+}
+
+#[test]
+fn of_lists_made_at_the_same_time_each_may_revoke() {
+    let root = Authority::root("Root");
+    let leaf = root.leaf();
+    let (clearing, revoking) = (root.list(), root.list_with(|list| list.revoke(&leaf)));
+    for lists in [[&clearing, &revoking], [&revoking, &clearing]] {
+        assert_eq!(
+            refusal(judge(&leaf, &trust(&[&root.certificate], &[], &lists))),
+            (TrustStatus::Revoked, 0)
+        );
+    }
 }
 
 #[test]
@@ -138,12 +174,15 @@ fn a_list_counts_only_with_name_and_signature_of_the_issuer() {
     for lists in [[&twin, &other, &right], [&right, &other, &twin]] {
         assert!(judge(&leaf, &trust(&[&root.certificate], &[], &lists)).is_ok());
     }
+    // The serial number alone does not make it the entry of a certificate.
+    let foreign = Authority::root("Other").list_with(|list| list.revoke(&leaf));
+    assert!(foreign.revocation_of(&leaf).is_none() && twin.revocation_of(&leaf).is_some());
     let mut bytes = right.der().to_vec();
     *bytes.last_mut().unwrap() ^= 1;
     assert!(with(&RevocationList::from_der(&bytes).unwrap()).is_err());
     // An authority whose key usage does not allow it to sign lists.
     let silent = Authority::root_with("Root", new_key(), |params| {
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign]
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     });
     let error = judge(&silent.leaf(), &trust(&[&silent.certificate], &[], &[&silent.list()])).unwrap_err();
     assert!(matches!(error.kind(), TrustErrorKind::RevocationListNotAllowed { .. }));
@@ -289,7 +328,8 @@ fn bytes_that_are_no_list_are_refused_with_what_is_wrong() {
     assert!(matches!(error(root.certificate.der()), RevocationListError::Malformed { .. }));
     let large = vec![0x30; RevocationList::MAX_LEN + 1];
     assert!(matches!(error(&large), RevocationListError::TooLarge { .. }));
-    let malformed: [fn(&mut List); 5] = [
+    let malformed: [fn(&mut List); 6] = [
+        |list| list.entries.push(entry(&[0x02, 0x01, 0x01], &[reason(1), reason(8)])),
         |list| list.version = Some(2),
         |list| list.version = None,
         |list| list.entries.push(der(0x30, &[0x02, 0x01, 0x01])),
@@ -299,6 +339,11 @@ fn bytes_that_are_no_list_are_refused_with_what_is_wrong() {
     for change in malformed {
         assert!(matches!(error(&root.list_der(change)), RevocationListError::Malformed { .. }));
     }
+    let mut two_algorithms = bytes.clone();
+    let sha256 = [0xCE, 0x3D, 0x04, 0x03, 0x02];
+    let at = bytes.windows(5).position(|window| window == sha256).unwrap();
+    two_algorithms[at + 4] = 0x03;
+    assert!(matches!(error(&two_algorithms), RevocationListError::Malformed { .. }));
     let pem = root.list().to_pem();
     assert_eq!(RevocationList::from_pem(b"text"), Err(RevocationListError::Empty));
     assert_eq!(
