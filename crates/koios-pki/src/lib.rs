@@ -85,7 +85,9 @@ pub use certificate::{
 mod chain;
 pub use chain::CertificateChain;
 mod finding;
-pub use finding::{Finding, FindingCode, Severity, findings, server_findings};
+pub use finding::{
+    Finding, FindingCode, LintParams, LintRole, PeerStack, Severity, findings, lint, server_findings,
+};
 mod host_name;
 pub use host_name::{HostName, HostNameError, common_name_for};
 mod inspection;
