@@ -17,7 +17,7 @@ fn main() {
     let rounds =
         std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(200_usize).max(1);
     let der = certificate();
-    let rows: [(&str, fn(&[u8])); 4] = [
+    let rows: [(&str, Run); 4] = [
         ("parse", |der| drop(black_box(read(der)))),
         ("parse + accessors", |der| ask(&read(der))),
         ("parse + inspect", |der| inspect(&read(der))),
@@ -95,5 +95,7 @@ fn certificate() -> Vec<u8> {
 fn microseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e6
 }
+
+type Run = fn(&[u8]);
 
 const REPETITIONS: u32 = 100;

@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let critical = if extension.critical { ", critical" } else { "" };
         println!(
             "extension        {}{critical}",
-            extension.name.map_or(extension.oid.to_string(), str::to_owned)
+            extension.name.map_or_else(|| extension.oid.to_string(), str::to_owned)
         );
         println!("  {:?}", extension.value);
     }

@@ -270,7 +270,7 @@ finding_codes! {
     SubjectKeyIdentifierMissing = "subject_key_identifier_missing",
     /// A subjectKeyIdentifier that is no usual hash of the key.
     SubjectKeyIdentifierUnusual = "subject_key_identifier_unusual",
-    /// A time before 2050 that is no UTCTime.
+    /// A time before 2050 that is no `UTCTime`.
     TimeEncodingUnusual = "time_encoding_unusual",
     /// A critical extension that peers do not know.
     UnknownCriticalExtension = "unknown_critical_extension",

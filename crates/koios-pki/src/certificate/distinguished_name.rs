@@ -183,7 +183,7 @@ pub enum StringKind {
     Numeric,
     /// `VisibleString`.
     Visible,
-    /// `TeletexString`, also called T61String; read as Latin-1, which is what everybody means.
+    /// `TeletexString`, also called `T61String`; read as Latin-1, which is what everybody means.
     Teletex,
     /// `BMPString`, UTF-16.
     Bmp,

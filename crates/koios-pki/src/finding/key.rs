@@ -21,7 +21,8 @@ fn check_key(certificate: &Certificate, wanted: Option<CertificateType>, found: 
     if is_supported(key, wanted) {
         return;
     }
-    let whose = wanted.map_or("every current policy".to_owned(), |wanted| format!("the type {wanted}"));
+    let whose =
+        wanted.map_or_else(|| "every current policy".to_owned(), |wanted| format!("the type {wanted}"));
     match key {
         KeyAlgorithm::Rsa { bits } if is_supported(&RSA_2048, wanted) => {
             let remedy = found.remedy("Make a new key.");

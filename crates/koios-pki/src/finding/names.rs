@@ -94,7 +94,7 @@ fn check_own_subject(certificate: &Certificate, found: &mut Collected) {
     }
 }
 
-/// RFC 5280 §4.1.2.4 wants UTF8String or PrintableString, in new certificates; appendix A.1 has the exceptions.
+/// RFC 5280 §4.1.2.4 wants `UTF8String` or `PrintableString`, in new certificates; appendix A.1 has the exceptions.
 fn has_odd_encoding(attribute: &Attribute) -> bool {
     let is_country = attribute.kind == AttributeType::Country;
     match attribute.encoding {
