@@ -8,8 +8,8 @@
 //!   [`HostName`], [`common_name_for`], [`ApplicationUri::for_certificate`] and [`slug()`].
 //! - **Read**: [`Certificate::from_der`] and [`CertificateChain::from_der_blob`] for what a peer sends;
 //!   [`read_pair`] and [`read_certificates`] for what a person uploads, in any form they have it in.
-//! - **Judge**: [`Certificate::validity`] at an instant the caller gives, [`findings`] about an own certificate,
-//!   [`server_findings`] about a server's. They advise; whether to trust is decided elsewhere.
+//! - **Judge**: [`Certificate::validity`] at an instant the caller gives, [`lint`] by role, certificate type and peer,
+//!   [`Certificate::inspect`] for everything a certificate says. They advise; whether to trust is decided elsewhere.
 //! - **Use**: [`PrivateKey`] signs and decrypts, [`PublicKey`] verifies and encrypts, as the [`SecurityPolicy`] says.
 //!
 //! RSA keys of 2048 to 4096 bits are used, on aws-lc-rs; other keys are read and shown.
@@ -86,7 +86,9 @@ mod chain;
 pub use chain::CertificateChain;
 mod distinguished_names;
 mod finding;
-pub use finding::{Finding, FindingCode, Severity, findings, server_findings};
+pub use finding::{
+    Finding, FindingCode, LintParams, LintRole, PeerStack, Severity, findings, lint, server_findings,
+};
 mod host_name;
 pub use host_name::{HostName, HostNameError, common_name_for};
 mod authority;

@@ -19,7 +19,11 @@ pub struct DistinguishedName {
 impl DistinguishedName {
     /// Reads the SEQUENCE of a name, as far as it is one.
     pub(crate) fn from_der(der: &[u8]) -> Result<Self, TlvError> {
-        let mut rdns = Elements::new(der).expect(tlv::SEQUENCE)?.elements();
+        let mut elements = Elements::new(der);
+        let mut rdns = elements.expect(tlv::SEQUENCE)?.elements();
+        if !elements.is_empty() {
+            return Err(TlvError::Malformed);
+        }
         // Most names have two or three.
         let mut attributes = Vec::with_capacity(4);
         let mut rdn = 0;
@@ -29,6 +33,9 @@ impl DistinguishedName {
                 let mut fields = parts.expect(tlv::SEQUENCE)?.elements();
                 let oid = layout::object_identifier(fields.expect(tlv::OBJECT_IDENTIFIER)?.content)?;
                 let value = fields.element()?;
+                if !fields.is_empty() {
+                    return Err(TlvError::Malformed);
+                }
                 attributes.push(Attribute {
                     kind: AttributeType::of(oid),
                     value: text_of(value),
@@ -183,7 +190,7 @@ pub enum StringKind {
     Numeric,
     /// `VisibleString`.
     Visible,
-    /// `TeletexString`, also called T61String; read as Latin-1, which is what everybody means.
+    /// `TeletexString`, also called `T61String`; read as Latin-1, which is what everybody means.
     Teletex,
     /// `BMPString`, UTF-16.
     Bmp,

@@ -176,7 +176,7 @@ fn validity(sequence: Tlv<'_>) -> Result<(Validity, (TimeEncoding, TimeEncoding)
     }
 }
 
-/// RFC 5280 §4.1.2.5: seconds are there, the zone is `Z`, and the years 50 to 99 of a UTCTime are of the 20th century.
+/// RFC 5280 §4.1.2.5: seconds are there, the zone is `Z`, and the years 50 to 99 of a `UTCTime` are of the 20th century.
 fn instant(time: Tlv<'_>) -> Result<(OffsetDateTime, TimeEncoding), TlvError> {
     let (year, rest, encoding) = match (time.tag, time.content) {
         (tlv::UTC_TIME, [a, b, rest @ ..]) => {

@@ -1,18 +1,31 @@
 //! Checks of the first certificate of a chain.
 
-use time::OffsetDateTime;
+use time::Duration;
 
-use super::{APPLICATION_CERTIFICATE, Collected, FindingCode, POLICIES, VALIDATION};
-use crate::{ApplicationUri, Certificate, KeyAlgorithm, ValidityStatus};
+use super::{APPLICATION_CERTIFICATE, Collected, FindingCode, LintParams, LintRole, VALIDATION};
+use crate::{ApplicationUri, Certificate, KeyAlgorithm, Sha1Thumbprint, Sha256Thumbprint, ValidityStatus};
 
-pub(super) fn check_validity(
-    certificate: &Certificate,
-    now: OffsetDateTime,
-    found: &mut Collected,
-    remedy: &str,
-) {
+pub(super) fn check_validity(certificate: &Certificate, params: &LintParams<'_>, found: &mut Collected) {
     let validity = certificate.validity();
-    match validity.status_at(now) {
+    let remedy = match params.role {
+        LintRole::Server { .. } => "the server's operator must renew it",
+        _ => "regenerate or replace it",
+    };
+    if validity.not_after < validity.not_before {
+        found.error(
+            FindingCode::ValidityReversed,
+            "RFC 5280 §4.1.2.5",
+            format!("The certificate's validity ends before it begins, so it is never valid; {remedy}."),
+        );
+        return;
+    }
+    match validity.status_at(params.at) {
+        ValidityStatus::Valid if params.at - validity.not_before < JUST_NOW && found.own => found.warning(
+            FindingCode::ValidityBeganJustNow,
+            VALIDATION,
+            "The certificate is valid since a few minutes only; peers whose clocks are behind refuse it for now. Wait, or \
+             have certificates begin a day earlier.",
+        ),
         ValidityStatus::Valid => {}
         ValidityStatus::Expired => found.error(
             FindingCode::Expired,
@@ -28,97 +41,26 @@ pub(super) fn check_validity(
             ),
         ),
     }
-}
-
-pub(super) fn check_encoding(certificate: &Certificate, found: &mut Collected) {
-    if certificate.version() != 3 {
-        found.error(
-            FindingCode::NotVersion3,
+    if validity.not_after - validity.not_before > VERY_LONG {
+        found.info(
+            FindingCode::ValidityVeryLong,
             APPLICATION_CERTIFICATE,
-            format!(
-                "The certificate is of X.509 version {} and so has no application URI; make one of version 3.",
-                certificate.version()
-            ),
-        );
-    }
-    if let Some(extension) = certificate.malformed_extensions().first() {
-        found.error(
-            FindingCode::ExtensionMalformed,
-            "RFC 5280 §4.2",
-            format!(
-                "The extension {} is malformed or stands there twice; make a new certificate.",
-                extension.0
-            ),
-        );
-    }
-    let serial = certificate.serial_number();
-    if serial.starts_with('-') || serial.bytes().all(|digit| digit == b'0') {
-        found.warning(
-            FindingCode::SerialNumberNotPositive,
-            "RFC 5280 §4.1.2.2",
-            "The serial number is zero or negative, which some servers refuse to read; make a new certificate.",
-        );
-    }
-    if serial.trim_start_matches('-').len() > 2 * 20 {
-        found.warning(
-            FindingCode::SerialNumberTooLong,
-            "RFC 5280 §4.1.2.2",
-            "The serial number has more than 20 octets, which some servers refuse to read; make a new certificate.",
-        );
-    }
-}
-
-pub(super) fn check_key_and_signature(certificate: &Certificate, found: &mut Collected) {
-    match certificate.key_algorithm() {
-        KeyAlgorithm::Rsa { bits } if *bits < 2048 => found.error(
-            FindingCode::KeyTooShort,
-            POLICIES,
-            format!("The RSA key has {bits} bits; every current policy wants at least 2048. Make a new key."),
-        ),
-        KeyAlgorithm::Rsa { bits } if *bits > 4096 => found.error(
-            FindingCode::KeyTooLong,
-            POLICIES,
-            format!("The RSA key has {bits} bits; every current policy takes at most 4096. Make a new key."),
-        ),
-        KeyAlgorithm::Rsa { .. } => {}
-        other => found.error(
-            FindingCode::KeyKindUnsupported,
-            POLICIES,
-            format!("The key is no RSA key ({other}), as the policies used here want one. Make an RSA key."),
-        ),
-    }
-    let algorithm = certificate.signature_algorithm();
-    let is_weak = ["md2", "md5", "sha1"].iter().any(|hash| algorithm.starts_with(hash))
-        || algorithm == "ecdsa-with-SHA1";
-    if is_weak {
-        found.error(
-            FindingCode::WeakSignature,
-            POLICIES,
-            format!("The certificate is signed with {algorithm}; servers want SHA-256. Have it signed anew."),
-        );
-    } else if !USUAL_SIGNATURES.contains(&algorithm) {
-        found.warning(
-            FindingCode::UnusualSignature,
-            POLICIES,
-            format!(
-                "The certificate is signed with {algorithm}, which the security policies do not name; have it signed \
-                 with sha256WithRSAEncryption."
-            ),
-        );
-    }
-    if certificate.is_self_issued() && !certificate.is_self_signed() && USUAL_SIGNATURES.contains(&algorithm)
-    {
-        found.error(
-            FindingCode::SignatureInvalid,
-            VALIDATION,
-            "The certificate names itself as issuer, but its own key did not sign it: it was damaged, or its issuer \
-             bears the same name. Replace it.",
+            "The certificate is valid for more than 20 years, longer than its key is likely to be safe; make the next one \
+             for a shorter time.",
         );
     }
 }
 
 pub(super) fn check_application_uri(certificate: &Certificate, found: &mut Collected) {
     let Some(uri) = certificate.application_uri() else {
+        if certificate.dns_names().iter().any(|name| ApplicationUri::parse(name).is_ok()) {
+            found.error(
+                FindingCode::ApplicationUriInDnsName,
+                APPLICATION_CERTIFICATE,
+                "The application URI stands among the host names (dNSName), where no peer looks for it. Have it issued as \
+                 uniformResourceIdentifier.",
+            );
+        }
         found.error(
             FindingCode::NoApplicationUri,
             APPLICATION_CERTIFICATE,
@@ -132,6 +74,14 @@ pub(super) fn check_application_uri(certificate: &Certificate, found: &mut Colle
             FindingCode::ApplicationUriInvalid,
             APPLICATION_CERTIFICATE,
             format!("Some servers drop the certificate's application URI: {error}."),
+        );
+    }
+    if has_upper_case(uri) {
+        found.info(
+            FindingCode::ApplicationUriNotLowerCase,
+            "OPC 10000-3 §4.2",
+            "The scheme or the domain of the application URI has upper-case letters, though it is compared letter for \
+             letter; write the next one in lower case.",
         );
     }
     if !certificate.is_application_uri_first() {
@@ -152,19 +102,33 @@ pub(super) fn check_application_uri(certificate: &Certificate, found: &mut Colle
     }
 }
 
+/// Whether scheme or domain has upper-case letters; those of a URN are its prefix and namespace.
+fn has_upper_case(uri: &str) -> bool {
+    let (scheme, rest) = uri.split_once(':').unwrap_or((uri, ""));
+    let domain = match rest.strip_prefix("//") {
+        Some(authority) => authority.split(['/', '?', '#']).next(),
+        None if scheme.eq_ignore_ascii_case("urn") => rest.split(':').next(),
+        None if scheme.eq_ignore_ascii_case("tag") => rest.split(',').next(),
+        None => None,
+    };
+    [Some(scheme), domain]
+        .into_iter()
+        .flatten()
+        .any(|part| part.bytes().any(|byte| byte.is_ascii_uppercase()))
+}
+
 pub(super) fn check_key_usage(certificate: &Certificate, found: &mut Collected) {
     let usage = certificate.key_usage();
-    let missing: Vec<_> = [
-        ("digitalSignature", usage.is_some_and(|usage| usage.digital_signature())),
-        ("nonRepudiation", usage.is_some_and(|usage| usage.non_repudiation())),
-        ("keyEncipherment", usage.is_some_and(|usage| usage.key_encipherment())),
-        ("dataEncipherment", usage.is_some_and(|usage| usage.data_encipherment())),
-    ]
-    .into_iter()
-    .filter_map(|(name, present)| (!present).then_some(name))
-    .collect();
-    // The four are those of RSA; a key of another kind has its own finding.
-    if !missing.is_empty() && matches!(certificate.key_algorithm(), KeyAlgorithm::Rsa { .. }) {
+    let wanted: &[&str] = match certificate.key_algorithm() {
+        KeyAlgorithm::Rsa { .. } => {
+            &["digitalSignature", "nonRepudiation", "keyEncipherment", "dataEncipherment"]
+        }
+        // Keys that sign only.
+        _ => &["digitalSignature"],
+    };
+    let has = |name: &&&str| usage.is_some_and(|usage| usage.names().any(|set| set == **name));
+    let missing: Vec<_> = wanted.iter().filter(|name| !has(name)).copied().collect();
+    if !missing.is_empty() {
         found.warning(
             FindingCode::KeyUsageIncomplete,
             APPLICATION_CERTIFICATE,
@@ -172,6 +136,13 @@ pub(super) fn check_key_usage(certificate: &Certificate, found: &mut Collected) 
                 "The key usage lacks {}; some peers refuse that. Have it issued with it.",
                 missing.join(", ")
             ),
+        );
+    }
+    if usage.is_some_and(|usage| !usage.is_critical()) {
+        found.info(
+            FindingCode::KeyUsageNotCritical,
+            "RFC 5280 §4.2.1.3",
+            "The key usage is not marked critical, which RFC 5280 asks for; nothing needs to be done.",
         );
     }
     if certificate.is_self_signed() && !usage.is_some_and(|usage| usage.key_cert_sign()) {
@@ -185,6 +156,9 @@ pub(super) fn check_key_usage(certificate: &Certificate, found: &mut Collected) 
 }
 
 pub(super) fn check_client_usage(certificate: &Certificate, found: &mut Collected) {
+    if is_usage_left_out(certificate) {
+        return;
+    }
     if !certificate.extended_key_usage().is_some_and(|usage| usage.client_auth()) {
         found.warning(
             FindingCode::ExtendedKeyUsageIncomplete,
@@ -194,70 +168,136 @@ pub(super) fn check_client_usage(certificate: &Certificate, found: &mut Collecte
     }
 }
 
+pub(super) fn check_both_usages(certificate: &Certificate, found: &mut Collected) {
+    if is_usage_left_out(certificate) {
+        return;
+    }
+    if !certificate.extended_key_usage().is_some_and(|usage| usage.client_auth() && usage.server_auth()) {
+        found.warning(
+            FindingCode::ExtendedKeyUsageIncomplete,
+            APPLICATION_CERTIFICATE,
+            "The extended key usage lacks clientAuth or serverAuth; some peers refuse it in one of the roles. Have it \
+             issued with both.",
+        );
+    }
+}
+
+/// Certificates with keys of elliptic curves may do without the extension.
+pub(super) fn is_usage_left_out(certificate: &Certificate) -> bool {
+    let is_rsa = matches!(certificate.key_algorithm(), KeyAlgorithm::Rsa { .. });
+    !is_rsa && certificate.extended_key_usage().is_none()
+}
+
 pub(super) fn check_basic_constraints(certificate: &Certificate, found: &mut Collected) {
-    match certificate.basic_constraints() {
-        None => found.warning(
+    let Some(constraints) = certificate.basic_constraints() else {
+        found.warning(
             FindingCode::BasicConstraintsMissing,
             APPLICATION_CERTIFICATE,
             "The certificate has no basicConstraints, which newer peers look for. Have it issued with cA FALSE.",
-        ),
-        Some(constraints) if constraints.ca => found.error(
+        );
+        return;
+    };
+    if !constraints.ca {
+        if constraints.path_len.is_some() {
+            found.info(
+                FindingCode::PathLengthWithoutCa,
+                "RFC 5280 §4.2.1.9",
+                "The basicConstraints hold a pathLen, which only an authority's may; have the next one issued without.",
+            );
+        }
+        return;
+    }
+    let signs_lists = certificate.key_usage().is_some_and(|usage| usage.crl_sign());
+    if constraints.path_len == Some(0) && certificate.is_self_signed() && !signs_lists {
+        found.warning(
+            FindingCode::LegacyCaCertificate,
+            APPLICATION_CERTIFICATE,
+            "The certificate is self-signed with cA TRUE and pathLen 0, as older applications made them; peers take it \
+             only where they are configured to. Make one with cA FALSE.",
+        );
+    } else {
+        found.error(
             FindingCode::CaCertificate,
             APPLICATION_CERTIFICATE,
             "The certificate is one of an authority (cA TRUE); peers refuse it for an application. Make one with cA \
              FALSE.",
-        ),
-        Some(_) => {}
+        );
+    }
+    if signs_lists {
+        found.error(
+            FindingCode::CaCertificateSignsRevocationLists,
+            APPLICATION_CERTIFICATE,
+            "The certificate is one of an authority and may sign revocation lists (cRLSign); peers take it for nothing \
+             but an authority. Make one with cA FALSE and without cRLSign.",
+        );
     }
 }
 
-pub(super) fn check_names_and_identifiers(certificate: &Certificate, found: &mut Collected) {
-    if certificate.common_name().is_none_or(|name| name.trim().is_empty()) {
-        found.warning(
-            FindingCode::CommonNameMissing,
-            APPLICATION_CERTIFICATE,
-            "The subject has no Common Name, which some servers demand. Have it issued with one.",
-        );
-    }
-    if certificate.organization().is_none_or(|name| name.trim().is_empty()) {
-        found.warning(
-            FindingCode::OrganizationMissing,
-            APPLICATION_CERTIFICATE,
-            "The subject has no Organization, which the specification demands. Have it issued with one.",
-        );
-    }
-    if certificate.subject_key_identifier().is_none() {
-        found.info(
-            FindingCode::SubjectKeyIdentifierMissing,
-            "RFC 5280 §4.2.1.2",
-            "The certificate has no subjectKeyIdentifier; nothing needs to be done.",
-        );
-    }
-    if certificate.authority_key_identifier().is_none() {
+pub(super) fn check_identifiers(certificate: &Certificate, found: &mut Collected) {
+    check_subject_key_identifier(certificate, found);
+    let Some(authority) = certificate.authority_key_identifier() else {
         if certificate.is_self_issued() {
             found.info(
                 FindingCode::AuthorityKeyIdentifierMissing,
                 APPLICATION_CERTIFICATE,
                 "The certificate has no authorityKeyIdentifier, which self-signed ones should have; nothing needs to \
-                 be done unless a server refuses it.",
+                 be done unless a peer refuses it.",
             );
         } else {
+            let remedy = found.remedy("Have it issued with one.");
             found.warning(
                 FindingCode::AuthorityKeyIdentifierMissing,
                 APPLICATION_CERTIFICATE,
-                "The certificate has no authorityKeyIdentifier; servers on .NET cannot link it to its issuer. Have it \
-                 issued with one.",
+                format!(
+                    "The certificate has no authorityKeyIdentifier; peers on .NET cannot link it to its issuer. {remedy}"
+                ),
             );
         }
+        return;
+    };
+    if certificate.is_self_signed()
+        && let (Some(of_issuer), Some(own)) =
+            (authority.key_identifier.as_deref(), certificate.subject_key_identifier())
+        && of_issuer != own
+    {
+        let remedy = found.remedy("Make a new certificate.");
+        found.warning(
+            FindingCode::AuthorityKeyIdentifierMismatch,
+            "RFC 5280 §4.2.1.1",
+            format!(
+                "The certificate is self-signed, but its authorityKeyIdentifier is not its subjectKeyIdentifier; peers \
+                 look for another issuer. {remedy}"
+            ),
+        );
     }
 }
 
-/// The policies name SHA-256; its longer siblings are taken wherever it is. Curves have theirs.
-const USUAL_SIGNATURES: [&str; 6] = [
-    "sha256WithRSAEncryption",
-    "sha384WithRSAEncryption",
-    "sha512WithRSAEncryption",
-    "ecdsa-with-SHA256",
-    "ecdsa-with-SHA384",
-    "ED25519",
-];
+fn check_subject_key_identifier(certificate: &Certificate, found: &mut Collected) {
+    let Some(identifier) = certificate.subject_key_identifier() else {
+        found.info(
+            FindingCode::SubjectKeyIdentifierMissing,
+            "RFC 5280 §4.2.1.2",
+            "The certificate has no subjectKeyIdentifier; nothing needs to be done.",
+        );
+        return;
+    };
+    // RFC 7093 §2 (1) and (4) hash with SHA-256, the key alone or with its algorithm.
+    let is_sha256 = |bytes: &[u8]| Sha256Thumbprint::of(bytes).as_bytes().starts_with(identifier);
+    let is_sha1 = identifier == Sha1Thumbprint::of(certificate.spki_bits()).as_bytes();
+    let is_usual = is_sha1
+        || identifier.len() >= 20
+            && (is_sha256(certificate.spki_bits()) || is_sha256(certificate.spki_der()));
+    if !is_usual {
+        found.info(
+            FindingCode::SubjectKeyIdentifierUnusual,
+            "RFC 5280 §4.2.1.2",
+            "The subjectKeyIdentifier is no usual hash of the key; nothing needs to be done as long as certificates and \
+             revocation lists name the same one.",
+        );
+    }
+}
+
+/// A peer's clock may well be that far behind (`opcua-certificates.md` §6, trap 25).
+const JUST_NOW: Duration = Duration::minutes(5);
+/// Our own limit: no clause names one.
+const VERY_LONG: Duration = Duration::days(20 * 366);

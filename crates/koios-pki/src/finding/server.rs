@@ -1,9 +1,13 @@
 //! Checks that concern a server's certificate only (OPC 10000-4 §6.1.3, the client's steps).
 
+use super::leaf::is_usage_left_out;
 use super::{APPLICATION_CERTIFICATE, Collected, FindingCode, VALIDATION};
 use crate::{Certificate, HostName};
 
 pub(super) fn check_usage(certificate: &Certificate, found: &mut Collected) {
+    if is_usage_left_out(certificate) {
+        return;
+    }
     if !certificate.extended_key_usage().is_some_and(|usage| usage.server_auth()) {
         found.warning(
             FindingCode::ExtendedKeyUsageIncomplete,

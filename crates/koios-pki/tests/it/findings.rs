@@ -1,9 +1,13 @@
 //! One fault at a time: each finding comes up for its fault, and for nothing else.
 
-use koios_pki::{CertificateChain, Finding, FindingCode, Severity, findings, server_findings};
+use koios_pki::{
+    Certificate, CertificateChain, CertificateType, Finding, FindingCode, LintParams, LintRole, PeerStack,
+    SecurityPolicy, Severity, findings, lint, server_findings,
+};
 use rcgen::{BasicConstraints, DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType};
 use time::Duration;
 
+use crate::openssl::OpenSsl;
 use crate::samples::{
     CERTIFICATE, KEY_2048, KEY_3072, KEY_4096, NOW, issued_certificate, issued_certificate_for,
     odd_certificate,
@@ -38,7 +42,8 @@ fn r3_the_time_is_judged_at_the_instant_given() {
     let at = |instant| codes(&findings(&chain, instant));
     let validity = CERTIFICATE.validity();
     assert_eq!(at(validity.not_before - Duration::SECOND), [FindingCode::NotYetValid]);
-    assert_eq!(at(validity.not_before), []);
+    assert_eq!(at(validity.not_before), [FindingCode::ValidityBeganJustNow]);
+    assert_eq!(at(validity.not_before + Duration::minutes(5)), []);
     assert_eq!(at(validity.not_after), []);
     assert_eq!(at(validity.not_after + Duration::SECOND), [FindingCode::Expired]);
     let expired = findings(&chain, validity.not_after + Duration::SECOND).remove(0);
@@ -49,7 +54,7 @@ fn r3_the_time_is_judged_at_the_instant_given() {
 #[test]
 fn each_fault_of_a_client_certificate_has_its_finding() {
     type Change = fn(&mut rcgen::CertificateParams);
-    let cases: [(FindingCode, Severity, Change); 15] = [
+    let cases: [(FindingCode, Severity, Change); 26] = [
         (FindingCode::NoApplicationUri, Severity::Error, |params| {
             params.subject_alt_names = vec![dns("gw01")];
         }),
@@ -74,8 +79,11 @@ fn each_fault_of_a_client_certificate_has_its_finding() {
         (FindingCode::ExtendedKeyUsageIncomplete, Severity::Warning, |params| {
             params.extended_key_usages.clear();
         }),
-        (FindingCode::CaCertificate, Severity::Error, |params| {
+        (FindingCode::LegacyCaCertificate, Severity::Warning, |params| {
             params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        }),
+        (FindingCode::CaCertificate, Severity::Error, |params| {
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         }),
         (FindingCode::AuthorityKeyIdentifierMissing, Severity::Info, |params| {
             params.use_authority_key_identifier_extension = false;
@@ -96,6 +104,39 @@ fn each_fault_of_a_client_certificate_has_its_finding() {
         (FindingCode::SerialNumberTooLong, Severity::Warning, |params| {
             params.serial_number = Some(vec![1; 21].into());
         }),
+        (FindingCode::SerialNumberPredictable, Severity::Warning, |params| {
+            params.serial_number = Some(vec![42].into());
+        }),
+        (FindingCode::ApplicationUriNotLowerCase, Severity::Info, |params| {
+            params.subject_alt_names = vec![uri("http://Plant.example/GW")];
+        }),
+        (FindingCode::ApplicationUriInvalid, Severity::Warning, |params| {
+            params.subject_alt_names = vec![uri("no-scheme")];
+        }),
+        (FindingCode::DnsNameIsAddress, Severity::Warning, |params| {
+            params.subject_alt_names = vec![uri("urn:test:a"), dns("192.0.2.1")];
+        }),
+        (FindingCode::DnsNameWildcard, Severity::Info, |params| {
+            params.subject_alt_names = vec![uri("urn:test:a"), dns("*.plant.example")];
+        }),
+        (FindingCode::CommonNameTooLong, Severity::Warning, |params| {
+            params.distinguished_name.push(DnType::CommonName, "x".repeat(65));
+        }),
+        (FindingCode::DistinguishedNameEncoding, Severity::Info, |params| {
+            params.distinguished_name.push(DnType::CountryName, "DE");
+        }),
+        (FindingCode::SubjectKeyIdentifierUnusual, Severity::Info, |params| {
+            params.key_identifier_method = rcgen::KeyIdMethod::PreSpecified(vec![1; 20]);
+        }),
+        (FindingCode::UnknownCriticalExtension, Severity::Error, |params| {
+            let mut extension =
+                rcgen::CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 99999, 7], vec![5, 0]);
+            extension.set_criticality(true);
+            params.custom_extensions.push(extension);
+        }),
+        (FindingCode::ValidityVeryLong, Severity::Info, |params| {
+            params.not_after = NOW + Duration::days(40 * 365);
+        }),
     ];
     for (code, severity, change) in cases {
         let found = findings(&odd_certificate(change), NOW);
@@ -105,6 +146,22 @@ fn each_fault_of_a_client_certificate_has_its_finding() {
         let message = &found[0].message;
         assert!(message.ends_with('.') && message.starts_with(char::is_uppercase), "{message}");
     }
+    let authority = odd_certificate(|params| {
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages.push(KeyUsagePurpose::CrlSign);
+    });
+    assert_eq!(
+        client_codes(&authority),
+        [FindingCode::CaCertificate, FindingCode::CaCertificateSignsRevocationLists],
+        "what may sign revocation lists is no legacy certificate"
+    );
+    let in_dns_name = odd_certificate(|params| params.subject_alt_names = vec![dns("urn:test:a")]);
+    assert_eq!(
+        client_codes(&in_dns_name),
+        [FindingCode::ApplicationUriInDnsName, FindingCode::NoApplicationUri]
+    );
+    let empty = odd_certificate(|params| params.distinguished_name = rcgen::DistinguishedName::new());
+    assert_eq!(client_codes(&empty), [FindingCode::SubjectEmpty]);
     let nothing_said = odd_certificate(|params| params.is_ca = IsCa::NoCa);
     assert_eq!(
         client_codes(&nothing_said),
@@ -120,11 +177,11 @@ fn the_links_of_a_chain_are_judged() {
     let stranger = CERTIFICATE.clone();
     assert_eq!(
         chain_codes(CertificateChain::new(leaf.clone(), vec![stranger, authority.clone()])),
-        [FindingCode::ChainOutOfOrder]
+        [FindingCode::ChainOutOfOrder, FindingCode::ChainSurplus]
     );
     assert_eq!(
         chain_codes(CertificateChain::new(CERTIFICATE.clone(), vec![authority])),
-        [FindingCode::ChainOutOfOrder],
+        [FindingCode::ChainSurplus],
         "nothing follows a self-signed certificate"
     );
 
@@ -199,7 +256,7 @@ fn r16_a_wildcard_in_a_servers_certificate_matches_nothing() {
         odd_certificate(|params| params.subject_alt_names = vec![uri("urn:test:a"), dns("*.plant.example")]);
     assert_eq!(
         codes(&server_findings(&chain, "gw01.plant.example", None, NOW)),
-        [FindingCode::HostNameMismatch]
+        [FindingCode::HostNameMismatch, FindingCode::DnsNameWildcard]
     );
 }
 
@@ -232,4 +289,180 @@ fn r16_a_server_needs_the_usage_of_a_server_and_no_organization() {
         codes(&server_findings(&CERTIFICATE.clone().into(), "gw01", None, late)),
         [FindingCode::Expired]
     );
+}
+
+/// The same certificate with bytes replaced by others of the same length, where they stand for the `nth` time.
+fn patched(chain: &CertificateChain, nth: usize, old: &[u8], new: &[u8]) -> CertificateChain {
+    let mut der = chain.leaf().der().to_vec();
+    let places: Vec<_> =
+        der.windows(old.len()).enumerate().filter(|(_, window)| *window == old).map(|(at, _)| at).collect();
+    der[places[nth]..][..new.len()].copy_from_slice(new);
+    Certificate::from_der(&der).unwrap().into()
+}
+
+/// What a change of bytes adds to the findings, its broken signature and its other name apart.
+fn codes_of_patched(nth: usize, old: &[u8], new: &[u8]) -> Vec<FindingCode> {
+    let mut found = client_codes(&patched(&odd_certificate(|_| {}), nth, old, new));
+    found.retain(|code| !matches!(code, FindingCode::SignatureInvalid | FindingCode::ChainIncomplete));
+    found
+}
+
+#[test]
+fn what_no_sound_library_writes_is_reported_as_well() {
+    // sha256WithRSAEncryption inside, sha384WithRSAEncryption outside.
+    let oid = [0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x0B];
+    let other = [0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x0C];
+    assert_eq!(codes_of_patched(1, &oid, &other), [FindingCode::SignatureAlgorithmsDiffer]);
+    // The Common Name as PrintableString with a sign that is none of its characters; as T61String.
+    assert_eq!(codes_of_patched(1, b"\x0C\x03odd", b"\x13\x03o_d"), [FindingCode::DistinguishedNameEncoding]);
+    assert_eq!(codes_of_patched(1, b"\x0C\x03odd", b"\x14\x03odd"), [FindingCode::DistinguishedNameEncoding]);
+    // The year of the end before that of the beginning.
+    assert_eq!(codes_of_patched(0, b"270303", b"250303"), [FindingCode::ValidityReversed]);
+}
+
+#[test]
+fn the_type_wanted_decides_about_keys_and_signatures() {
+    let Some(openssl) = OpenSsl::or_skip() else { return };
+    let make = |key: &str, options: &str| {
+        openssl.run(&format!("genpkey -algorithm {key} -out key.pem"));
+        openssl.run(&format!(
+            "req -x509 -key key.pem -out certificate.pem -days 10 -subj /CN=a/O=b {options} \
+             -set_serial 0x1234 -addext subjectAltName=URI:urn:x:a -addext basicConstraints=critical,CA:FALSE \
+             -addext keyUsage=critical,digitalSignature,nonRepudiation,keyEncipherment,dataEncipherment,keyCertSign"
+        ));
+        CertificateChain::from_pem(&openssl.read("certificate.pem")).unwrap()
+    };
+    let judged = |chain: &CertificateChain, certificate_type| {
+        let at = chain.leaf().validity().not_after;
+        let mut params = LintParams::new(at, LintRole::Client);
+        params.certificate_type = certificate_type;
+        let found = lint(chain, &params).into_iter().filter(|finding| {
+            matches!(
+                finding.code,
+                FindingCode::KeyTooShort
+                    | FindingCode::KeyTooLong
+                    | FindingCode::KeyKindUnsupported
+                    | FindingCode::WeakSignature
+                    | FindingCode::UnusualSignature
+                    | FindingCode::ExtendedKeyUsageIncomplete
+            )
+        });
+        found.map(|finding| (finding.code, finding.severity)).collect::<Vec<_>>()
+    };
+    let (error, warning) = (Severity::Error, Severity::Warning);
+    let no_usage = (FindingCode::ExtendedKeyUsageIncomplete, warning);
+
+    let old = make("RSA -pkeyopt rsa_keygen_bits:1024", "-sha1");
+    let refused = [(FindingCode::KeyTooShort, error), (FindingCode::WeakSignature, error), no_usage];
+    assert_eq!(judged(&old, None), refused);
+    assert_eq!(judged(&old, Some(CertificateType::RsaSha256)), refused);
+    assert_eq!(
+        judged(&old, Some(CertificateType::RsaMin)),
+        [no_usage, (FindingCode::WeakSignature, Severity::Info)]
+    );
+    assert_eq!(
+        judged(&old, Some(CertificateType::EccNistP256)),
+        [(FindingCode::KeyKindUnsupported, error), (FindingCode::WeakSignature, error), no_usage]
+    );
+
+    let curve = make("EC -pkeyopt ec_paramgen_curve:P-256", "-sha256");
+    assert_eq!(judged(&curve, Some(CertificateType::EccNistP256)), [], "the usage may be left out");
+    for wanted in [Some(CertificateType::EccNistP384), None] {
+        assert_eq!(judged(&curve, wanted), [(FindingCode::KeyKindUnsupported, error)]);
+    }
+    assert_eq!(
+        judged(&curve, Some(CertificateType::RsaSha256)),
+        [(FindingCode::KeyKindUnsupported, error), (FindingCode::UnusualSignature, warning)]
+    );
+    let longer = make("EC -pkeyopt ec_paramgen_curve:P-384", "-sha256");
+    assert_eq!(
+        judged(&longer, Some(CertificateType::EccNistP384)),
+        [(FindingCode::UnusualSignature, warning)],
+        "the hash is not that of the curve"
+    );
+}
+
+#[test]
+fn a_policy_stands_for_its_certificate_type() {
+    let params = LintParams::new(NOW, LintRole::Client);
+    assert_eq!(params.for_policy(SecurityPolicy::None).certificate_type, None);
+    let rsa = params.for_policy(SecurityPolicy::Basic256Sha256).certificate_type;
+    assert_eq!(rsa, Some(CertificateType::RsaSha256));
+    assert_eq!(lint(&CERTIFICATE.clone().into(), &params), []);
+    let both = LintParams::new(NOW, LintRole::Either);
+    assert_eq!(lint(&CERTIFICATE.clone().into(), &both), []);
+}
+
+#[test]
+fn an_application_that_is_also_a_server_needs_both_usages_and_a_host() {
+    let chain = odd_certificate(|params| {
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    });
+    assert_eq!(client_codes(&chain), []);
+    assert_eq!(
+        codes(&lint(&chain, &LintParams::new(NOW, LintRole::Either))),
+        [FindingCode::ExtendedKeyUsageIncomplete, FindingCode::HostNameMissing]
+    );
+}
+
+#[test]
+fn the_rules_for_issuers_are_judged() {
+    let chain = |leaf: fn(&mut rcgen::CertificateParams), issuer: fn(&mut rcgen::CertificateParams)| {
+        let (leaf, authority) = issued_certificate(&KEY_3072, leaf, issuer);
+        client_codes(&CertificateChain::new(leaf, vec![authority]))
+    };
+    assert_eq!(
+        chain(|_| {}, |issuer| issuer.key_usages = vec![KeyUsagePurpose::KeyCertSign]),
+        [FindingCode::IssuerKeyUsageIncomplete]
+    );
+    assert_eq!(
+        chain(|_| {}, |issuer| issuer.use_authority_key_identifier_extension = false),
+        [FindingCode::IssuerIdentifiersMissing]
+    );
+    assert_eq!(
+        chain(|leaf| leaf.not_before = NOW - Duration::days(2), |_| {}),
+        [FindingCode::BeginsBeforeIssuer]
+    );
+    let (leaf, authority) = issued_certificate(&KEY_3072, |_| {}, |_| {});
+    let found = codes(&lint(
+        &CertificateChain::new(leaf, vec![authority]),
+        &LintParams::new(NOW, LintRole::Client).for_policy(SecurityPolicy::Aes256Sha256RsaPss),
+    ));
+    assert_eq!(found, []);
+
+    // The authority's certificate made anew for the same key and name, with another identifier.
+    let (leaf, _) = issued_certificate(&KEY_3072, |_| {}, |_| {});
+    let (_, renewed) = issued_certificate(
+        &KEY_3072,
+        |_| {},
+        |issuer| issuer.key_identifier_method = rcgen::KeyIdMethod::PreSpecified(vec![7; 20]),
+    );
+    let found = client_codes(&CertificateChain::new(leaf.clone(), vec![renewed]));
+    assert_eq!(found, [FindingCode::AuthorityKeyIdentifierMismatch]);
+
+    // The same name as PrintableString.
+    let (_, authority) = issued_certificate(&KEY_3072, |_| {}, |_| {});
+    let authority: CertificateChain = authority.into();
+    let reencoded = patched(&authority, 1, b"\x0C\x07Test CA", b"\x13\x07Test CA");
+    let found = client_codes(&CertificateChain::new(leaf, vec![reencoded.leaf().clone()]));
+    assert_eq!(found, [FindingCode::IssuerNameReencoded]);
+}
+
+#[test]
+fn a_chain_too_large_for_the_wire_is_reported() {
+    let long_uri = "urn:x:".to_owned() + &"a".repeat(240);
+    let names = |params: &mut rcgen::CertificateParams| {
+        params.subject_alt_names.extend((0..30).map(|_| dns(&long_uri.replace(':', "."))));
+    };
+    let (leaf, authority) = issued_certificate(&KEY_3072, names, |_| {});
+    let found = client_codes(&CertificateChain::new(leaf, vec![authority]));
+    assert_eq!(found, [FindingCode::ChainTooLarge]);
+}
+
+#[test]
+fn findings_name_the_peers_known_to_refuse() {
+    let chain = odd_certificate(|params| params.subject_alt_names = vec![dns("gw01"), uri("urn:test:a")]);
+    assert_eq!(findings(&chain, NOW)[0].peers, [PeerStack::AsyncOpcua]);
+    let expired = findings(&CERTIFICATE.clone().into(), NOW + Duration::days(9999));
+    assert_eq!((expired[0].code, expired[0].peers), (FindingCode::Expired, &[][..]));
 }

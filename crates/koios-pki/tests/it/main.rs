@@ -11,6 +11,7 @@ mod findings;
 mod foreign_certificates;
 mod foreign_keys;
 mod generation;
+mod inspection;
 mod keys;
 mod openssl;
 mod properties;

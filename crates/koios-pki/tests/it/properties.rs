@@ -3,9 +3,10 @@
 use std::sync::LazyLock;
 
 use koios_pki::{
-    ApplicationUri, Certificate, CertificateChain, HostName, IssueError, PrivateKey, PrivateKeyPem,
-    SelfSignedParams, SerialNumber, Sha1Thumbprint, Validity, ValidityStatus, common_name_for, findings,
-    read_certificates, read_pair, self_signed, server_findings, slug,
+    ApplicationUri, Certificate, CertificateChain, CertificateType, FindingCode, HostName, IssueError,
+    LintParams, LintRole, PrivateKey, PrivateKeyPem, SelfSignedParams, SerialNumber, Sha1Thumbprint,
+    Validity, ValidityStatus, common_name_for, findings, lint, read_certificates, read_pair, self_signed,
+    server_findings, slug,
 };
 use proptest::prelude::*;
 use time::{Duration, OffsetDateTime};
@@ -57,9 +58,21 @@ fn look_at(chain: &CertificateChain) {
     for certificate in chain.iter() {
         let _ = (certificate.is_self_signed(), certificate.public_key(), format!("{certificate:?}"));
         assert_eq!(Certificate::from_der(certificate.der()).as_ref(), Ok(certificate));
+        let inspection = certificate.inspect();
+        assert_eq!(inspection.subject().to_string(), certificate.subject());
+        assert_eq!(inspection.serial_number().to_string(), certificate.serial_number());
+        assert!(inspection.subject().rdns().flatten().eq(inspection.subject().attributes()));
+        let _ = format!("{:?} {:?} {:?}", inspection.key(), inspection.extensions(), inspection.issuer());
+        let _ = (inspection.signature_algorithm(), inspection.time_encodings(), inspection.thumbprint_sha1());
     }
     let _ = findings(chain, NOW);
     let _ = server_findings(chain, "gw01", Some("urn:x"), NOW);
+    for certificate_type in [None, Some(CertificateType::RsaMin), Some(CertificateType::EccNistP256)] {
+        let mut params = LintParams::new(NOW, LintRole::Either);
+        params.certificate_type = certificate_type;
+        let found = lint(chain, &params);
+        assert!(found.is_sorted_by_key(|finding| std::cmp::Reverse(finding.severity)));
+    }
     assert_eq!(CertificateChain::from_der_blob(&chain.to_der_blob(), chain.len()).as_ref(), Ok(chain));
     assert_eq!(CertificateChain::from_pem(chain.to_pem().as_bytes()).as_ref(), Ok(chain));
 }
@@ -198,7 +211,8 @@ proptest! {
         prop_assert!(certificate.is_self_signed() && KEY_2048.matches(&certificate));
         prop_assert!(!certificate.serial_number().starts_with('-'));
         let now = validity.not_after;
-        prop_assert_eq!(findings(&certificate.into(), now), []);
+        let found = findings(&certificate.into(), now);
+        prop_assert!(found.iter().all(|finding| finding.code == FindingCode::ValidityVeryLong), "{:?}", found);
     }
 }
 

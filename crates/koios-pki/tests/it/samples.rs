@@ -108,6 +108,7 @@ pub(crate) fn issued_certificate_for(
     authority.distinguished_name.push(rcgen::DnType::CommonName, "Test CA");
     authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     authority.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign, rcgen::KeyUsagePurpose::CrlSign];
+    authority.use_authority_key_identifier_extension = true;
     change_issuer(&mut authority);
     let authority_der = authority.self_signed(&rcgen_key(issuer_key)).unwrap().der().to_vec();
 

@@ -1,0 +1,92 @@
+//! Checks of how a certificate is written.
+
+use super::{APPLICATION_CERTIFICATE, Collected, FindingCode};
+use crate::{Certificate, Extension, ExtensionValue, TimeEncoding};
+
+pub(super) fn check(certificate: &Certificate, found: &mut Collected) {
+    if certificate.version() != 3 {
+        found.error(
+            FindingCode::NotVersion3,
+            APPLICATION_CERTIFICATE,
+            format!(
+                "The certificate is of X.509 version {} and so has no application URI; make one of version 3.",
+                certificate.version()
+            ),
+        );
+    }
+    if let Some(extension) = certificate.malformed_extensions().first() {
+        found.error(
+            FindingCode::ExtensionMalformed,
+            "RFC 5280 §4.2",
+            format!(
+                "The extension {} is malformed or stands there twice; make a new certificate.",
+                extension.0
+            ),
+        );
+    }
+    let serial = certificate.serial_number();
+    if serial.starts_with('-') || serial.bytes().all(|digit| digit == b'0') {
+        found.warning(
+            FindingCode::SerialNumberNotPositive,
+            "RFC 5280 §4.1.2.2",
+            "The serial number is zero or negative, which some servers refuse to read; make a new certificate.",
+        );
+    }
+    if serial.trim_start_matches('-').len() > 2 * 20 {
+        found.warning(
+            FindingCode::SerialNumberTooLong,
+            "RFC 5280 §4.1.2.2",
+            "The serial number has more than 20 octets, which some servers refuse to read; make a new certificate.",
+        );
+    }
+    let magnitude = certificate.inspect().serial_number().magnitude();
+    if magnitude.len() == 1 && !serial.starts_with('-') {
+        let remedy = found.remedy("Make a new certificate with a random one.");
+        found.warning(
+            FindingCode::SerialNumberPredictable,
+            "RFC 5280 §4.1.2.2",
+            format!(
+                "The serial number is {serial}, which others of the same issuer are likely to have as well; peers mistake \
+                 them for each other. {remedy}"
+            ),
+        );
+    }
+    if !certificate.names_one_signature_algorithm() {
+        let remedy = found.remedy("Have it signed anew.");
+        found.error(
+            FindingCode::SignatureAlgorithmsDiffer,
+            "RFC 5280 §4.1.1.2",
+            format!(
+                "The certificate names two different signature algorithms, inside and outside of its signed part. {remedy}"
+            ),
+        );
+    }
+    if let Some(unknown) = certificate.extensions().iter().find(|extension| is_unknown_critical(extension)) {
+        let remedy = found.remedy("Have it issued without.");
+        found.error(
+            FindingCode::UnknownCriticalExtension,
+            "RFC 5280 §4.2",
+            format!(
+                "The critical extension {} is one that peers do not know, so they must refuse it. {remedy}",
+                unknown.oid
+            ),
+        );
+    }
+    let validity = certificate.validity();
+    let (first, second) = certificate.time_encodings();
+    for (instant, encoding) in [(validity.not_before, first), (validity.not_after, second)] {
+        if encoding == TimeEncoding::Generalized && instant.year() < 2050 {
+            found.info(
+                FindingCode::TimeEncodingUnusual,
+                "RFC 5280 §4.1.2.5",
+                "A time before the year 2050 is encoded as GeneralizedTime instead of UTCTime; nothing needs to be done \
+                 unless a peer cannot read it.",
+            );
+        }
+    }
+}
+
+/// Those that are read here, peers know as well.
+fn is_unknown_critical(extension: &Extension) -> bool {
+    extension.critical && matches!(extension.value, ExtensionValue::Unknown { .. })
+}
