@@ -71,7 +71,7 @@ fn fields_that_do_not_fit_are_422_and_named() {
         ),
         ("key", vec![json!(null), json!("rsa"), json!([])]),
         ("key.algorithm", vec![]),
-        ("profile", vec![json!(null), json!("legacy-1.04"), json!("ca-issued"), json!("x"), json!(1.05)]),
+        ("profile", vec![json!(null), json!("ca-issued"), json!("x"), json!(1.05)]),
         (
             "dns_names",
             vec![
@@ -99,6 +99,10 @@ fn fields_that_do_not_fit_are_422_and_named() {
                 json!("urn:ü:x"),
             ],
         ),
+        ("organizational_unit", vec![json!(5), json!("x".repeat(65)), json!("a\nb")]),
+        ("locality", vec![json!("x".repeat(129))]),
+        ("state", vec![json!("x".repeat(129)), json!("a\u{7}")]),
+        ("country", vec![json!("DEU"), json!("D"), json!("D1"), json!("ß")]),
         ("common_name", vec![json!(5), json!("x".repeat(65)), json!("a\nb")]),
         ("assign_to", vec![json!(null), json!("x"), json!(["x"]), json!([5]), json!(["../../x"])]),
         ("make_default", vec![json!(null), json!("true"), json!(1)]),
@@ -118,7 +122,8 @@ fn fields_that_do_not_fit_are_422_and_named() {
         (json!({ "algorithm": "rsa", "bits": "2048" }), "invalid_field"),
         (json!({ "algorithm": "rsa", "curve": "p256" }), "invalid_field"),
         (json!({ "algorithm": "dsa" }), "invalid_field"),
-        (json!({ "algorithm": "ec", "curve": "p256" }), "unsupported_key"),
+        (json!({ "algorithm": "ec", "curve": "p521" }), "invalid_field"),
+        (json!({ "algorithm": "ec", "bits": 256 }), "invalid_field"),
         (json!({ "algorithm": "rsa", "size": 1 }), "invalid_field"),
     ] {
         let problem = daemon.post("certificates/generate", &with("key", key)).expect_problem(422, code);
