@@ -14,7 +14,11 @@ use crate::{
 
 /// An authority's list of the certificates it revoked; cheap to clone.
 ///
-/// It is read once, whatever its length, and answers from an index afterwards.
+/// It is read once, whatever its length, and answers from an index afterwards: 100,000 entries cost 16 bytes each
+/// beside the list itself, and an answer takes 17 comparisons. Versions 1 and 2 are read, with any extensions; whether
+/// the list may be asked in validation says [`RevocationList::unusable`].
+///
+/// Entries with the reason removeFromCRL take back those of earlier lists and revoke nothing.
 #[derive(Clone)]
 pub struct RevocationList(Arc<Shared>);
 

@@ -161,6 +161,52 @@ impl VerifiedChain {
 
 /// Validates a peer's certificate, with the certificates it sent along, in the eleven steps of OPC 10000-4 §6.1.3.
 ///
+/// - **Chain**: from the leaf over certificates of both lists and of the peer to a self-signed root, also when the leaf
+///   itself is trusted. An issuer is found by its name, byte for byte or re-encoded (`PrintableString` for
+///   `UTF8String`, nothing else), and proved by its signature; key identifiers rank and never veto. A signature that
+///   does not verify is [`TrustStatus::CertificateInvalid`], unless key identifiers say that the issuer at hand is
+///   another one of that name: then it is missing.
+/// - **Trust**: a certificate of the chain is in the trusted list, byte for byte. The issuer list gives none.
+/// - **Extensions**: critical ones that are not understood are refused in step 1, and so are name constraints, critical
+///   or not, because they are not applied. Certificate policies bind nobody here; other policy extensions are refused
+///   when critical.
+/// - **Revocation**: each certificate but the root needs a complete, current list, with that issuer's name and signature.
+///   Being expired, or without an end, it clears nobody, and its entries still revoke. Indirect, delta and partial lists
+///   and those with unknown critical extensions are ignored whole ([`RevocationList::unusable`]).
+/// - **Work**: at most 10 certificates in a chain, 100 signatures and 1000 certificates looked at; beyond is
+///   [`TrustErrorKind::TooMuchWork`], which nothing suppresses. Each signature is verified once.
+///
+/// Where a chain passes with nothing suppressed it is taken, else the one that needs least.
+///
+/// ```
+/// use koios_pki::{
+///     KeySpec, PeerRole, PrivateKey, SelfSignedParams, SerialNumber, TrustList, TrustStatus, Validity,
+///     ValidationParams, self_signed, validate,
+/// };
+/// use time::macros::datetime;
+///
+/// # let now = datetime!(2026-11-23 10:00 UTC);
+/// # let serial = SerialNumber::from_random_bytes([0x5A; 16]);
+/// # let mut params =
+/// #     SelfSignedParams::new("server", "Plant", "urn:gw01:server".parse()?, Validity::starting_at(now, 365), serial);
+/// # params.dns_names.push("gw01".to_owned());
+/// # let certificate = self_signed(&params, &PrivateKey::generate(KeySpec::Rsa2048)?)?;
+/// let mut params = ValidationParams::new(now, PeerRole::Server);
+/// params.host = Some("gw01");
+/// params.application_uri = Some("urn:gw01:server");
+/// let chain = certificate.clone().into();
+/// let mut trust = TrustList::default();
+///
+/// let error = validate(&chain, &trust, &params).unwrap_err();
+/// assert_eq!(error.status(), TrustStatus::Untrusted);
+/// assert_eq!(error.step().number(), 5);
+///
+/// trust.trusted.push(certificate);
+/// let verified = validate(&chain, &trust, &params)?;
+/// assert!(verified.suppressed().is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// The most telling failure, see [`TrustError`].
 pub fn validate(

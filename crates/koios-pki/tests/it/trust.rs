@@ -243,6 +243,11 @@ fn a_name_re_encoded_by_its_authority_is_the_same_name() {
         let verified = judge(&leaf, &trust(&[&root.certificate], &[], &[&list])).unwrap();
         assert_eq!(verified.trusted_by(), &root.certificate);
     }
+    // A root that writes its own name in two ways is a root all the same.
+    let two_ways = writing.cross_sign(&root);
+    assert!(!two_ways.is_self_issued());
+    let verified = judge(&leaf, &trust(&[&two_ways], &[], &[&root.list()])).unwrap();
+    assert_eq!(verified.certificates(), [leaf.clone(), two_ways]);
     // Another spelling is another name.
     let other = Authority::root_with("root", root.key, |_| {});
     assert_eq!(
@@ -555,6 +560,47 @@ fn other_versions_and_two_signature_algorithms_are_refused_before_anything_else(
     // The first is the one in the signed part.
     let sha384 = kind(&[0xCE, 0x3D, 0x04, 0x03, 0x02], &[0xCE, 0x3D, 0x04, 0x03, 0x03]);
     assert_eq!(sha384, TrustErrorKind::SignatureAlgorithmsDiffer);
+}
+
+#[test]
+fn policies_bind_nobody_and_what_limits_them_is_refused() {
+    let root = Authority::root("Root");
+    let trust_root = trust(&[&root.certificate], &[], &[&root.list()]);
+    let with = |number: u64, content: &[u8], critical| {
+        let mut extension = CustomExtension::from_oid_content(&[2, 5, 29, number], content.to_vec());
+        extension.set_criticality(critical);
+        judge(&root.leaf_with(|params| params.custom_extensions = vec![extension]), &trust_root)
+    };
+    // certificatePolicies with anyPolicy.
+    let any_policy = [0x30, 0x08, 0x30, 0x06, 0x06, 0x04, 0x55, 0x1D, 0x20, 0x00];
+    assert!(with(32, &any_policy, true).is_ok());
+    // policyConstraints with requireExplicitPolicy 0.
+    let explicit = [0x30, 0x03, 0x80, 0x01, 0x00];
+    assert_eq!(refusal(with(36, &explicit, true)), (TrustStatus::CertificateInvalid, 0));
+    // Name constraints without constraints, not critical.
+    assert_eq!(refusal(with(30, &[0x30, 0x00], false)), (TrustStatus::CertificateInvalid, 0));
+}
+
+#[test]
+fn users_are_checked_by_key_usage_and_revocation_alone() {
+    let root = Authority::root("Root");
+    let user = root.leaf_with(|params| {
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::EmailProtection];
+        params.subject_alt_names = Vec::new();
+    });
+    let mut params = ValidationParams::new(NOW, PeerRole::User);
+    (params.host, params.application_uri) = (Some("gw01"), Some("urn:x"));
+    let verdict = |user: &Certificate, lists: &[&koios_pki::RevocationList]| {
+        validate(&user.clone().into(), &trust(&[&root.certificate], &[], lists), &params)
+    };
+    assert!(verdict(&user, &[&root.list()]).is_ok());
+    assert_eq!(refusal(verdict(&user, &[])), (TrustStatus::RevocationUnknown, 0));
+    let revoking = root.list_with(|list| list.revoke(&user));
+    assert_eq!(refusal(verdict(&user, &[&revoking])), (TrustStatus::Revoked, 0));
+    let wrong = root.leaf_with(|params| params.key_usages = vec![KeyUsagePurpose::KeyAgreement]);
+    assert_eq!(refusal(verdict(&wrong, &[&root.list()])), (TrustStatus::UseNotAllowed, 0));
+    let authority = root.authority("Sub").certificate;
+    assert_eq!(refusal(verdict(&authority, &[&root.list()])), (TrustStatus::UseNotAllowed, 0));
 }
 
 #[test]
