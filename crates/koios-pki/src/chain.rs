@@ -69,6 +69,16 @@ impl CertificateChain {
         Self::from_certificates(certificates.collect::<Result<_, _>>()?)
     }
 
+    /// The one that issued none of the others first, each followed by its issuer as far as that is there.
+    pub(crate) fn from_unordered(certificates: Vec<Certificate>) -> Result<Self, CertificateError> {
+        let issues_another = |issuer: &Certificate| {
+            certificates.iter().any(|other| other != issuer && other.is_named_issuer(issuer))
+        };
+        let leaf = certificates.iter().position(|certificate| !issues_another(certificate)).unwrap_or(0);
+        let chain = Self::from_certificates(certificates)?;
+        Ok(chain.with_leaf(leaf))
+    }
+
     fn from_certificates(mut certificates: Vec<Certificate>) -> Result<Self, CertificateError> {
         if certificates.is_empty() {
             return Err(CertificateError::Empty);

@@ -13,7 +13,9 @@ use zeroize::Zeroizing;
 pub use self::ec::EcPrivateKey;
 pub use self::rsa::RsaPrivateKey;
 use crate::public_key::{EC_PUBLIC_KEY, curve_of};
-use crate::{Certificate, Curve, KeyAlgorithm, PublicKey, SignatureScheme, pem};
+use crate::{
+    Certificate, Curve, EncryptionSeed, KeyAlgorithm, PublicKey, SignatureScheme, encryption, pem, tlv,
+};
 
 /// The kind of key to generate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -181,6 +183,32 @@ impl PrivateKey {
         PrivateKeyPem(Zeroizing::new(text.as_bytes().to_vec()))
     }
 
+    /// The key as one PKCS#8 PEM block (RFC 7468 §11), encrypted with PBES2: scrypt and AES-256-CBC (RFC 8018, RFC 7914).
+    ///
+    /// It takes about 50 ms and 16 MiB.
+    ///
+    /// # Errors
+    /// [`KeyError::PassphraseMissing`] when the passphrase is empty.
+    pub fn to_encrypted_pem(
+        &self,
+        passphrase: &str,
+        seed: &EncryptionSeed,
+    ) -> Result<PrivateKeyPem, KeyError> {
+        if passphrase.is_empty() {
+            return Err(KeyError::PassphraseMissing);
+        }
+        let [(salt, iv), _] = seed.halves();
+        let parameters = encryption::scrypt_aes256(salt, iv)?;
+        let (algorithm, encrypted) = encryption::encrypt(&parameters, passphrase, &self.pkcs8)?;
+        let encrypted = tlv::encode(tlv::OCTET_STRING, &[&encrypted]);
+        let der = tlv::encode(tlv::SEQUENCE, &[&algorithm, &encrypted]);
+        Ok(PrivateKeyPem::from_bytes(pem::encode("ENCRYPTED PRIVATE KEY", &der).as_bytes().to_vec()))
+    }
+
+    pub(crate) fn pkcs8_der(&self) -> &[u8] {
+        &self.pkcs8
+    }
+
     /// The public half.
     pub fn public_key(&self) -> &PublicKey {
         &self.public_key
@@ -297,6 +325,12 @@ pub enum KeyError {
     /// Not the encoding of a key, or of one whose parts do not fit together.
     #[error("the key is malformed or inconsistent in itself")]
     Malformed,
+    /// A passphrase of no characters protects nothing.
+    #[error("the passphrase is empty")]
+    PassphraseMissing,
+    /// Key and certificate do not belong together.
+    #[error("the private key does not belong to the certificate")]
+    Mismatch,
     /// The system's randomness failed.
     #[error("the key could not be generated")]
     Generation,

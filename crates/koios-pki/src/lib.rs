@@ -77,6 +77,7 @@
 
 mod application_uri;
 pub use application_uri::{ApplicationUri, ApplicationUriError};
+mod ber;
 mod certificate;
 pub use certificate::{
     Attribute, AttributeType, AuthorityKeyIdentifier, BasicConstraints, Certificate, CertificateError,
@@ -85,6 +86,8 @@ pub use certificate::{
 mod chain;
 pub use chain::CertificateChain;
 mod distinguished_names;
+mod encryption;
+pub use encryption::EncryptionSeed;
 mod finding;
 pub use finding::{
     Finding, FindingCode, LintParams, LintRole, PeerStack, Severity, findings, lint, server_findings,
@@ -104,6 +107,8 @@ mod key;
 pub use key::{EcPrivateKey, KeyError, KeySpec, PrivateKey, PrivateKeyPem, RsaPrivateKey};
 mod pem;
 pub use pem::PemError;
+mod pkcs12;
+mod pkcs7;
 mod profile;
 pub use profile::Profile;
 mod public_key;

@@ -10,6 +10,8 @@ pub(crate) struct Block<'a> {
     pub(crate) label: &'a str,
     /// `Proc-Type: 4,ENCRYPTED` (RFC 1421 §4.6.1.1), the traditional encryption of OpenSSL.
     pub(crate) legacy_encrypted: bool,
+    /// What `DEK-Info` says (RFC 1421 §4.6.1.3).
+    pub(crate) dek_info: Option<&'a str>,
     pub(crate) der: Zeroizing<Vec<u8>>,
 }
 
@@ -70,6 +72,7 @@ pub(crate) fn encode(label: &str, der: &[u8]) -> Zeroizing<String> {
 fn block<'a>(label: &'a str, lines: &mut impl Iterator<Item = &'a [u8]>) -> Result<Block<'a>, PemError> {
     let mut body = Zeroizing::new(Vec::new());
     let mut legacy_encrypted = false;
+    let mut dek_info = None;
     let mut in_headers = false;
     for line in lines {
         if let Some(end) = label_of(line, END) {
@@ -79,7 +82,7 @@ fn block<'a>(label: &'a str, lines: &mut impl Iterator<Item = &'a [u8]>) -> Resu
             let base64 = || PemError::Base64 { label: label.to_owned() };
             let text = str::from_utf8(&body).map_err(|_| base64())?;
             let der = Zeroizing::new(Base64::decode_vec(text).map_err(|_| base64())?);
-            return Ok(Block { label, legacy_encrypted, der });
+            return Ok(Block { label, legacy_encrypted, dek_info, der });
         }
         if label_of(line, BEGIN).is_some() {
             break;
@@ -87,6 +90,8 @@ fn block<'a>(label: &'a str, lines: &mut impl Iterator<Item = &'a [u8]>) -> Resu
         if line.contains(&b':') {
             in_headers = true;
             legacy_encrypted |= line.starts_with(b"Proc-Type:") && line.ends_with(b"ENCRYPTED");
+            let value = line.strip_prefix(b"DEK-Info:").and_then(|value| str::from_utf8(value).ok());
+            dek_info = dek_info.or(value);
         } else if line.is_empty() {
             in_headers = false;
         } else if !in_headers {

@@ -15,6 +15,11 @@ impl<'a> Tlv<'a> {
         let header = self.whole.len().saturating_sub(self.content.len());
         Elements { rest: self.content, offset: self.start.saturating_add(header) }
     }
+
+    /// The first element inside, which must have this tag.
+    pub(crate) fn expect_inner(&self, tag: u8) -> Result<Self, TlvError> {
+        self.elements().expect(tag)
+    }
 }
 
 /// Elements one after the other.
@@ -82,6 +87,24 @@ impl<'a> Elements<'a> {
             _ => Ok(None),
         }
     }
+}
+
+/// One element of these parts (X.690 §8.1, §10.1).
+pub(crate) fn encode(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let len: usize = parts.iter().map(|part| part.len()).sum();
+    let mut element = Vec::with_capacity(len.saturating_add(10));
+    element.push(tag);
+    match u8::try_from(len) {
+        Ok(short @ 0..=0x7F) => element.push(short),
+        _ => {
+            let octets: Vec<u8> = len.to_be_bytes().into_iter().skip_while(|octet| *octet == 0).collect();
+            // A length has at most eight octets.
+            element.push(0x80 | u8::try_from(octets.len()).unwrap_or(0x7F));
+            element.extend_from_slice(&octets);
+        }
+    }
+    parts.iter().for_each(|part| element.extend_from_slice(part));
+    element
 }
 
 /// Why bytes are no DER element.

@@ -7,14 +7,15 @@ mod private_key;
 pub use self::input_kind::InputKind;
 use self::private_key::KeyInput;
 use crate::pem::{self, PemError};
-use crate::{CertificateChain, CertificateError, PrivateKey};
+use crate::{CertificateChain, CertificateError, PrivateKey, pkcs7, pkcs12};
 
 /// Reads an uploaded pair: a certificate or chain, and the one private key that belongs to it.
 ///
-/// Each part is DER or PEM, told by content. The key may stand in `private_key` or beside the certificate in
-/// `certificate`; an empty part counts as left out. PKCS#8 and PKCS#1 are read, and PKCS#8 that is encrypted with
-/// PBES2 (RFC 8018) when `passphrase` fits. A chain keeps its order, save that the certificate the key belongs to
-/// comes first.
+/// What each part is, its content tells. Certificates: DER, one or several in a row, PEM, PKCS#7, or PKCS#12, which holds
+/// the key as well. The key may stand in `private_key` or beside the certificate in `certificate`; an empty part counts as
+/// left out. Keys: PKCS#8, PKCS#1 and SEC1, encrypted with PBES2 (RFC 8018), with the older schemes of PKCS#12, or in
+/// OpenSSL's traditional way, when `passphrase` fits. A chain keeps its order, save that the certificate the key belongs
+/// to comes first.
 ///
 /// # Errors
 /// Exactly one [`ReadError`]; the certificate is judged before the key, and both before their match.
@@ -23,7 +24,7 @@ pub fn read_pair(
     private_key: Option<&[u8]>,
     passphrase: Option<&str>,
 ) -> Result<(CertificateChain, PrivateKey), ReadError> {
-    let part = Part::read(certificate).map_err(|reason| ReadError::CertificateUnreadable { reason })?;
+    let part = Part::read(certificate, passphrase)?;
     let key_unreadable = |reason| ReadError::PrivateKeyUnreadable { reason };
     let chain = part.chain.map_err(|reason| ReadError::CertificateUnreadable { reason })?;
     let mut keys = part.keys;
@@ -43,13 +44,17 @@ pub fn read_pair(
     Ok((chain, key))
 }
 
-/// Reads an uploaded certificate or chain, DER or PEM by content, in its order; private keys beside it are ignored.
+/// Reads an uploaded certificate or chain: DER or PEM in its order, or PKCS#7, whose certificates have none and are put in
+/// the order of issue; private keys beside it are ignored.
 ///
 /// # Errors
-/// [`ReadError::CertificateUnreadable`].
+/// [`ReadError::CertificateUnreadable`], also for PKCS#12, which is there for keys.
 pub fn read_certificates(bytes: &[u8]) -> Result<CertificateChain, ReadError> {
-    let chain = Part::read(bytes).and_then(|part| part.chain);
-    chain.map_err(|reason| ReadError::CertificateUnreadable { reason })
+    let unreadable = |reason| ReadError::CertificateUnreadable { reason };
+    if !pem::is_pem(bytes) && InputKind::of_bytes(bytes) == InputKind::Pkcs12 {
+        return Err(unreadable(Unreadable::LooksLike(InputKind::Pkcs12)));
+    }
+    Part::read(bytes, None)?.chain.map_err(unreadable)
 }
 
 /// Why an upload was refused.
@@ -110,6 +115,17 @@ pub enum Unreadable {
     /// A damaged certificate, or bytes after one.
     #[error(transparent)]
     Certificate(CertificateError),
+    /// A damaged PKCS#12 file.
+    #[error("it is a damaged PKCS#12 file, or one of a form that is not read")]
+    Pkcs12Malformed,
+    /// A PKCS#12 file that no passphrase opens.
+    #[error("the PKCS#12 file is protected by a public key; export it with a passphrase instead")]
+    Pkcs12PublicKeyMode,
+    /// A PKCS#12 file with more than is read.
+    #[error(
+        "the PKCS#12 file holds more than is read; export the one certificate with its key and its chain"
+    )]
+    Pkcs12TooMuch,
     /// A damaged private key.
     #[error("it is damaged or not the encoding of a private key")]
     KeyMalformed,
@@ -134,17 +150,52 @@ struct Part {
 }
 
 impl Part {
-    fn read(bytes: &[u8]) -> Result<Self, Unreadable> {
-        check_size(bytes)?;
+    fn read(bytes: &[u8], passphrase: Option<&str>) -> Result<Self, ReadError> {
+        let unreadable = |reason| ReadError::CertificateUnreadable { reason };
+        check_size(bytes).map_err(unreadable)?;
         if !pem::is_pem(bytes) {
-            return Ok(Self { chain: chain_of_der(bytes), keys: Vec::new() });
+            return match InputKind::of_bytes(bytes) {
+                InputKind::Pkcs12 => Self::of_pkcs12(bytes, passphrase),
+                InputKind::Pkcs7 => {
+                    let chain = pkcs7::certificates(bytes).map_err(Unreadable::Certificate);
+                    Ok(Self { chain, keys: Vec::new() })
+                }
+                _ => Ok(Self { chain: chain_of_der(bytes), keys: Vec::new() }),
+            };
         }
-        let blocks = pem::blocks(bytes).map_err(Unreadable::Pem)?;
-        let chain = CertificateChain::from_pem_blocks(&blocks).map_err(|error| match error {
-            CertificateError::Empty => Unreadable::LooksLike(InputKind::of_pem(&blocks)),
-            error => Unreadable::Certificate(error),
-        });
+        let blocks = pem::blocks(bytes).map_err(|error| unreadable(Unreadable::Pem(error)))?;
+        let chain = chain_of_blocks(&blocks);
         Ok(Self { chain, keys: private_key::keys_of_blocks(blocks) })
+    }
+
+    fn of_pkcs12(bytes: &[u8], passphrase: Option<&str>) -> Result<Self, ReadError> {
+        let unreadable = |reason| ReadError::CertificateUnreadable { reason };
+        let passphrase = passphrase.filter(|passphrase| !passphrase.is_empty());
+        let contents = pkcs12::open(bytes, passphrase).map_err(|error| match error {
+            pkcs12::OpenError::PasswordRequired => ReadError::PassphraseRequired,
+            pkcs12::OpenError::PasswordWrong => ReadError::PassphraseWrong,
+            pkcs12::OpenError::Unopenable(reason) => private_key::unopenable("the PKCS#12 file", &reason),
+            pkcs12::OpenError::Certificate(error) => unreadable(Unreadable::Certificate(error)),
+            pkcs12::OpenError::Malformed => unreadable(Unreadable::Pkcs12Malformed),
+            pkcs12::OpenError::PublicKeyMode => unreadable(Unreadable::Pkcs12PublicKeyMode),
+            pkcs12::OpenError::TooMuch => unreadable(Unreadable::Pkcs12TooMuch),
+        })?;
+        let pkcs12::Contents { certificates, keys } = contents;
+        let chain = CertificateChain::from_unordered(certificates).map_err(Unreadable::Certificate);
+        Ok(Self { chain, keys: keys.into_iter().map(KeyInput::pkcs8).collect() })
+    }
+}
+
+/// The certificates of `CERTIFICATE` blocks, or else those of the first PKCS#7 block.
+fn chain_of_blocks(blocks: &[pem::Block<'_>]) -> Result<CertificateChain, Unreadable> {
+    match CertificateChain::from_pem_blocks(blocks) {
+        Err(CertificateError::Empty) => {
+            match blocks.iter().find(|block| matches!(block.label, "PKCS7" | "CMS")) {
+                Some(block) => pkcs7::certificates(&block.der).map_err(Unreadable::Certificate),
+                None => Err(Unreadable::LooksLike(InputKind::of_pem(blocks))),
+            }
+        }
+        other => other.map_err(Unreadable::Certificate),
     }
 }
 

@@ -4,7 +4,7 @@ use der::asn1::{AnyRef, ObjectIdentifier};
 use der::{Decode, Reader, SliceReader, Tag, Tagged as _};
 
 use crate::chain::PEM_LABELS;
-use crate::{CertificateError, certificate::first_element, pem};
+use crate::{CertificateError, ber, certificate::first_element, pem};
 
 /// What bytes look like that are not what was asked for; displayed with what to do instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,6 +22,10 @@ pub enum InputKind {
     Der,
     /// Nothing, or blanks.
     Empty,
+    /// A key store of Java in its own format.
+    JavaKeyStore,
+    /// JSON.
+    Json,
     /// A web page.
     Html,
     /// PEM of some other kind.
@@ -44,6 +48,8 @@ pub enum InputKind {
     TrustedCertificate,
     /// Text in two bytes per character.
     Utf16Text,
+    /// A ZIP archive.
+    Zip,
 }
 
 impl InputKind {
@@ -56,13 +62,25 @@ impl InputKind {
         if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
             return Self::Utf16Text;
         }
-        if let Some(kind) = Self::of_der(bytes) {
+        if bytes.starts_with(&[0xFE, 0xED, 0xFE, 0xED]) || bytes.starts_with(&[0xCE, 0xCE, 0xCE, 0xCE]) {
+            return Self::JavaKeyStore;
+        }
+        if bytes.starts_with(b"PK\x03\x04") {
+            return Self::Zip;
+        }
+        if let Some(kind) = Self::of_der(bytes).or_else(|| Self::of_ber(bytes)) {
             return kind;
         }
         if str::from_utf8(text).is_err() || text.contains(&0) {
             return Self::Binary;
         }
         Self::of_text(text)
+    }
+
+    /// PKCS#7 and PKCS#12 in BER with indefinite lengths.
+    fn of_ber(bytes: &[u8]) -> Option<Self> {
+        let der = if bytes.starts_with(&[0x30, 0x80]) { ber::to_der(bytes)? } else { return None };
+        Self::of_der(&der).filter(|kind| matches!(kind, Self::Pkcs7 | Self::Pkcs12))
     }
 
     /// The kind of a PEM text by its labels; the first known one tells.
@@ -95,6 +113,9 @@ impl InputKind {
         }
         if start.starts_with("ssh-") || start.starts_with("putty-user-key-file") {
             return Self::SshKey;
+        }
+        if start.starts_with(['{', '[']) {
+            return Self::Json;
         }
         // The DER of certificates and keys begins with 30 82, in base64 "MI".
         let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=\r\n".contains(byte);
@@ -172,10 +193,14 @@ impl fmt::Display for InputKind {
             }
             Self::Der => "DER data of another kind, or a damaged file; give a certificate or a private key",
             Self::Empty => "an empty file",
+            Self::JavaKeyStore => {
+                "a Java key store (JKS); convert it with keytool -importkeystore -deststoretype pkcs12"
+            }
+            Self::Json => "JSON; give the certificate in it as a DER or PEM file, with real line breaks",
             Self::Html => "an HTML page; the download may have been answered by a login or error page",
             Self::Pem => "a PEM file of another kind; give one with a CERTIFICATE or PRIVATE KEY block",
-            Self::Pkcs7 => "a PKCS#7 file; convert it with openssl pkcs7 -print_certs",
-            Self::Pkcs12 => "a PKCS#12 file; convert it to PEM with openssl pkcs12 -nodes",
+            Self::Pkcs7 => "a PKCS#7 file, which holds certificates only; give it as the certificate",
+            Self::Pkcs12 => "a PKCS#12 file; upload it as the certificate, with its passphrase and no private key",
             Self::PrivateKey => "a private key without a certificate; give the certificate as well, in its own field",
             Self::PublicKey => "a public key alone; give the certificate or the private key",
             Self::RevocationList => "a certificate revocation list (CRL); give the certificate itself",
@@ -185,6 +210,7 @@ impl fmt::Display for InputKind {
                 "a certificate with OpenSSL trust settings; convert it with openssl x509 -in FILE -out NEW"
             }
             Self::Utf16Text => "text in UTF-16; save it as UTF-8 or ASCII",
+            Self::Zip => "a ZIP archive; unpack it and give the certificate in it",
         })
     }
 }

@@ -1,18 +1,20 @@
 //! Private keys in the encodings people have them in.
 
-use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
-use der::{Decode, Reader, SliceReader, Tag, Tagged as _};
-use pkcs8::pkcs5::pbes2::{Kdf, Parameters, Pbkdf2Params, ScryptParams};
-use pkcs8::spki::AlgorithmIdentifierRef;
+use der::asn1::AnyRef;
+use der::{Decode, SliceReader, Tag, Tagged as _};
 use zeroize::Zeroizing;
 
 use super::{InputKind, ReadError, Unreadable, check_size};
+use crate::encryption::legacy_pem::DekInfo;
+use crate::encryption::{Scheme, Unopenable, WorkBudget};
+use crate::tlv::{self, Elements};
 use crate::{KeyError, PrivateKey, pem};
 
 /// One private key, still encoded and perhaps encrypted.
 #[derive(PartialEq, Eq)]
 pub(super) struct KeyInput {
     encoding: Encoding,
+    dek_info: Option<DekInfo>,
     der: Zeroizing<Vec<u8>>,
 }
 
@@ -45,7 +47,7 @@ pub(super) fn keys_of(bytes: &[u8]) -> Result<Vec<KeyInput>, Unreadable> {
     match InputKind::of_bytes(bytes) {
         InputKind::PrivateKey => {
             let encoding = encoding_of_der(bytes).ok_or(Unreadable::KeyMalformed)?;
-            Ok(vec![KeyInput { encoding, der: Zeroizing::new(bytes.to_vec()) }])
+            Ok(vec![KeyInput { encoding, dek_info: None, der: Zeroizing::new(bytes.to_vec()) }])
         }
         kind => Err(Unreadable::LooksLike(kind)),
     }
@@ -64,14 +66,22 @@ pub(super) fn keys_of_blocks(blocks: Vec<pem::Block<'_>>) -> Vec<KeyInput> {
             "OPENSSH PRIVATE KEY" => Encoding::OpenSsh,
             _ => Encoding::Unknown,
         };
-        Some(KeyInput { encoding, der: block.der })
+        let dek_info = block.dek_info.and_then(DekInfo::parse);
+        Some(KeyInput { encoding, dek_info, der: block.der })
     });
     keys.collect()
 }
 
 impl KeyInput {
+    /// A key that PKCS#12 held.
+    pub(super) fn pkcs8(der: Zeroizing<Vec<u8>>) -> Self {
+        Self { encoding: Encoding::Pkcs8, dek_info: None, der }
+    }
+
     /// Decrypts and parses the key.
     pub(super) fn open(&self, passphrase: Option<&str>) -> Result<PrivateKey, ReadError> {
+        // An empty form field is a passphrase left out.
+        let passphrase = passphrase.filter(|passphrase| !passphrase.is_empty());
         let unsupported =
             |what: &str, remedy| Err(ReadError::UnsupportedKey { what: what.to_owned(), remedy });
         match self.encoding {
@@ -79,13 +89,12 @@ impl KeyInput {
             Encoding::Pkcs1 => PrivateKey::from_pkcs1_der(&self.der).map_err(read_error),
             Encoding::Sec1 => PrivateKey::from_sec1_der(&self.der).map_err(read_error),
             Encoding::EncryptedPkcs8 => {
-                // An empty form field is a passphrase left out.
-                let passphrase = passphrase.filter(|passphrase| !passphrase.is_empty());
                 open_encrypted(&self.der, passphrase.ok_or(ReadError::PassphraseRequired))
             }
-            Encoding::LegacyEncrypted => unsupported(
-                "the private key is in OpenSSL's traditional encryption (Proc-Type: 4,ENCRYPTED)",
-                REENCRYPT,
+            Encoding::LegacyEncrypted => open_legacy(
+                self.dek_info.as_ref(),
+                &self.der,
+                passphrase.ok_or(ReadError::PassphraseRequired),
             ),
             Encoding::OpenSsh => unsupported(
                 "the private key is in the format of OpenSSH",
@@ -99,58 +108,51 @@ impl KeyInput {
 /// Opens an `EncryptedPrivateKeyInfo`; its algorithm is judged before a passphrase is asked for.
 fn open_encrypted(der: &[u8], passphrase: Result<&str, ReadError>) -> Result<PrivateKey, ReadError> {
     let malformed = |_| ReadError::PrivateKeyUnreadable { reason: Unreadable::KeyMalformed };
-    let (algorithm, encrypted) = AnyRef::from_der(der)
-        .and_then(|info| info.sequence(|reader| Ok((reader.decode()?, reader.decode()?))))
-        .map_err(malformed)?;
-    let parameters = pbes2(algorithm)?;
-    let encrypted: &OctetStringRef = encrypted;
-    let mut plain = Zeroizing::new(encrypted.as_bytes().to_vec());
-    let passphrase = passphrase?;
-    let opened =
-        parameters.decrypt_in_place(passphrase, &mut plain).map_err(|_| ReadError::PassphraseWrong)?;
-    match PrivateKey::from_pkcs8_der(opened) {
+    let mut info = Elements::new(der).expect(tlv::SEQUENCE).map_err(malformed)?.elements();
+    let algorithm = info.expect(tlv::SEQUENCE).map_err(malformed)?;
+    let encrypted = info.expect(tlv::OCTET_STRING).map_err(malformed)?.content;
+    let scheme =
+        Scheme::read(algorithm, &mut WorkBudget::new()).map_err(|reason| unopenable(WHAT_KEY, &reason))?;
+    let opened = scheme.decrypt(passphrase?, encrypted).ok_or(ReadError::PassphraseWrong)?;
+    match PrivateKey::from_pkcs8_der(&opened) {
         // One wrong passphrase in 256 leaves padding that looks right, and noise before it.
-        Err(KeyError::Malformed) if !is_private_key_info(opened) => Err(ReadError::PassphraseWrong),
+        Err(KeyError::Malformed) if !is_private_key_info(&opened) => Err(ReadError::PassphraseWrong),
         other => other.map_err(read_error),
     }
 }
 
-/// The parameters of PBES2 (RFC 8018 §6.2), if this crate opens it and it asks for no more work than it may.
-fn pbes2(algorithm: AlgorithmIdentifierRef<'_>) -> Result<Parameters, ReadError> {
-    let unsupported = || ReadError::UnsupportedKey {
-        what: format!("the private key is encrypted in a way that is not opened here ({})", algorithm.oid),
-        remedy: REENCRYPT,
+/// Opens a key in OpenSSL's traditional encryption, whichever of the traditional encodings it is in.
+fn open_legacy(
+    dek_info: Option<&DekInfo>,
+    der: &[u8],
+    passphrase: Result<&str, ReadError>,
+) -> Result<PrivateKey, ReadError> {
+    let Some(dek_info) = dek_info.filter(|info| info.is_known()) else {
+        let cipher = dek_info.map_or("an unnamed cipher", |info| info.cipher.as_str());
+        return Err(unopenable(WHAT_KEY, &Unopenable::Algorithm(cipher.to_owned())));
     };
-    if algorithm.oid != PBES2 {
-        return Err(unsupported());
-    }
-    let parameters = algorithm.parameters.ok_or_else(unsupported)?;
-    let parameters = Parameters::try_from(parameters).map_err(|_| unsupported())?;
-    if is_affordable(&parameters.kdf) {
-        Ok(parameters)
-    } else {
-        Err(ReadError::UnsupportedKey {
-            what: "the private key's encryption asks for more work than is done for an upload".to_owned(),
-            remedy: REENCRYPT,
-        })
-    }
+    let opened = dek_info.decrypt(passphrase?, der).ok_or(ReadError::PassphraseWrong)?;
+    let key = match encoding_of_der(&opened) {
+        Some(Encoding::Pkcs1) => PrivateKey::from_pkcs1_der(&opened),
+        Some(Encoding::Sec1) => PrivateKey::from_sec1_der(&opened),
+        Some(Encoding::Pkcs8) => PrivateKey::from_pkcs8_der(&opened),
+        // Noise: one wrong passphrase in 256 leaves padding that looks right.
+        _ => return Err(ReadError::PassphraseWrong),
+    };
+    key.map_err(read_error)
 }
 
-/// Iterations and memory come from the file, so a hostile one could otherwise keep a thread busy for hours.
-fn is_affordable(kdf: &Kdf) -> bool {
-    match kdf {
-        Kdf::Pbkdf2(Pbkdf2Params { iteration_count, .. }) => {
-            (1..=MAX_PBKDF2_ITERATIONS).contains(iteration_count)
+/// Why what is encrypted is not opened, whatever the passphrase.
+pub(super) fn unopenable(what: &str, reason: &Unopenable) -> ReadError {
+    let what = match reason {
+        Unopenable::Algorithm(name) => {
+            format!("{what} is encrypted in a way that is not opened here ({name})")
         }
-        Kdf::Scrypt(ScryptParams { cost_parameter, block_size, parallelization, .. }) => {
-            let blocks = u128::from(*cost_parameter) * u128::from(*block_size);
-            cost_parameter.is_power_of_two()
-                && *cost_parameter > 1
-                && (1..=MAX_SCRYPT_BLOCKS).contains(&blocks)
-                && (1..=MAX_SCRYPT_PARALLELIZATION).contains(parallelization)
+        Unopenable::TooMuchWork => {
+            format!("the encryption of {what} asks for more work than is done for an upload")
         }
-        _ => false,
-    }
+    };
+    ReadError::UnsupportedKey { what, remedy: REENCRYPT }
 }
 
 fn is_private_key_info(der: &[u8]) -> bool {
@@ -198,11 +200,5 @@ fn encoding_of_der(bytes: &[u8]) -> Option<Encoding> {
 const USE_RSA: &str = "the security policies take RSA keys of 2048 to 4096 bits and keys on P-256 or P-384: give such a \
                        pair, or generate a certificate";
 const REENCRYPT: &str = "convert it with openssl pkcs8 -topk8 -v2 aes-256-cbc -in FILE -out NEW";
-
-/// RFC 8018 appendix A.4.
-const PBES2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.13");
-/// OpenSSL writes 2,048; OWASP advises 600,000 for stored passwords. About two seconds at the limit.
-const MAX_PBKDF2_ITERATIONS: u32 = 2_000_000;
-/// N times r: OpenSSL writes 2^17. At the limit 64 MiB of memory.
-const MAX_SCRYPT_BLOCKS: u128 = 1 << 19;
-const MAX_SCRYPT_PARALLELIZATION: u16 = 4;
+/// What is encrypted, most often.
+const WHAT_KEY: &str = "the private key";

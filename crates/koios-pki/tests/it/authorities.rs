@@ -161,7 +161,7 @@ fn what_no_authority_may_sign_is_refused() {
     let below = AuthorityParams::new("Below", "Plant", years(1), serial(8));
     let refused = plant.intermediate.intermediate(&below, PrivateKey::generate(KeySpec::EcP256).unwrap());
     assert!(matches!(refused.unwrap_err(), IssueError::NotAnAuthority { .. }));
-    let mut wide = below.clone();
+    let mut wide = below;
     wide.path_len = None;
     let refused = plant.root.intermediate(&wide, PrivateKey::generate(KeySpec::EcP256).unwrap());
     assert!(matches!(refused.unwrap_err(), IssueError::NotAnAuthority { .. }));

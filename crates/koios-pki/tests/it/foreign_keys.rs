@@ -82,22 +82,17 @@ fn a_wrong_passphrase_is_called_wrong_also_when_its_padding_looks_right() {
 fn encryption_that_is_not_opened_is_named_with_the_way_out() {
     let Some(openssl) = OpenSsl::or_skip() else { return };
     openssl.write("key.pem", pem_of(&KEY_2048));
-    openssl.run("rsa -in key.pem -traditional -aes128 -passout pass:secret -out legacy.pem");
-    assert!(String::from_utf8(openssl.read("legacy.pem")).unwrap().contains("Proc-Type: 4,ENCRYPTED"));
-    for passphrase in [None, Some("secret")] {
-        let message = unsupported(&openssl.read("legacy.pem"), passphrase);
-        assert!(
-            message.contains("Proc-Type: 4,ENCRYPTED") && message.contains("openssl pkcs8 -topk8"),
-            "{message}"
-        );
-    }
+    // The older scheme of PKCS#12 opens, that of PKCS#5 with DES does not.
     openssl.run("pkcs8 -topk8 -in key.pem -v1 PBE-SHA1-3DES -passout pass:secret -out pbe.pem");
+    assert!(pair(&openssl.read("pbe.pem"), Some("secret")).is_ok());
+    assert_eq!(error(&openssl.read("pbe.pem"), Some("other")), ReadError::PassphraseWrong);
+    assert_eq!(error(&openssl.read("pbe.pem"), None), ReadError::PassphraseRequired);
+    openssl.run(
+        "pkcs8 -topk8 -in key.pem -v1 PBE-MD5-DES -provider legacy -provider default -passout pass:secret -out des.pem",
+    );
     for passphrase in [None, Some("secret")] {
-        let message = unsupported(&openssl.read("pbe.pem"), passphrase);
-        assert!(
-            message.contains("1.2.840.113549.1.12.1.3") && message.contains("-v2 aes-256-cbc"),
-            "{message}"
-        );
+        let message = unsupported(&openssl.read("des.pem"), passphrase);
+        assert!(message.contains("1.2.840.113549.1.5.3") && message.contains("-v2 aes-256-cbc"), "{message}");
     }
 }
 

@@ -7,6 +7,7 @@
 )]
 
 mod authorities;
+mod containers;
 mod findings;
 mod foreign_certificates;
 mod foreign_keys;
