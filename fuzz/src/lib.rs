@@ -8,7 +8,7 @@
 
 pub use koios_channel::fuzzing::{answer, asymmetric, conversation, err, symmetric};
 mod pki;
-pub use pki::{certificate, chain, crl, hostname, pair, private_key, trust};
+pub use pki::{certificate, chain, crl, hostname, pair, pkcs7, pkcs12, private_key, request, trust};
 
 /// One target: its name, which is that of its corpus directory, and its function.
 pub struct Target {
@@ -29,7 +29,10 @@ pub const TARGETS: &[Target] = &[
     Target { name: "err", run: err },
     Target { name: "hostname", run: hostname },
     Target { name: "pair", run: pair },
+    Target { name: "pkcs12", run: pkcs12 },
+    Target { name: "pkcs7", run: pkcs7 },
     Target { name: "private_key", run: private_key },
+    Target { name: "request", run: request },
     Target { name: "symmetric", run: symmetric },
     Target { name: "trust", run: trust },
 ];

@@ -1,9 +1,12 @@
 //! The readers of koios-pki.
 
+use std::sync::LazyLock;
+
 use koios_pki::{
-    ApplicationUri, Certificate, CertificateChain, HostName, PeerRole, PrivateKey, PrivateKeyPem,
-    RevocationList, Suppression, Suppressions, TrustList, UnknownRevocation, ValidationParams,
-    common_name_for, findings, read_certificates, read_pair, server_findings, slug, validate,
+    ApplicationUri, Authority, AuthorityParams, Certificate, CertificateChain, CertificateRequest, HostName,
+    KeySpec, LintParams, LintRole, PeerRole, PrivateKey, PrivateKeyPem, RevocationList, SerialNumber,
+    Suppression, Suppressions, TrustList, UnknownRevocation, ValidationParams, Validity, common_name_for,
+    lint, read_certificates, read_pair, server_findings, slug, validate,
 };
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -114,6 +117,45 @@ pub fn pair(data: &[u8]) {
     }
 }
 
+/// What a PKCS#12 file gives belongs together. MACs are not in the way: files without one are read, too.
+pub fn pkcs12(data: &[u8]) {
+    for passphrase in [Some(PASSPHRASE), None] {
+        if let Ok((chain, key)) = read_pair(data, None, passphrase) {
+            assert!(key.matches(chain.leaf()));
+            ask_everything(&chain);
+        }
+    }
+}
+
+/// What PKCS#7 gives is a chain in some order, each certificate once.
+pub fn pkcs7(data: &[u8]) {
+    if let Ok(chain) = read_certificates(data) {
+        ask_everything(&chain);
+    }
+}
+
+/// A request read is the bytes it was read from, and can be granted or is refused.
+pub fn request(data: &[u8]) {
+    for read in [CertificateRequest::from_der(data), CertificateRequest::from_pem(data)] {
+        let Ok(request) = read else { continue };
+        assert_eq!(CertificateRequest::from_der(request.der()).as_ref(), Ok(&request));
+        assert_eq!(CertificateRequest::from_pem(request.to_pem().as_bytes()).as_ref(), Ok(&request));
+        let _ = (request.subject(), request.common_name(), request.key_usage(), request.basic_constraints());
+        if let Ok(certificate) = authority().issue(&request, VALIDITY, SERIAL) {
+            assert!(certificate.is_issued_by(authority().certificate()));
+            assert_eq!(certificate.public_key().as_ref(), Ok(request.public_key()));
+        }
+    }
+}
+
+fn authority() -> &'static Authority {
+    static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| {
+        let key = PrivateKey::generate(KeySpec::EcP384).expect("a key");
+        Authority::root(&AuthorityParams::new("Fuzz", "Fuzz", VALIDITY, SERIAL), key).expect("an authority")
+    });
+    &AUTHORITY
+}
+
 /// A key read is written so that it is read again, as the same key.
 pub fn private_key(data: &[u8]) {
     if let Ok(key) = PrivateKey::from_pem(&PrivateKeyPem::from_bytes(data.to_vec())) {
@@ -127,8 +169,13 @@ pub fn private_key(data: &[u8]) {
 fn ask_everything(chain: &CertificateChain) {
     for certificate in chain.iter() {
         let _ = (certificate.is_self_signed(), certificate.public_key(), format!("{certificate:?}"));
+        let _ = format!("{:?}", certificate.inspect());
     }
-    let _ = (findings(chain, NOW), server_findings(chain, "gw01.plant.example", Some("urn:x"), NOW));
+    let _ = (
+        lint(chain, &LintParams::new(NOW, LintRole::Either)),
+        lint(chain, &LintParams::new(NOW, LintRole::Client)),
+    );
+    let _ = server_findings(chain, "gw01.plant.example", Some("urn:x"), NOW);
     assert_eq!(CertificateChain::from_der_blob(&chain.to_der_blob(), MAX_CHAIN).as_ref(), Ok(chain));
     assert_eq!(CertificateChain::from_pem(chain.to_pem().as_bytes()).as_ref(), Ok(chain));
 }
@@ -138,3 +185,6 @@ const SOME_CERTIFICATE: &[u8] = include_bytes!("../corpus/certificate/self-signe
 const PASSPHRASE: &str = "secret";
 const NOW: OffsetDateTime = datetime!(2026-11-23 10:00 UTC);
 const MAX_CHAIN: usize = CertificateChain::MAX_LEN;
+const VALIDITY: Validity =
+    Validity { not_before: datetime!(2026-01-01 0:00 UTC), not_after: datetime!(2036-01-01 0:00 UTC) };
+const SERIAL: SerialNumber = SerialNumber::from_random_bytes([0x5A; 16]);
