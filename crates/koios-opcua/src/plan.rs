@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use koios_channel::{
-    ClientIdentity, EndpointUrl, EndpointUrlError, SecurityMode, SecurityPolicy, UserIdentity,
+    ClientIdentity, EndpointUrl, EndpointUrlError, IdentityError, SecurityMode, SecurityPolicy, UserIdentity,
 };
 use koios_pki::{CertificateChain, KeyError, PrivateKey};
 use koios_store::{
@@ -216,7 +216,13 @@ async fn client_certificate(store: &Store, plan: &DevicePlan) -> Result<ClientCe
     };
     match ClientIdentity::new(chain.clone(), key) {
         Ok(identity) => Ok(ClientCertificate::Ready { identity: Arc::new(identity), label }),
-        Err(error) => unavailable(UnavailableReason::KeyMismatch, sentence(&error), label, chain),
+        Err(error) => {
+            let reason = match error {
+                IdentityError::KeyKind { .. } => UnavailableReason::KeyType,
+                _ => UnavailableReason::KeyMismatch,
+            };
+            unavailable(reason, sentence(&error), label, chain)
+        }
     }
 }
 

@@ -38,7 +38,8 @@ use requests::{
 #[openapi(
     paths(
         list, generate, upload, set_default, detail, patch, delete, regenerate, replace, devices, assign,
-        csr::create_csr, csr::show_csr, csr::drop_csr, csr::install, downloads::certificate_der, downloads::certificate_pem, downloads::chain_pem, downloads::private_key_pem
+        csr::create_csr, csr::show_csr, csr::drop_csr, csr::install, downloads::certificate_der, downloads::certificate_pem, downloads::chain_pem, downloads::private_key_pem,
+        downloads::encrypted_private_key_pem, downloads::bundle
     ),
     tags((name = "certificates", description = "Client certificates with their private keys"))
 )]

@@ -8,13 +8,14 @@ mod upload;
 
 use std::sync::Arc;
 
-use koios_pki::{HostName, PrivateKeyPem};
+use koios_pki::{EncryptionSeed, HostName, KeyError, PrivateKey, PrivateKeyPem};
 use koios_store::{
     Apply, Assigned, CertificateId, CertificatePatch, CertificateQuery, CertificateRecord, CertificateStatus,
     DefaultChanged, Deleted, DeviceId, DeviceRef, Name, Page, PageRequest, Resource, Store, StoreError,
 };
 use time::{Duration, OffsetDateTime};
 use tokio::sync::{Mutex, Semaphore};
+use zeroize::Zeroizing;
 
 use super::{
     access::{Access, Caller},
@@ -30,6 +31,9 @@ pub(crate) use upload::{ReplaceOrder, UploadOrder, UploadedPair};
 
 /// Most characters of a description.
 const DESCRIPTION_MAX_CHARS: usize = 1024;
+
+/// Far beyond what anybody types; bounds what is hashed.
+const PASSPHRASE_MAX_CHARS: usize = 1024;
 
 /// Makes, changes and hands out certificates.
 #[derive(Debug)]
@@ -162,6 +166,46 @@ impl Certificates {
         }
     }
 
+    /// The private key, encrypted under a passphrase; recorded before it leaves.
+    pub(crate) async fn encrypted_private_key(
+        &self,
+        id: CertificateId,
+        passphrase: Zeroizing<String>,
+        caller: &Caller,
+    ) -> Result<(CertificateRecord, PrivateKeyPem), ServiceError> {
+        expect_passphrase(&passphrase)?;
+        let (record, pem) = self.private_key(id, caller).await?;
+        let seed = encryption_seed()?;
+        let encrypted =
+            self.deriving(move || PrivateKey::from_pem(&pem)?.to_encrypted_pem(&passphrase, &seed));
+        Ok((record, encrypted.await?))
+    }
+
+    /// Key and certificates as PKCS#12 under a passphrase; recorded before they leave.
+    pub(crate) async fn bundle(
+        &self,
+        id: CertificateId,
+        passphrase: Zeroizing<String>,
+        caller: &Caller,
+    ) -> Result<(CertificateRecord, Vec<u8>), ServiceError> {
+        expect_passphrase(&passphrase)?;
+        let (record, pem) = self.private_key(id, caller).await?;
+        let seed = encryption_seed()?;
+        let (chain, name) = (record.chain.clone(), record.name.clone());
+        let file =
+            self.deriving(move || PrivateKey::from_pem(&pem)?.to_pkcs12(&chain, &name, &passphrase, &seed));
+        Ok((record, file.await?))
+    }
+
+    /// Deriving a key from a passphrase is slow on purpose: it waits its turn with the generators, off the REST threads.
+    async fn deriving<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, KeyError> + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        let _turn = self.generators.acquire().await.ok();
+        Ok(tokio::task::spawn_blocking(work).await.map_err(ServiceError::Interrupted)??)
+    }
+
     /// The private key, for backup; recorded before it leaves.
     pub(crate) async fn private_key(
         &self,
@@ -183,6 +227,20 @@ fn expect_revision(record: &CertificateRecord, expected: Option<i64>) -> Result<
         }
         _ => Ok(()),
     }
+}
+
+fn expect_passphrase(passphrase: &str) -> Result<(), ServiceError> {
+    match passphrase.chars().count() {
+        0 => Err(ServiceError::invalid_field("passphrase", "must not be empty")),
+        1..=PASSPHRASE_MAX_CHARS => Ok(()),
+        _ => Err(ServiceError::invalid_field("passphrase", "may have at most 1024 characters")),
+    }
+}
+
+fn encryption_seed() -> Result<EncryptionSeed, ServiceError> {
+    let mut bytes = [0; 64];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| ServiceError::NoRandomness)?;
+    Ok(EncryptionSeed::from_random_bytes(bytes))
 }
 
 fn parse_name(text: &str) -> Result<Name, ServiceError> {

@@ -77,6 +77,87 @@ fn r8_every_key_download_is_recorded_with_who_and_what() {
     );
 }
 
+#[test]
+fn keys_leave_encrypted_under_a_passphrase_and_that_is_recorded() {
+    if !openssl::available_or_skip() {
+        return;
+    }
+    let setup = Setup::empty();
+    let daemon = setup.start();
+    let rsa = daemon.generate("Plant A Certificate");
+    let curve = json!({ "name": "Curve", "key": { "algorithm": "ec", "curve": "p384" } });
+    let curve = daemon.post("certificates/generate", &curve).expect(201);
+    let passphrase = "Pässword CANARY";
+    let body = json!({ "passphrase": passphrase });
+    for (made, slug) in [(&rsa, "plant-a-certificate"), (&curve, "curve")] {
+        let plain = daemon.get(&path(made, "/private-key.pem")).body;
+        let public = openssl::run(&["pkey", "-pubout"], &plain);
+        let password = format!("pass:{passphrase}");
+
+        let answer = daemon.post(&path(made, "/private-key.pem"), &body);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.header("content-type"), Some("application/x-pem-file"));
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        let name = format!("attachment; filename=\"{slug}-private-key.pem\"");
+        assert!(answer.header("content-disposition").unwrap().starts_with(&name));
+        assert!(answer.body.starts_with(b"-----BEGIN ENCRYPTED PRIVATE KEY-----"));
+        assert_eq!(openssl::run(&["pkey", "-pubout", "-passin", &password], &answer.body), public);
+
+        let answer = daemon.post(&path(made, "/bundle.p12"), &body);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.header("content-type"), Some("application/x-pkcs12"));
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        let name = format!("attachment; filename=\"{slug}.p12\"");
+        assert!(answer.header("content-disposition").unwrap().starts_with(&name));
+        let pem = openssl::run(&["pkcs12", "-nodes", "-nocerts", "-passin", &password], &answer.body);
+        assert_eq!(openssl::run(&["pkey", "-pubout"], &pem), public);
+
+        // What leaves can come back, elsewhere.
+        let elsewhere = Setup::empty().start();
+        let form: &[(&str, &[u8])] =
+            &[("name", b"B"), ("certificate", &answer.body), ("passphrase", passphrase.as_bytes())];
+        let uploaded = elsewhere.call("POST", "certificates/upload").form(form).send().expect(201);
+        assert_eq!(uploaded["thumbprint_sha256"], made["thumbprint_sha256"]);
+        let wrong: &[(&str, &[u8])] =
+            &[("name", b"C"), ("certificate", &answer.body), ("passphrase", b"other")];
+        let refused = elsewhere.call("POST", "certificates/upload").form(wrong).send();
+        refused.expect_problem(422, "passphrase_wrong");
+        let none: &[(&str, &[u8])] = &[("name", b"C"), ("certificate", &answer.body)];
+        let refused = elsewhere.call("POST", "certificates/upload").form(none).send();
+        refused.expect_problem(422, "passphrase_required");
+    }
+    for file in ["private-key.pem", "bundle.p12"] {
+        for body in [
+            json!({}),
+            json!({ "passphrase": "" }),
+            json!({ "passphrase": null }),
+            json!({ "passphrase": "x".repeat(1025) }),
+            json!({ "passphrase": "x", "other": 1 }),
+        ] {
+            let problem = daemon.post(&path(&rsa, &format!("/{file}")), &body);
+            problem.expect_problem(422, "invalid_field");
+        }
+        // No secret stands in a query.
+        let query = daemon.post(&path(&rsa, &format!("/{file}?passphrase=x")), &json!({ "passphrase": "x" }));
+        query.expect_problem(422, "invalid_field");
+    }
+    assert!(!daemon.log().contains("CANARY"));
+    std::fs::remove_file(daemon.files_of(&rsa).join("private-key.pem")).unwrap();
+    daemon.post(&path(&rsa, "/bundle.p12"), &body).expect_problem(404, "files_missing");
+    daemon.stop();
+    let count = "select count(*) from audit where action = 'certificate.private_key_downloaded'";
+    if let Some(rows) = ask_database(&setup, count) {
+        assert_eq!(rows, "6", "two plain, two encrypted, two bundles");
+    }
+    setup.add_tokens();
+    let daemon = setup.start();
+    for file in ["private-key.pem", "bundle.p12"] {
+        // The role admin alone does not include the permission.
+        let call = daemon.call("POST", &path(&curve, &format!("/{file}"))).token("admin").json(&body);
+        call.send().expect_problem(403, "forbidden");
+    }
+}
+
 /// Asks the database through Python's standard library, which is an outside view of it.
 pub(crate) fn ask_database(setup: &Setup, query: &str) -> Option<String> {
     let script =

@@ -4,15 +4,19 @@ use std::fmt::Write as _;
 
 use actix_web::{
     HttpResponse,
-    http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE},
+    http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue},
     web::{Bytes, Data, ServiceConfig},
 };
 use koios_pki::{PrivateKeyPem, slug};
 use koios_store::CertificateId;
+use serde::Deserialize;
+use utoipa::ToSchema;
+use zeroize::Zeroizing;
 
 use crate::{
     api::{
         auth::{KeyDownload, Require, Viewer},
+        body::Json,
         error::{ApiResult, Problem},
         path::Id,
         query::{NoParameters, Query},
@@ -23,12 +27,18 @@ use crate::{
 
 const DER: &str = "application/pkix-cert";
 const PEM: &str = "application/x-pem-file";
+const PKCS12: &str = "application/x-pkcs12";
+const KEY_SUFFIX: &str = "-private-key.pem";
 
 pub(super) fn configure(config: &mut ServiceConfig) {
     routes::at("/certificates/{id}/certificate.der").get(certificate_der).register(config);
     routes::at("/certificates/{id}/certificate.pem").get(certificate_pem).register(config);
     routes::at("/certificates/{id}/chain.pem").get(chain_pem).register(config);
-    routes::at("/certificates/{id}/private-key.pem").get(private_key_pem).register(config);
+    routes::at("/certificates/{id}/private-key.pem")
+        .get(private_key_pem)
+        .post(encrypted_private_key_pem)
+        .register(config);
+    routes::at("/certificates/{id}/bundle.p12").post(bundle).register(config);
 }
 
 /// The certificate alone, for the server's trust list.
@@ -88,10 +98,57 @@ pub(super) async fn private_key_pem(
     services: Data<Services>,
 ) -> ApiResult {
     let (record, key) = services.certificates.private_key(id.0, &caller.0).await?;
-    let mut response = attachment(&record.name, "-private-key.pem", PEM, Bytes::from_owner(Unread(key)));
-    let no_store = actix_web::http::header::HeaderValue::from_static("no-store");
-    response.headers_mut().insert(CACHE_CONTROL, no_store);
-    Ok(response)
+    Ok(not_kept(attachment(&record.name, KEY_SUFFIX, PEM, Bytes::from_owner(Unread(key)))))
+}
+
+/// The private key as PKCS#8, encrypted under a passphrase (PBES2 with scrypt and AES-256). Recorded in the audit trail.
+#[utoipa::path(
+    post, path = "/api/v1/certificates/{id}/private-key.pem", tag = "certificates", request_body = PassphraseRequest,
+    params(("id" = uuid::Uuid, Path)),
+    responses((status = 200, content_type = "application/x-pem-file", body = String), (status = "default", body = Problem))
+)]
+pub(super) async fn encrypted_private_key_pem(
+    caller: Require<KeyDownload>,
+    id: Id<CertificateId>,
+    _: Query<NoParameters>,
+    body: Json<PassphraseRequest>,
+    services: Data<Services>,
+) -> ApiResult {
+    let passphrase = Zeroizing::new(body.value.passphrase);
+    let (record, key) = services.certificates.encrypted_private_key(id.0, passphrase, &caller.0).await?;
+    Ok(not_kept(attachment(&record.name, KEY_SUFFIX, PEM, Bytes::from_owner(Unread(key)))))
+}
+
+/// Key and certificates as one PKCS#12 file under a passphrase. Recorded in the audit trail.
+#[utoipa::path(
+    post, path = "/api/v1/certificates/{id}/bundle.p12", tag = "certificates", request_body = PassphraseRequest,
+    params(("id" = uuid::Uuid, Path)),
+    responses((status = 200, content_type = "application/x-pkcs12", body = [u8]), (status = "default", body = Problem))
+)]
+pub(super) async fn bundle(
+    caller: Require<KeyDownload>,
+    id: Id<CertificateId>,
+    _: Query<NoParameters>,
+    body: Json<PassphraseRequest>,
+    services: Data<Services>,
+) -> ApiResult {
+    let passphrase = Zeroizing::new(body.value.passphrase);
+    let (record, file) = services.certificates.bundle(id.0, passphrase, &caller.0).await?;
+    Ok(not_kept(attachment(&record.name, ".p12", PKCS12, file)))
+}
+
+/// What a private key is to be encrypted under.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PassphraseRequest {
+    /// 1 to 1024 characters.
+    #[schema(min_length = 1, max_length = 1024)]
+    passphrase: String,
+}
+
+fn not_kept(mut response: HttpResponse) -> HttpResponse {
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 /// The key's bytes on their way out; wiped once they are sent.

@@ -108,6 +108,8 @@ pub(crate) struct FindingBody {
     message: String,
     /// The clause that asks for it.
     reference: &'static str,
+    /// Stacks of servers known to refuse for it, by name; empty when none is known, or all that follow the clause.
+    peers: Vec<&'static str>,
 }
 
 /// A certificate where it is only mentioned.
@@ -329,6 +331,7 @@ impl From<koios_pki::Finding> for FindingBody {
             severity: finding.severity.as_str(),
             message: finding.message,
             reference: finding.reference,
+            peers: finding.peers.iter().map(|peer| peer.name()).collect(),
         }
     }
 }

@@ -65,7 +65,7 @@ impl Certificates {
             organizational_unit: not_blank(order.organizational_unit),
             locality: not_blank(order.locality),
             state: not_blank(order.state),
-            country: not_blank(order.country).map(|country| country.to_uppercase()),
+            country: not_blank(order.country).map(|country| country.to_ascii_uppercase()),
         };
         place.check()?;
         let wanted_uri = not_blank(order.application_uri)
