@@ -13,6 +13,7 @@ mod foreign_keys;
 mod generation;
 mod inspection;
 mod keys;
+mod matrix;
 mod openssl;
 mod properties;
 mod requests;
