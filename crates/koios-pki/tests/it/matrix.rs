@@ -124,6 +124,16 @@ fn cases() -> Vec<Case> {
         case("plant expired, the leaf's time overlooked", no(6, S::IssuerTimeInvalid, 1), None, "", |s| { s.plant.not_after = NOW - Duration::HOUR; s.suppressed = Suppressions::NONE.with(Suppression::Time); }),
         case("no list and unknown allowed", Ok(()), None, "", |s| { s.plant_list = None; s.unknown = UnknownRevocation::Allow; }),
         case("revoked and unknown allowed", no(11, S::Revoked, 0), None, "", |s| { s.plant_list = Some(|l, c| l.revoke(c)); s.unknown = UnknownRevocation::Allow; }),
+        case("plant without keyUsage", Ok(()), Some(92), "OPC 10000-6 contradicts itself on whether an authority needs a keyUsage; RFC 5280 and OpenSSL's strict mode ask for it", |s| s.plant.key_usages.clear()),
+        case("leaf revoked as superseded", no(11, S::Revoked, 0), Some(23), "", |s| s.plant_list = Some(|l, c| l.entries.push(entry(&serial_der(c), &[reason(4)])))),
+        case("leaf revoked for its key", no(11, S::Revoked, 0), Some(23), "", |s| s.plant_list = Some(|l, c| l.entries.push(entry(&serial_der(c), &[reason(1)])))),
+        case("root's list expired", no(10, S::IssuerRevocationUnknown, 1), Some(12), "", |s| s.root_list = Some(|l, _| l.next_update = Some(NOW - Duration::HOUR))),
+        case("root's list not yet valid", no(10, S::IssuerRevocationUnknown, 1), Some(11), "", |s| s.root_list = Some(|l, _| l.this_update = NOW + Duration::HOUR)),
+        case("wildcards are no names", no(7, S::HostNameInvalid, 0), None, "", |s| { s.role = PeerRole::Server; s.host = Some("*.plant.example"); }),
+        case("root is no authority", no(9, S::IssuerUseNotAllowed, 2), Some(79), "", |s| s.root.is_ca = IsCa::ExplicitNoCa),
+        case("no list and the leaf's overlooked", Ok(()), None, "", |s| { s.plant_list = None; s.suppressed = Suppressions::NONE.with(Suppression::RevocationUnknown); }),
+        case("no list of the root and the leaf's overlooked", no(10, S::IssuerRevocationUnknown, 1), None, "", |s| { s.root_list = None; s.suppressed = Suppressions::NONE.with(Suppression::RevocationUnknown); }),
+        case("revoked and unknown lists overlooked", no(11, S::Revoked, 0), None, "", |s| { s.plant_list = Some(|l, c| l.revoke(c)); s.suppressed = Suppressions::NONE.with(Suppression::RevocationUnknown); }),
     ]
 }
 
