@@ -264,7 +264,7 @@ impl World {
             openssl.write("untrusted.pem", untrusted);
             command += " -untrusted untrusted.pem";
         }
-        let lists: String = self.lists.iter().map(|list| list.to_pem().to_string()).collect();
+        let lists: String = self.lists.iter().map(|list| list.to_pem()).collect();
         if !lists.is_empty() {
             openssl.write("lists.pem", lists);
             command += " -CRLfile lists.pem";
