@@ -14,6 +14,7 @@ mod foreign_keys;
 mod generation;
 mod inspection;
 mod keys;
+mod matrix;
 mod openssl;
 mod properties;
 mod requests;
