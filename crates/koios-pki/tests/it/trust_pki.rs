@@ -167,8 +167,9 @@ impl List {
     }
 
     fn sign(&self, key: &KeyPair) -> Vec<u8> {
+        let algorithm = algorithm_of(key);
         let mut tbs: Vec<u8> = self.version.iter().flat_map(|version| vec![0x02, 0x01, *version]).collect();
-        tbs.extend(ECDSA_SHA256);
+        tbs.extend(algorithm);
         tbs.extend(&self.issuer);
         tbs.extend(utc_time(self.this_update));
         tbs.extend(self.next_update.iter().flat_map(|time| utc_time(*time)));
@@ -180,7 +181,7 @@ impl List {
         }
         let tbs = der(0x30, &tbs);
         let signature = [&[0], key.sign(&tbs).unwrap().as_slice()].concat();
-        der(0x30, &[tbs, ECDSA_SHA256.to_vec(), der(0x03, &signature)].concat())
+        der(0x30, &[tbs, algorithm.to_vec(), der(0x03, &signature)].concat())
     }
 }
 
@@ -238,9 +239,13 @@ pub(crate) fn children(element: &[u8]) -> Vec<&[u8]> {
     children
 }
 
-/// Version, serial number, algorithm, issuer, validity, subject, …
+/// Version (nothing in version 1), serial number, algorithm, issuer, validity, subject, …
 fn tbs_fields(certificate: &Certificate) -> Vec<&[u8]> {
-    children(children(certificate.der())[0])
+    let mut fields = children(children(certificate.der())[0]);
+    if fields[0][0] != 0xA0 {
+        fields.insert(0, &[]);
+    }
+    fields
 }
 
 pub(crate) fn serial_der(certificate: &Certificate) -> Vec<u8> {
@@ -285,5 +290,14 @@ pub(crate) fn refusal(result: Result<VerifiedChain, TrustError>) -> (TrustStatus
     (error.status(), error.depth())
 }
 
-/// ecdsa-with-SHA256.
-const ECDSA_SHA256: [u8; 12] = [0x30, 0x0A, 0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x04, 0x03, 0x02];
+/// The signature algorithm that goes with the key.
+fn algorithm_of(key: &KeyPair) -> &'static [u8] {
+    let algorithm = key.algorithm();
+    if *algorithm == rcgen::PKCS_RSA_SHA256 {
+        &[0x30, 0x0D, 0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x0B, 0x05, 0x00]
+    } else if *algorithm == rcgen::PKCS_ECDSA_P384_SHA384 {
+        &[0x30, 0x0A, 0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x04, 0x03, 0x03]
+    } else {
+        &[0x30, 0x0A, 0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x04, 0x03, 0x02]
+    }
+}
