@@ -16,6 +16,7 @@ mod inspection;
 mod keys;
 mod matrix;
 mod openssl;
+mod pkits;
 mod properties;
 mod requests;
 mod samples;

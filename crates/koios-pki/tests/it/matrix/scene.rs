@@ -203,7 +203,7 @@ pub(super) enum Extra {
 }
 
 /// Kinds of keys, each level with a key of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Kind {
     P256,
     P384,
@@ -214,9 +214,11 @@ pub(super) enum Kind {
     Rsa4096,
 }
 
+type KeysByLevel = HashMap<(Kind, usize), Arc<KeyPair>>;
+
 impl Kind {
     fn key(self, level: usize) -> Arc<KeyPair> {
-        static KEYS: LazyLock<Mutex<HashMap<(u8, usize), Arc<KeyPair>>>> = LazyLock::new(Mutex::default);
+        static KEYS: LazyLock<Mutex<KeysByLevel>> = LazyLock::new(Mutex::default);
         let rsa = |size| KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, size).unwrap();
         let make = || {
             Arc::new(match self {
@@ -229,13 +231,8 @@ impl Kind {
                 Self::Rsa4096 => rsa(RsaKeySize::_4096),
             })
         };
-        let number = Self::ALL.iter().position(|kind| *kind == self).unwrap();
-        let key = (u8::try_from(number).unwrap(), level);
-        Arc::clone(KEYS.lock().unwrap().entry(key).or_insert_with(make))
+        Arc::clone(KEYS.lock().unwrap().entry((self, level)).or_insert_with(make))
     }
-
-    const ALL: [Self; 7] =
-        [Self::P256, Self::P384, Self::P521, Self::Ed25519, Self::Rsa2048, Self::Rsa3072, Self::Rsa4096];
 }
 
 /// A change of the fields of the signed part: version, serial number, algorithm, issuer, validity, subject, key,
