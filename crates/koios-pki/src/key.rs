@@ -85,7 +85,8 @@ impl fmt::Display for KeySpec {
 
 /// A private key, parsed once: RSA of 2048 to 4096 bits, or ECDSA on P-256 or P-384.
 ///
-/// It cannot be cloned, printed or serialised; the one way out is [`PrivateKey::to_pem`]. Its memory is
+/// It cannot be cloned, printed or serialised; the ways out are [`PrivateKey::to_pem`],
+/// [`PrivateKey::to_encrypted_pem`] and [`PrivateKey::to_pkcs12`]. Its memory is
 /// overwritten when it is dropped, here and in the cryptographic library.
 ///
 /// ```compile_fail,E0277

@@ -1,20 +1,30 @@
-//! OPC UA application instance certificates: keys, generation, parsing, inspection and findings.
+//! OPC UA application instance certificates: keys, generation, requests, an authority, parsing, inspection, findings and
+//! trust.
 //!
-//! An OPC UA client shows a server a certificate that says who it is (OPC 10000-6 §6.2.2). This crate makes such
-//! certificates, reads those of others, and says what a peer may dislike about them. It is pure: no files, network,
-//! clock, environment or async; time and serial numbers are arguments, bytes go in and values come out.
+//! An OPC UA client shows a server a certificate that says who it is (OPC 10000-6 §6.2.2): the server must have it, or
+//! its authority, in its trust list, and the client must hold its private key. Most of what goes wrong in a plant goes
+//! wrong here, in four ways, and this crate has a room for each:
 //!
-//! - **Make**: [`PrivateKey::generate`], then [`self_signed`] from [`SelfSignedParams`]. Names come from
-//!   [`HostName`], [`common_name_for`], [`ApplicationUri::for_certificate`] and [`slug()`].
-//! - **Read**: [`Certificate::from_der`] and [`CertificateChain::from_der_blob`] for what a peer sends;
-//!   [`read_pair`] and [`read_certificates`] for what a person uploads, in any form they have it in.
-//! - **Judge**: [`Certificate::validity`] at an instant the caller gives, [`lint`] by role, certificate type and peer,
-//!   [`Certificate::inspect`] for everything a certificate says. They advise; whether to trust is decided elsewhere.
-//! - **Use**: [`PrivateKey`] signs and decrypts, [`PublicKey`] verifies and encrypts, as the [`SecurityPolicy`] says.
+//! - **The certificate is not as OPC UA wants it.** The application's URI must be the first entry of the subject
+//!   alternative name, the one the session gives; a self-signed certificate needs `keyCertSign` and still must not be an
+//!   authority; its key must be of the kind and length that the [`SecurityPolicy`] takes. [`self_signed`] makes it right,
+//!   as a [`Profile`] says; [`lint`] tells what is wrong with one, by role, policy and peer, with the clause and the
+//!   remedy.
+//! - **It comes in the wrong form.** [`read_pair`] and [`read_certificates`] take what people have: DER, PEM, bundles,
+//!   chains, PKCS#7, PKCS#12, keys of every common kind, encrypted or not. Content decides, not a file's name; what
+//!   cannot be used is called what it is ("a certificate request", "an HTML page"). [`Certificate::inspect`] shows all
+//!   that a certificate says.
+//! - **The plant has an authority.** [`certificate_request`] asks it for a certificate (PKCS#10) that keeps names and URI;
+//!   [`PrivateKey::matches`] finds the key of its answer. [`Authority`] is a small one for tests and for plants without.
+//! - **It is not trusted.** [`validate`] takes the eleven steps of OPC 10000-4 §6.1.3 with a [`TrustList`] and gives a
+//!   [`VerifiedChain`], which says what was overlooked, or a [`TrustError`], which says what failed on which
+//!   certificate and has one status code.
 //!
-//! RSA keys of 2048 to 4096 bits are used, on aws-lc-rs; other keys are read and shown.
+//! The crate is pure: no files, network, clock, environment or async. Bytes go in and values come out; the instant and
+//! serial numbers are arguments; key generation alone draws randomness of its own. RSA keys of 2048 to 4096 bits and
+//! elliptic curve keys on P-256 and P-384 are made and used, on aws-lc-rs; other keys are read and shown.
 //!
-//! # Example
+//! # A certificate of one's own
 //!
 //! ```
 //! use koios_pki::{
@@ -48,16 +58,60 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Certificates of others
+//!
+//! ```
+//! use koios_pki::{
+//!     Authority, AuthorityParams, KeySpec, PeerRole, PrivateKey, RequestParams, RevocationListParams, RevocationReason,
+//!     SerialNumber, TrustList, TrustStatus, ValidationParams, Validity, certificate_request, validate,
+//! };
+//! use time::{Duration, macros::datetime};
+//!
+//! let now = datetime!(2026-11-23 10:00 UTC);
+//! let serial = |number| SerialNumber::from_random_bytes([number; 16]); // of a random generator
+//! let ten_years = Validity::starting_at(now, 3650);
+//! let authority =
+//!     Authority::root(&AuthorityParams::new("Plant CA", "Plant", ten_years, serial(1)), PrivateKey::generate(KeySpec::EcP256)?)?;
+//!
+//! // A server asks for a certificate and shows it with that of its authority.
+//! let key = PrivateKey::generate(KeySpec::EcP256)?;
+//! let mut params = RequestParams::new("Press 4", "Plant", "urn:plant:press-4".parse()?)?;
+//! params.dns_names = vec!["press4.plant.example".to_owned()];
+//! let certificate = authority.issue(&certificate_request(&params, &key)?, Validity::starting_at(now, 365), serial(2))?;
+//! let chain = authority.chain_below(certificate.clone());
+//!
+//! // A client trusts the authority, and must have its revocation list.
+//! let list = RevocationListParams::new(serial(1), now, now + Duration::days(30));
+//! let mut trust = TrustList::default();
+//! trust.trusted.push(authority.certificate().clone());
+//! trust.revocation_lists.push(authority.revocation_list(&list)?);
+//! let mut server = ValidationParams::new(now, PeerRole::Server);
+//! server.host = Some("press4.plant.example");
+//! server.application_uri = Some("urn:plant:press-4");
+//! assert_eq!(validate(&chain, &trust, &server)?.trusted_by(), authority.certificate());
+//!
+//! let list = list.revoke(&certificate, now, RevocationReason::KeyCompromise);
+//! trust.revocation_lists = vec![authority.revocation_list(&list)?];
+//! let error = validate(&chain, &trust, &server).unwrap_err();
+//! assert_eq!(error.status(), TrustStatus::Revoked);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Secrets
 //!
-//! Private keys are values of two types, [`PrivateKey`] and [`PrivateKeyPem`], that cannot be cloned, printed or
-//! serialised and are overwritten in memory when dropped. No error says anything about a key's value.
+//! Private keys are values of types that cannot be cloned, printed or serialised and are overwritten in memory when
+//! dropped. No error says anything about a key's value. A key leaves as PKCS#8, plain ([`PrivateKey::to_pem`]) or
+//! encrypted with a passphrase, or with its certificates as PKCS#12.
 //!
 //! # Input of others
 //!
-//! Everything read is taken for hostile: sizes, counts and the work that an encrypted key may ask for are bounded, and
-//! no input makes a reader panic (held by property tests and fuzzing). Certificates that break RFC 5280 where a reader
-//! can live with it are shown, and their faults are findings.
+//! Everything read is taken for hostile: sizes, depths, counts, signatures to check and the work that an encrypted key
+//! may ask for are bounded, and no input makes a reader panic (held by property tests and fuzzing). Certificates that
+//! break RFC 5280 where a reader can live with it are shown, and their faults are findings. Validation is judged beside
+//! OpenSSL and by NIST's path validation tests. Certificate policies, name constraints, delta and indirect revocation
+//! lists are not supported: a chain that needs one of them is refused, a delta list is left aside.
+//!
+//! Types of other crates in the public API: instants are [`time::OffsetDateTime`].
 #![forbid(unsafe_code)]
 #![warn(
     missing_docs,
