@@ -28,6 +28,7 @@ openapi:
 fmt:
     cargo fmt --all
     cargo fmt --manifest-path fuzz/Cargo.toml
+    cargo fmt --manifest-path benches/openssl/Cargo.toml
 
 # Check the formatting
 check-fmt:
@@ -52,6 +53,10 @@ check-openapi:
 # Run the examples
 examples:
     .ci/run examples
+
+# Measure koios-pki against OpenSSL (needs its development files)
+bench-openssl *arguments:
+    cargo run --release --manifest-path benches/openssl/Cargo.toml -- {{ arguments }}
 
 # Check dependencies: bans, licences, sources
 deny:
