@@ -33,9 +33,9 @@ fn the_verdicts_are_those_of_nist_but_for_listed_reasons() {
         let reason = DIFFERENCES.iter().find(|(_, names)| names.contains(&name.as_str()));
         let agrees = verdict.is_ok() == expected;
         if agrees {
-            agreed += 1
+            agreed += 1;
         } else {
-            differed += 1
+            differed += 1;
         }
         if agrees == reason.is_some() {
             wrong.push(format!("{name}: {verdict:?}, listed difference {reason:?}"));
