@@ -383,6 +383,47 @@ fn the_type_wanted_decides_about_keys_and_signatures() {
 }
 
 #[test]
+fn a_key_longer_than_the_type_takes_is_reported() {
+    let mut params = LintParams::new(NOW, LintRole::Client);
+    params.certificate_type = Some(CertificateType::RsaMin);
+    let longer: CertificateChain = issued_certificate_for(&KEY_3072, &KEY_3072, |_| {}, |_| {}).0.into();
+    for (chain, expected) in [(CERTIFICATE.clone().into(), false), (longer, true)] {
+        let found = lint(&chain, &params);
+        assert_eq!(codes(&found).contains(&FindingCode::KeyTooLong), expected, "{found:?}");
+    }
+}
+
+#[test]
+fn md5_is_a_weak_signature_for_every_type() {
+    let Some(openssl) = OpenSsl::or_skip() else { return };
+    openssl.write("key.pem", KEY_2048.to_pem().secret_bytes());
+    openssl.run("req -x509 -key key.pem -out certificate.pem -days 10 -subj /CN=a -md5");
+    let chain = CertificateChain::from_pem(&openssl.read("certificate.pem")).unwrap();
+    for certificate_type in [None, Some(CertificateType::RsaMin), Some(CertificateType::RsaSha256)] {
+        let mut params = LintParams::new(NOW, LintRole::Client);
+        params.certificate_type = certificate_type;
+        let found = lint(&chain, &params);
+        let finding = found.iter().find(|finding| finding.code == FindingCode::WeakSignature).unwrap();
+        assert_eq!(finding.severity, Severity::Error, "{certificate_type:?}");
+        assert!(finding.message.contains("md5"), "{}", finding.message);
+    }
+}
+
+#[test]
+fn a_certificate_too_small_for_open62541_is_reported_in_a_chain_only() {
+    let Some(openssl) = OpenSsl::or_skip() else { return };
+    openssl.run("genpkey -algorithm ED25519 -out key.pem");
+    openssl.run("req -new -key key.pem -out request.pem -subj /CN=a");
+    openssl.run("x509 -req -in request.pem -key key.pem -out certificate.der -outform DER -days 10");
+    let small = Certificate::from_der(&openssl.read("certificate.der")).unwrap();
+    assert!(small.der().len() < 256, "{}", small.der().len());
+    let alone = client_codes(&small.clone().into());
+    assert!(!alone.contains(&FindingCode::CertificateTooSmall));
+    let chain = CertificateChain::new(CERTIFICATE.clone(), vec![small]);
+    assert!(client_codes(&chain).contains(&FindingCode::CertificateTooSmall));
+}
+
+#[test]
 fn a_policy_stands_for_its_certificate_type() {
     let params = LintParams::new(NOW, LintRole::Client);
     assert_eq!(params.for_policy(SecurityPolicy::None).certificate_type, None);
