@@ -1,7 +1,9 @@
 //! What can be known to fail before anything is sent.
 
 use koios_channel::{SecurityMode, SecurityPolicy};
-use koios_pki::{Certificate, KeyAlgorithm, ValidityStatus};
+use koios_pki::{
+    Certificate, CertificateChain, KeyAlgorithm, LintParams, LintRole, Severity, ValidityStatus, lint,
+};
 
 use crate::clock::{ClockReading, ClockTrust, rfc3339};
 use crate::code::Code;
@@ -17,7 +19,8 @@ pub enum Preflight {
     NotNeeded,
     /// The certificate may be presented.
     Passed {
-        /// What was let pass although it looks wrong: our clock is not believed.
+        /// What was let pass although a server may dislike it, or although our clock, which is not believed, speaks
+        /// against it.
         warning: Option<String>,
     },
 }
@@ -36,8 +39,8 @@ pub fn preflight(
     if mode == SecurityMode::None {
         return Ok(Preflight::NotNeeded);
     }
-    let leaf = match client {
-        ClientCertificate::Ready { identity, .. } => identity.leaf(),
+    let chain = match client {
+        ClientCertificate::Ready { identity, .. } => identity.chain(),
         ClientCertificate::Unavailable { reason, detail, .. } => {
             let code = match reason {
                 UnavailableReason::Files => Code::CertificateFilesMissing,
@@ -71,8 +74,26 @@ pub fn preflight(
             return Err(verdict);
         }
     };
-    judge_key(leaf, policy)?;
-    judge_validity(leaf, clock)
+    judge_key(chain.leaf(), policy)?;
+    let warning = judge_validity(chain.leaf(), clock)?.or_else(|| warning_of_findings(chain, policy, clock));
+    Ok(Preflight::Passed { warning })
+}
+
+/// What servers may dislike: no reason not to try, since many do not.
+fn warning_of_findings(
+    chain: &CertificateChain,
+    policy: Option<SecurityPolicy>,
+    clock: ClockReading,
+) -> Option<String> {
+    let params =
+        LintParams::new(clock.now, LintRole::Client).for_policy(policy.unwrap_or(SecurityPolicy::None));
+    let findings = lint(chain, &params);
+    let codes: Vec<_> = findings
+        .iter()
+        .filter(|finding| finding.severity >= Severity::Warning)
+        .map(|finding| finding.code.as_str())
+        .collect();
+    (!codes.is_empty()).then(|| format!("presented with findings: {}", codes.join(", ")))
 }
 
 fn judge_key(leaf: &Certificate, policy: Option<SecurityPolicy>) -> Result<(), Box<Verdict>> {
@@ -112,10 +133,10 @@ pub(crate) fn key_name(key: &KeyAlgorithm) -> String {
     }
 }
 
-fn judge_validity(leaf: &Certificate, clock: ClockReading) -> Result<Preflight, Box<Verdict>> {
+fn judge_validity(leaf: &Certificate, clock: ClockReading) -> Result<Option<String>, Box<Verdict>> {
     let validity = leaf.validity();
     let (code, problem) = match validity.status_at(clock.now) {
-        ValidityStatus::Valid => return Ok(Preflight::Passed { warning: None }),
+        ValidityStatus::Valid => return Ok(None),
         ValidityStatus::Expired => {
             (Code::CertificateExpired, format!("The certificate expired at {}.", rfc3339(validity.not_after)))
         }
@@ -127,7 +148,7 @@ fn judge_validity(leaf: &Certificate, clock: ClockReading) -> Result<Preflight, 
     if clock.trust == ClockTrust::Implausible {
         let warning =
             format!("{problem} It is presented all the same, since this machine's clock is plainly wrong.");
-        return Ok(Preflight::Passed { warning: Some(warning) });
+        return Ok(Some(warning));
     }
     let mut verdict = refuse(code, problem);
     verdict.causes.push(
@@ -190,9 +211,10 @@ mod tests {
     fn validity_is_judged_to_the_second_and_both_ends_are_inside() {
         let validity = identity().leaf().validity();
         let second = time::Duration::SECOND;
+        let began_just_now = Some("presented with findings: validity_began_just_now".to_owned());
         for (now, expected) in [
             (validity.not_before - second, Err(Code::CertificateNotYetValid)),
-            (validity.not_before, Ok(Preflight::Passed { warning: None })),
+            (validity.not_before, Ok(Preflight::Passed { warning: began_just_now })),
             (validity.not_after, Ok(Preflight::Passed { warning: None })),
             (validity.not_after + second, Err(Code::CertificateExpired)),
         ] {

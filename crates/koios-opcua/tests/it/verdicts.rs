@@ -147,7 +147,10 @@ fn a_certificate_without_application_uri_leads_the_causes_with_that() {
     for server in servers(&ServerOptions::trusting(&[&careless])) {
         let mut target = secured(&server, &careless);
         target.application_uri = "urn:koios:gw01".to_owned();
-        let verdict = report(&target).verdict;
+        let report = report(&target);
+        let detail = report.stages[0].detail.as_deref().unwrap_or_default();
+        assert!(detail.contains("no_application_uri"), "known before anything is sent: {detail}");
+        let verdict = report.verdict;
         if server.stack() == Stack::AsyncOpcua {
             continue;
         }

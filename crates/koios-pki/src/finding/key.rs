@@ -52,7 +52,10 @@ fn check_key(certificate: &Certificate, wanted: Option<CertificateType>, found: 
             found.error(
                 FindingCode::KeyKindUnsupported,
                 POLICIES,
-                format!("The key ({other}) is none that {whose} takes. {remedy}"),
+                wanted.map_or_else(
+                    || format!("The security policies that servers have, on RSA, do not take the key ({other}). {remedy}"),
+                    |wanted| format!("The type {wanted} does not take the key ({other}). {remedy}"),
+                ),
             );
         }
     }
