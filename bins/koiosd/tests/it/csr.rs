@@ -55,21 +55,14 @@ impl Authority {
     fn sign(&self, csr: &Value) -> Vec<u8> {
         let pem = csr["pem"].as_str().unwrap();
         openssl::run(&["req", "-noout", "-verify"], pem.as_bytes());
-        openssl::run(
-            &[
-                "x509",
-                "-req",
-                "-CA",
-                &self.file("ca.pem"),
-                "-CAkey",
-                &self.file("ca.key"),
-                "-days",
-                "90",
-                "-copy_extensions",
-                "copyall",
-            ],
-            pem.as_bytes(),
-        )
+        self.sign_with(pem.as_bytes(), &["-copy_extensions", "copyall"])
+    }
+
+    /// Without options it leaves out every extension that was asked for.
+    fn sign_with(&self, request: &[u8], options: &[&str]) -> Vec<u8> {
+        let (certificate, key) = (self.file("ca.pem"), self.file("ca.key"));
+        let arguments = ["x509", "-req", "-CA", &certificate, "-CAkey", &key, "-days", "90"];
+        openssl::run(&[&arguments, options].concat(), request)
     }
 
     fn certificate(&self) -> Vec<u8> {
@@ -194,19 +187,7 @@ fn what_does_not_answer_the_request_is_refused_and_changes_nothing() {
     assert!(problem["detail"].as_str().unwrap().contains("certificate request"), "{problem}");
     daemon.call("POST", &path(&made, "/install")).form(&[]).send().expect_problem(422, "invalid_field");
 
-    let renamed = openssl::run(
-        &[
-            "x509",
-            "-req",
-            "-CA",
-            &authority.file("ca.pem"),
-            "-CAkey",
-            &authority.file("ca.key"),
-            "-days",
-            "9",
-        ],
-        request,
-    );
+    let renamed = authority.sign_with(request, &[]);
     install(&daemon, &made, "", &renamed).expect_problem(422, "application_uri_changed");
     let stale = daemon
         .call("POST", &path(&made, "/install"))

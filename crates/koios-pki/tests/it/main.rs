@@ -24,4 +24,5 @@ mod trust;
 mod trust_pki;
 mod trust_properties;
 mod trust_revocation;
+mod trust_rules;
 mod upload;
