@@ -137,9 +137,12 @@ pub enum TrustErrorKind {
     TooMuchWork,
 
     // Step 3.
-    /// The signature does not verify with the key of the certificate it names as its issuer.
-    #[error("its signature by \"{issuer}\" does not verify")]
+    /// The signature does not verify with the key of the certificate it names as its issuer, or is of an algorithm that
+    /// nothing here verifies.
+    #[error("its {algorithm} signature by \"{issuer}\" does not verify")]
     SignatureInvalid {
+        /// The algorithm it names, or its dotted object identifier.
+        algorithm: String,
         /// The issuer whose key was tried.
         issuer: String,
     },

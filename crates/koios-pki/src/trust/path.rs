@@ -127,7 +127,10 @@ impl<'a> Search<'a> {
         }
         if !found {
             let kind = match refused {
-                Some(issuer) => TrustErrorKind::SignatureInvalid { issuer: issuer.subject().to_owned() },
+                Some(issuer) => TrustErrorKind::SignatureInvalid {
+                    algorithm: top.signature_algorithm().to_owned(),
+                    issuer: issuer.subject().to_owned(),
+                },
                 None if looped => TrustErrorKind::ChainLoops,
                 None => TrustErrorKind::IssuerMissing { issuer: top.issuer().to_owned() },
             };

@@ -1,8 +1,8 @@
 //! Trust validation: what each certificate of a chain must be, with the evidence when it is not.
 
 use koios_pki::{
-    Certificate, CertificateType, PeerRole, SelfSignedAuthority, Suppression, Suppressions, TrustErrorKind,
-    TrustStatus, UnknownRevocation, ValidationParams, ValidationStep, validate,
+    Certificate, CertificateChain, CertificateType, PeerRole, SelfSignedAuthority, Suppression, Suppressions,
+    TrustErrorKind, TrustStatus, UnknownRevocation, ValidationParams, ValidationStep, validate,
 };
 use rcgen::{
     BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, ExtendedKeyUsagePurpose, IsCa,
@@ -10,6 +10,7 @@ use rcgen::{
 };
 use time::Duration;
 
+use crate::openssl::OpenSsl;
 use crate::samples::{
     CERTIFICATE, KEY_2048, KEY_3072, NOW, issued_certificate, issued_certificate_for, pem_of,
 };
@@ -202,6 +203,35 @@ fn old_self_signed_authorities_are_accepted_only_as_the_standard_allows() {
     params.unknown_revocation = UnknownRevocation::Deny;
     params.suppressed = Suppressions::NONE.with(Suppression::RevocationUnknown);
     assert!(validate(&old.clone().into(), &trust(&[&old], &[], &[]), &params).is_err());
+}
+
+#[test]
+fn sha1_and_1024_bits_are_for_the_deprecated_policies_only() {
+    let Some(openssl) = OpenSsl::or_skip() else { return };
+    for (bits, hash, found) in [(1024, "sha1", "key"), (2048, "sha1", "signature"), (1024, "sha256", "key")] {
+        openssl.run(&format!(
+            "req -x509 -newkey rsa:{bits} -nodes -keyout key.pem -out certificate.pem -days 10 -subj /CN=a -{hash} \
+             -set_serial 0x1234 -addext subjectAltName=URI:urn:x:a -addext basicConstraints=critical,CA:FALSE \
+             -addext keyUsage=critical,digitalSignature,nonRepudiation,keyEncipherment,dataEncipherment,keyCertSign \
+             -addext extendedKeyUsage=clientAuth"
+        ));
+        let chain = CertificateChain::from_pem(&openssl.read("certificate.pem")).unwrap();
+        let trusted = trust(&[chain.leaf()], &[], &[]);
+        let mut params = client();
+        params.at = chain.leaf().validity().not_after;
+        params.certificate_type = Some(CertificateType::RsaMin);
+        assert!(validate(&chain, &trusted, &params).is_ok(), "{bits} {hash}");
+        for current in [None, Some(CertificateType::RsaSha256)] {
+            params.certificate_type = current;
+            let error = validate(&chain, &trusted, &params).unwrap_err();
+            assert_eq!(error.step(), ValidationStep::SecurityPolicy, "{error}");
+            match error.kind() {
+                TrustErrorKind::KeyNotAllowed { .. } => assert_eq!(found, "key", "{error}"),
+                TrustErrorKind::SignatureNotAllowed { .. } => assert_eq!(found, "signature", "{error}"),
+                _ => panic!("{error}"),
+            }
+        }
+    }
 }
 
 #[test]
