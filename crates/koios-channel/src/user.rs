@@ -1,6 +1,9 @@
 use std::fmt;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
+
+use crate::ClientIdentity;
 
 /// Who the session is for.
 #[derive(Clone, Default)]
@@ -16,6 +19,9 @@ pub enum UserIdentity {
         /// The password, erased from memory when dropped.
         password: Zeroizing<String>,
     },
+    /// The holder of a certificate, which need not be the application's; its key signs the server's nonce
+    /// (OPC 10000-4 §7.40.3).
+    Certificate(Arc<ClientIdentity>),
 }
 
 impl fmt::Debug for UserIdentity {
@@ -25,6 +31,7 @@ impl fmt::Debug for UserIdentity {
             Self::UserName { user_name, password: _ } => {
                 f.debug_struct("UserName").field("user_name", user_name).finish_non_exhaustive()
             }
+            Self::Certificate(identity) => f.debug_tuple("Certificate").field(identity).finish(),
         }
     }
 }

@@ -168,6 +168,7 @@ impl Run<'_> {
             key: self.target.client.chain().map(|chain| chain.leaf().key_algorithm().clone()),
             user: match self.target.user {
                 UserIdentity::UserName { .. } => UserTokenKind::UserName,
+                UserIdentity::Certificate(_) => UserTokenKind::Certificate,
                 _ => UserTokenKind::Anonymous,
             },
         };
@@ -189,9 +190,10 @@ impl Run<'_> {
         self.log.begin(Stage::ServerCertificate);
         let blob = selected.endpoint.server_certificate.as_deref();
         let secure = self.target.security_mode.needs_certificate();
-        // In mode None the certificate matters only as the key to which a password is encrypted.
-        let has_password = matches!(self.target.user, UserIdentity::UserName { .. });
-        if !secure && (!has_password || blob.is_none_or(<[u8]>::is_empty)) {
+        // In mode None the certificate matters only for a password, which is encrypted to its key, and for a user's
+        // certificate, whose key signs it.
+        let has_user = !matches!(self.target.user, UserIdentity::Anonymous);
+        if !secure && (!has_user || blob.is_none_or(<[u8]>::is_empty)) {
             self.log.skip(Stage::ServerCertificate, "security mode None uses no server certificate");
             return Ok(None);
         }
@@ -382,6 +384,7 @@ fn next_after(
 fn user_detail(user: &UserIdentity) -> String {
     match user {
         UserIdentity::UserName { user_name, .. } => format!("user {}", quoted(user_name)),
+        UserIdentity::Certificate(identity) => format!("user {}", quoted(identity.leaf().subject())),
         _ => "anonymous".to_owned(),
     }
 }

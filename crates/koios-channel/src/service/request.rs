@@ -8,7 +8,7 @@ use opcua_types::{
     DecodingOptions, ExtensionObject, GetEndpointsRequest, LocalizedText, MessageSecurityMode, NamespaceMap,
     NodeId, NumericRange, ObjectId, OpenSecureChannelRequest, QualifiedName, ReadRequest, ReadValueId,
     RequestHeader as WireHeader, SecurityTokenRequestType, SignatureData, TimestampsToReturn,
-    TypeLoaderCollection, UAString, UserNameIdentityToken, VariableId,
+    TypeLoaderCollection, UAString, UserNameIdentityToken, VariableId, X509IdentityToken,
 };
 use time::OffsetDateTime;
 use zeroize::{Zeroize, Zeroizing};
@@ -45,6 +45,13 @@ pub(crate) enum UserToken {
         /// Encrypted, or in clear for a channel that encrypts.
         password: Zeroizing<Vec<u8>>,
         encryption: Option<&'static str>,
+    },
+    Certificate {
+        policy_id: String,
+        /// DER.
+        certificate: Vec<u8>,
+        /// The algorithm's URI and the signature.
+        signature: (&'static str, Vec<u8>),
     },
 }
 
@@ -118,17 +125,15 @@ impl RequestHeader {
         signature: Option<(&'static str, Vec<u8>)>,
         user: UserToken,
     ) -> Result<Vec<u8>, Fault> {
-        let client_signature = signature.map(|(algorithm, signature)| SignatureData {
-            algorithm: algorithm.into(),
-            signature: signature.into(),
-        });
+        let client_signature = signature.map(signature_data);
+        let (user_identity_token, user_token_signature) = user.into_wire();
         let mut request = ActivateSessionRequest {
             request_header: self.into_wire(),
             client_signature: client_signature.unwrap_or_default(),
             client_software_certificates: None,
             locale_ids: None,
-            user_identity_token: user.into_wire(),
-            user_token_signature: SignatureData::default(),
+            user_identity_token,
+            user_token_signature,
         };
         let encoded = encode(ObjectId::ActivateSessionRequest_Encoding_DefaultBinary, &request);
         let user = std::mem::take(&mut request.user_identity_token);
@@ -175,8 +180,9 @@ impl RequestHeader {
 }
 
 impl UserToken {
-    fn into_wire(self) -> ExtensionObject {
-        match self {
+    fn into_wire(self) -> (ExtensionObject, SignatureData) {
+        let mut token_signature = SignatureData::default();
+        let token = match self {
             Self::Anonymous { policy_id } => {
                 ExtensionObject::from_message(AnonymousIdentityToken { policy_id: policy_id.into() })
             }
@@ -189,8 +195,20 @@ impl UserToken {
                     encryption_algorithm: encryption.map_or_else(UAString::null, UAString::from),
                 })
             }
-        }
+            Self::Certificate { policy_id, certificate, signature } => {
+                token_signature = signature_data(signature);
+                ExtensionObject::from_message(X509IdentityToken {
+                    policy_id: policy_id.into(),
+                    certificate_data: certificate.into(),
+                })
+            }
+        };
+        (token, token_signature)
     }
+}
+
+fn signature_data((algorithm, signature): (&'static str, Vec<u8>)) -> SignatureData {
+    SignatureData { algorithm: algorithm.into(), signature: signature.into() }
 }
 
 fn encode(id: ObjectId, request: &impl BinaryEncodable) -> Result<Vec<u8>, Fault> {

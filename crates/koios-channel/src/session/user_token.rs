@@ -12,7 +12,8 @@ use crate::{Limits, UserIdentity};
 /// Makes the token for `user` in the form the endpoint takes (OPC 10000-4 §7.40).
 ///
 /// A password is encrypted to the server's certificate under the token's policy. Without encryption of its own it only
-/// travels inside an encrypted channel.
+/// travels inside an encrypted channel. A certificate's key signs the server's certificate and nonce under the token's
+/// policy: milliseconds.
 pub(super) fn user_token(
     user: &UserIdentity,
     endpoint: &Endpoint,
@@ -51,7 +52,51 @@ pub(super) fn user_token(
                 encryption,
             })
         }
+        UserIdentity::Certificate(identity) => {
+            let (token, policy, algorithms) = signing_token(endpoint)?;
+            let bits = identity.key().bits();
+            if !crate::policy::allows_key(policy, bits) {
+                return Err(Fault::KeySize { bits, policy });
+            }
+            if server_nonce.len() < super::MIN_SERVER_NONCE_LEN {
+                return Err(Fault::ServerNonce { len: server_nonce.len() });
+            }
+            let own;
+            let peer = match peer {
+                Some(peer) => peer,
+                None => {
+                    own = endpoint_peer(endpoint, policy, limits)?;
+                    &own
+                }
+            };
+            let signature = identity
+                .key()
+                .sign(algorithms.signature, &[peer.leaf_der(), server_nonce].concat())
+                .map_err(|_| Fault::Crypto { operation: "signing" })?;
+            Ok(UserToken::Certificate {
+                policy_id: token.policy_id.clone(),
+                certificate: identity.leaf().der().to_vec(),
+                signature: (algorithms.signature_uri, signature),
+            })
+        }
     }
+}
+
+/// The first token for a certificate whose policy has a signature: without one the server could not check whose
+/// certificate it is.
+fn signing_token(endpoint: &Endpoint) -> Result<(&UserTokenPolicy, SecurityPolicy, Algorithms), Fault> {
+    let mut unsupported = None;
+    for token in of_kind(endpoint, UserTokenKind::Certificate) {
+        let uri = token.security_policy_uri.as_deref().unwrap_or(&endpoint.security_policy_uri);
+        match SecurityPolicy::from_uri(uri).and_then(|policy| Some((policy, Algorithms::of(policy)?))) {
+            Some((policy, algorithms)) => return Ok((token, policy, algorithms)),
+            None => unsupported = unsupported.or(Some(uri)),
+        }
+    }
+    Err(match unsupported {
+        Some(uri) => Fault::UnsupportedUserTokenPolicy { uri: uri.to_owned() },
+        None => Fault::NoUserTokenPolicy { kind: UserTokenKind::Certificate },
+    })
 }
 
 /// A way to send a password.
@@ -181,6 +226,24 @@ mod tests {
         for mode in [SecurityMode::None, SecurityMode::Sign, SecurityMode::SignAndEncrypt] {
             assert!(matches!(make(&endpoint(&tokens), mode), Err(Fault::ServerKey { .. })));
         }
+    }
+
+    #[test]
+    fn a_certificate_needs_a_token_that_is_signed_with_a_key_that_fits() {
+        let identity = std::sync::Arc::clone(&crate::test_server::CLIENT);
+        let user = UserIdentity::Certificate(identity);
+        let make = |tokens: &[_]| {
+            user_token(&user, &endpoint(tokens), SecurityMode::None, None, &[7; 32], &Limits::default()).err()
+        };
+        let kind = UserTokenKind::Certificate;
+        assert_eq!(make(&[(USER, NONE)]), Some(Fault::NoUserTokenPolicy { kind }));
+        let none = SecurityPolicy::None.uri().to_owned();
+        assert_eq!(make(&[(kind, None)]), Some(Fault::UnsupportedUserTokenPolicy { uri: none }));
+        let signed = [(kind, NONE), (kind, Some(SecurityPolicy::Basic256Sha256.uri()))];
+        assert!(
+            matches!(make(&signed), Some(Fault::ServerKey { .. })),
+            "the endpoint has no certificate to sign"
+        );
     }
 
     #[test]
