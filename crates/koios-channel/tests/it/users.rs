@@ -70,7 +70,7 @@ fn person(key: u32) -> TestCertificate {
     CertificateSpec::application("urn:koios:test:person").with_shared_key(2048, key).make()
 }
 
-/// async-opcua 0.19 wants these signed under Basic128Rsa15; the asyncua fixture offers no such tokens.
+/// async-opcua 0.19 wants these signed under `Basic128Rsa15`; the asyncua fixture offers no such tokens.
 #[tokio::test]
 async fn the_holder_of_a_certificate_comes_in_and_a_stranger_does_not() {
     let (own, known, stranger) = (certificate(2048), person(1), person(2));
