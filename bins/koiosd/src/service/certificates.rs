@@ -8,7 +8,7 @@ mod upload;
 
 use std::sync::Arc;
 
-use koios_pki::{EncryptionSeed, HostName, KeyError, PrivateKey, PrivateKeyPem};
+use koios_pki::{EncryptionSeed, HostName, KeyAlgorithm, KeyError, PrivateKey, PrivateKeyPem};
 use koios_store::{
     Apply, Assigned, CertificateId, CertificatePatch, CertificateQuery, CertificateRecord, CertificateStatus,
     DefaultChanged, Deleted, DeviceId, DeviceRef, Name, Page, PageRequest, Resource, Store, StoreError,
@@ -147,10 +147,29 @@ impl Certificates {
         }
         let record = self.store.certificate(id).await?;
         expect_revision(&record, expected_revision)?;
-        if !assign.is_empty() {
-            expect_can_connect("assign", record.chain.leaf().key_algorithm())?;
-        }
+        self.expect_usable_by("assign", record.chain.leaf().key_algorithm(), assign).await?;
         Ok(self.store.assign_devices(id, assign, unassign, apply).await?)
+    }
+
+    /// Refuses a key that one of the devices cannot connect with; those of mode `none` use none.
+    async fn expect_usable_by(
+        &self,
+        field: &'static str,
+        key: &KeyAlgorithm,
+        devices: &[DeviceId],
+    ) -> Result<(), ServiceError> {
+        let refusal = expect_can_connect(field, key);
+        if refusal.is_err() {
+            for id in devices {
+                // One that is not there is for the store to refuse.
+                if let Ok(device) = self.store.device(*id).await
+                    && device.security_mode.needs_certificate()
+                {
+                    return refusal;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A certificate whose files are all there.

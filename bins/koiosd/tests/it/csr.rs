@@ -133,6 +133,12 @@ fn a_request_for_a_new_key_is_answered_by_an_authority_and_installed() {
     assert_eq!(now["statuses"], json!(["valid"]));
     assert_eq!(installed["previous"]["thumbprint_sha256"], made["thumbprint_sha256"]);
     assert_eq!(installed["affected_devices"][0]["id"], press["id"]);
+    let message = installed["message"].as_str().unwrap();
+    assert!(message.contains("a new key and certificate"), "{message}");
+    assert!(
+        message.contains("trusts the new certificate or its authority \"CN=Plant CA, O=Plant\""),
+        "{message}"
+    );
     assert_eq!(installed["was_ca_issued"], false);
     daemon.get(&path(&made, "/csr")).expect_problem(409, "no_pending_request");
     let key = daemon.get(&path(&made, "/private-key.pem")).body;
@@ -156,6 +162,8 @@ fn a_request_for_the_key_in_use_keeps_the_key_and_ends_with_it() {
     // PEM, leaf alone.
     let installed = install(&daemon, &made, "", &authority.sign(&csr)).expect(200);
     assert_eq!(installed["certificate"]["generation"], 2);
+    let message = installed["message"].as_str().unwrap();
+    assert!(message.contains("a new certificate for the same key"), "{message}");
     assert_eq!(daemon.get(&path(&made, "/private-key.pem")).body, key);
     let codes: Vec<_> = installed["certificate"]["findings"].as_array().unwrap().iter().collect();
     assert!(codes.iter().any(|finding| finding["code"] == "chain_incomplete"), "{codes:?}");

@@ -117,6 +117,9 @@ fn a_key_that_no_policy_takes_is_not_given_to_devices() {
     // Mode none uses no certificate: it may keep one, until it would be used.
     let plain = daemon.post("devices", &device("Plain", &curve, "none")).expect(201);
     let plain_path = format!("devices/{}", plain["id"].as_str().unwrap());
+    daemon.put(&path(&curve, "/devices"), &json!({ "assign": [plain["id"]] })).expect(200);
+    let both = json!({ "assign": [plain["id"], press["id"]] });
+    refused(daemon.put(&path(&curve, "/devices"), &both), "assign");
     let secured = daemon.call("PATCH", &plain_path).json(&json!({ "security_mode": "sign" })).send();
     refused(secured, "certificate_id");
     daemon.call("PATCH", &plain_path).json(&json!({ "description": "untouched" })).send().expect(200);

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use koios_pki::SecurityMode;
-use koios_store::{Apply, Store, StoreOptions};
+use koios_store::{Apply, InstallAnswer, Store, StoreError, StoreOptions};
 
 use crate::fixture::{new_certificate, replacement, settings};
+use crate::requests::{answer, new_key, request};
 
 const FOLDER: &str = "KOIOS_STORE_CRASH_TEST_FOLDER";
 
@@ -29,6 +30,15 @@ async fn child_that_changes_things_until_it_is_killed() {
         device.certificate_id = Some(id);
         store.create_device(device, true).await.unwrap();
         store.replace_key_pair(id, replacement(), Apply::Commit).await.unwrap();
+        let record = store.certificate(id).await.unwrap();
+        let key = new_key();
+        let request = request(&record, &key);
+        store.stage_request(id, request.clone(), Some(key.to_pem())).await.unwrap();
+        store.drop_request(id).await.unwrap();
+        store.stage_request(id, request.clone(), Some(key.to_pem())).await.unwrap();
+        let mut install = InstallAnswer::new(request, answer(&key, 7).into(), 90);
+        install.allow_uri_change = true;
+        store.install_certificate(id, install, Apply::Commit).await.unwrap();
         store.set_default(id, Apply::Commit).await.unwrap();
         store.replace_key_pair(default, replacement(), Apply::Commit).await.unwrap();
         store.set_default(default, Apply::Commit).await.unwrap();
@@ -49,9 +59,14 @@ async fn a_killed_process_leaves_a_store_that_opens_whole() {
         assert_eq!(records.iter().filter(|record| record.is_default).count(), 1);
         for record in &records {
             assert_eq!(store.load_identity(record.id).await.unwrap().chain, record.chain);
+            let staged = match store.pending_request(record.id).await {
+                Ok(pending) => usize::from(pending.new_key),
+                Err(StoreError::NoPendingRequest { .. }) => 0,
+                Err(error) => panic!("{error}"),
+            };
             let generations =
                 std::fs::read_dir(folder.path().join(format!("certificates/{}", record.id))).unwrap();
-            assert_eq!(generations.count(), 1, "no old key is left");
+            assert_eq!(generations.count(), 1 + staged, "no old key is left, and none that waits is lost");
         }
         let folders = std::fs::read_dir(folder.path().join("certificates")).unwrap().count();
         assert_eq!(folders, records.len());

@@ -13,16 +13,16 @@ use time::OffsetDateTime;
 
 use crate::fixture::{Fixture, chain, is_not_found, key, snapshot};
 
-fn new_key() -> PrivateKey {
+pub(crate) fn new_key() -> PrivateKey {
     PrivateKey::generate(KeySpec::EcP256).unwrap()
 }
 
-fn request(record: &CertificateRecord, key: &PrivateKey) -> CertificateRequest {
+pub(crate) fn request(record: &CertificateRecord, key: &PrivateKey) -> CertificateRequest {
     certificate_request(&RequestParams::from_certificate(record.chain.leaf()).unwrap(), key).unwrap()
 }
 
 /// What an authority might answer; the store does not judge who signed.
-fn answer(key: &PrivateKey, serial: u8) -> Certificate {
+pub(crate) fn answer(key: &PrivateKey, serial: u8) -> Certificate {
     let params = SelfSignedParams::new(
         "Koios@gw01.plant.example",
         "Koios",

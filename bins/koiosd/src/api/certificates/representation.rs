@@ -280,25 +280,38 @@ impl View {
 
     /// What people must know before their plant stands still.
     fn trust_warning(&self, replaced: &Replaced, was_ca_issued: bool) -> String {
-        let (verb, devices) =
-            (if self.dry_run { "would get" } else { "has" }, replaced.affected_devices.len());
-        let whose = match devices {
+        let (leaf, previous) = (replaced.certificate.chain.leaf(), replaced.previous.leaf());
+        // In a dry run the record is still the present one.
+        let what = if self.dry_run {
+            "would get a new certificate"
+        } else if leaf.public_key().is_ok() && leaf.public_key() == previous.public_key() {
+            "has a new certificate for the same key"
+        } else {
+            "has a new key and certificate"
+        };
+        let authority = if self.dry_run || leaf.is_self_signed() {
+            String::new()
+        } else {
+            format!(" or its authority {:?}", leaf.issuer())
+        };
+        let whose = match replaced.affected_devices.len() {
             0 => "No device uses it at the moment; a server that is to accept it must trust it first."
                 .to_owned(),
-            1 => "The server of 1 device rejects connections until it trusts the new certificate.".to_owned(),
-            _ => format!(
-                "The servers of {devices} devices reject connections until they trust the new certificate."
+            1 => format!(
+                "The server of 1 device rejects connections until it trusts the new certificate{authority}."
+            ),
+            devices => format!(
+                "The servers of {devices} devices reject connections until they trust the new certificate{authority}."
             ),
         };
-        let authority = if was_ca_issued {
+        let was_of_authority = if was_ca_issued {
             " The certificate before was signed by a certification authority: servers that trusted the authority must \
              trust this one itself."
         } else {
             ""
         };
         format!(
-            "{:?} {verb} a new key and certificate. {whose} Download it, have it trusted there, and plan a maintenance \
-             window.{authority}",
+            "{:?} {what}. {whose} Download it, have it trusted there, and plan a maintenance window.{was_of_authority}",
             replaced.certificate.name
         )
     }

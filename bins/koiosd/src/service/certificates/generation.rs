@@ -75,9 +75,10 @@ impl Certificates {
         let validity_days =
             check_validity_days(order.validity_days.unwrap_or(self.settings.default_validity_days))?;
         let spec = order.key.as_ref().map_or_else(|| Ok(self.settings.default_key.spec()), key_spec)?;
-        if !order.assign_to.is_empty() || order.make_default {
+        if order.make_default {
             expect_can_connect("key", &spec.algorithm())?;
         }
+        self.expect_usable_by("key", &spec.algorithm(), &order.assign_to).await?;
 
         let key = self.generate_key(spec).await?;
         let _naming = self.naming.lock().await;
