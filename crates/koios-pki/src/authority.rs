@@ -5,6 +5,7 @@ use std::fmt;
 use time::OffsetDateTime;
 use x509_cert::ext::Extension;
 
+use crate::distinguished_names;
 use crate::issue::extensions::{Extensions, key_identifier};
 use crate::issue::signed::{CertificateBody, RevocationListBody, RevokedEntry, time};
 use crate::issue::subject::Subject;
@@ -166,11 +167,19 @@ impl Authority {
     /// Makes a revocation list of version 2 with `authorityKeyIdentifier` and `CRLNumber` (OPC 10000-6 §6.2.5).
     ///
     /// # Errors
-    /// When the next update is not after this one, or signing fails.
+    /// When the next update is not after this one, a certificate to revoke was not issued by this authority, its own key
+    /// usage lacks `cRLSign`, or signing fails.
     pub fn revocation_list(&self, params: &RevocationListParams) -> Result<RevocationList, IssueError> {
         let RevocationListParams { number, this_update, next_update, revoked } = params;
         if next_update <= this_update {
             return Err(IssueError::Validity);
+        }
+        let own = self.certificate();
+        if own.key_usage().is_some_and(|usage| !usage.crl_sign()) {
+            return Err(IssueError::MayNotSignLists { subject: own.subject().to_owned() });
+        }
+        if let Some(foreign) = revoked.iter().find(|revoked| !self.has_issued(&revoked.certificate)) {
+            return Err(IssueError::NotIssuedHere { subject: foreign.certificate.subject().to_owned() });
         }
         let mut extensions = Extensions::default();
         extensions.authority_key(&self.identifier()?)?;
@@ -184,6 +193,13 @@ impl Authority {
         };
         RevocationList::from_der(&body.sign(&self.key)?)
             .map_err(|error| IssueError::Encoding(Box::new(error)))
+    }
+
+    /// By name and signature: another authority may have the same name.
+    fn has_issued(&self, certificate: &Certificate) -> bool {
+        let own = self.certificate();
+        distinguished_names::same(certificate.issuer_der(), own.subject_der())
+            && certificate.verifies_with(own)
     }
 
     /// The authority's own certificate.
@@ -265,10 +281,10 @@ impl RevocationListParams {
         Self { number, this_update, next_update, revoked: Vec::new() }
     }
 
-    /// Revokes `certificate` as of `at`.
+    /// Revokes `certificate`, which the authority must have issued, as of `at`.
     #[must_use]
     pub fn revoke(mut self, certificate: &Certificate, at: OffsetDateTime, reason: RevocationReason) -> Self {
-        self.revoked.push(Revoked { serial: certificate.serial_content().to_vec(), at, reason });
+        self.revoked.push(Revoked { certificate: certificate.clone(), at, reason });
         self
     }
 }
@@ -276,7 +292,7 @@ impl RevocationListParams {
 /// One revoked certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revoked {
-    serial: Vec<u8>,
+    certificate: Certificate,
     at: OffsetDateTime,
     reason: RevocationReason,
 }
@@ -293,7 +309,8 @@ impl Revoked {
                 extn_value: der::asn1::OctetString::new([ENUMERATED, 1, code]).map_err(encoding)?,
             }]),
         };
-        let serial = der::asn1::Any::new(der::Tag::Integer, self.serial.as_slice()).map_err(encoding)?;
+        let serial =
+            der::asn1::Any::new(der::Tag::Integer, self.certificate.serial_content()).map_err(encoding)?;
         Ok(RevokedEntry { serial, date: time(self.at)?, extensions: reason })
     }
 }

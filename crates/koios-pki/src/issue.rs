@@ -189,6 +189,18 @@ pub enum IssueError {
         /// Why.
         reason: String,
     },
+    /// A list would revoke what another authority issued, and with it whatever of its own has that serial number.
+    #[error("the certificate of {subject:?} was not issued by this authority, which cannot revoke it")]
+    NotIssuedHere {
+        /// The subject of the certificate.
+        subject: String,
+    },
+    /// The key usage of the authority lacks `cRLSign`: no peer would take its lists (RFC 5280 §4.2.1.3).
+    #[error("the key usage of {subject:?} does not allow it to sign revocation lists")]
+    MayNotSignLists {
+        /// The subject of the authority's certificate.
+        subject: String,
+    },
     /// The certificate is not one that may issue others.
     #[error("{subject:?} is not the certificate of an authority, or its path length leaves no room")]
     NotAnAuthority {

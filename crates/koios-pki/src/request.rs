@@ -14,7 +14,7 @@ use crate::issue::extensions::{self, key_identifier};
 use crate::issue::signed::RequestBody;
 use crate::issue::subject::Subject;
 use crate::issue::{IssueError, alternative_names};
-use crate::tlv::Elements;
+use crate::tlv::{self, Elements, TlvError};
 use crate::{
     ApplicationUri, AttributeType, BasicConstraints, Certificate, DistinguishedName, ExtendedKeyUsage,
     ExtensionValue, KeyAlgorithm, KeyError, KeyUsage, PemError, PrivateKey, Profile, PublicKey, pem,
@@ -148,14 +148,15 @@ impl CertificateRequest {
             return Err(RequestError::SignatureInvalid);
         }
         let public_key = key.to_public_key(bits).map_err(RequestError::Key)?;
-        let subject_der = request.info.subject.to_der().map_err(malformed)?;
-        let subject = DistinguishedName::from_der(&subject_der)
+        let subject_der =
+            subject_of(body).map_err(|_| RequestError::Malformed { reason: "the subject".to_owned() })?;
+        let subject = DistinguishedName::from_der(subject_der)
             .map_err(|_| RequestError::Malformed { reason: "the subject".to_owned() })?;
         Ok(Self(Arc::new(Parsed {
             der: der.to_vec(),
             subject_text: subject.to_string(),
             subject,
-            subject_der,
+            subject_der: subject_der.to_vec(),
             key_algorithm: key.algorithm,
             public_key,
             extensions: asked(&request)?,
@@ -306,6 +307,14 @@ pub enum RequestError {
     /// The text around it is no PEM.
     #[error(transparent)]
     Pem(PemError),
+}
+
+/// The subject as it stands in the signed part (RFC 2986 §4.1), also where its order is not that of DER: encoded anew it
+/// would be another name.
+fn subject_of(body: &[u8]) -> Result<&[u8], TlvError> {
+    let mut fields = Elements::new(body).expect(tlv::SEQUENCE)?.elements();
+    fields.expect(tlv::INTEGER)?;
+    Ok(fields.expect(tlv::SEQUENCE)?.whole)
 }
 
 /// The extensions asked for; none when there is no such attribute.

@@ -8,7 +8,7 @@ use koios_pki::{
 use time::Duration;
 
 use crate::openssl::OpenSsl;
-use crate::samples::{CERTIFICATE, KEY_2048, KEY_3072, NOW, pem_of};
+use crate::samples::{CERTIFICATE, KEY_2048, KEY_3072, KEY_P256, NOW, pem_of};
 
 fn serial(number: u8) -> SerialNumber {
     SerialNumber::from_random_bytes([number; 16])
@@ -198,4 +198,71 @@ fn usages_that_a_request_asks_for_beyond_the_profile_are_not_granted() {
     let usage = certificate.key_usage().unwrap();
     assert!(!usage.key_cert_sign() && !usage.crl_sign() && usage.digital_signature());
     assert_eq!(certificate.extended_key_usage().unwrap().purposes().len(), 2);
+}
+
+fn find(text: &[u8], part: &[u8]) -> Option<usize> {
+    text.windows(part.len()).position(|window| window == part)
+}
+
+#[test]
+fn a_subject_that_is_not_in_the_order_of_der_is_issued_byte_for_byte() {
+    let Some(openssl) = OpenSsl::or_skip() else { return };
+    openssl.write("key.pem", pem_of(&KEY_P256));
+    openssl.run(
+        "req -x509 -key key.pem -outform DER -out certificate.der -multivalue-rdn -subj /O=P/CN=gw01+serialNumber=77777 \
+         -addext subjectAltName=URI:urn:plant:gw01",
+    );
+    // Two attributes of one RDN, which DER sorts, the other way round; such certificates exist.
+    let sorted: [&[u8]; 2] =
+        [b"\x30\x0b\x06\x03\x55\x04\x03\x0c\x04gw01", b"\x30\x0c\x06\x03\x55\x04\x05\x13\x0577777"];
+    let (sorted, unsorted) = (sorted.concat(), [sorted[1], sorted[0]].concat());
+    let mut der = openssl.read("certificate.der");
+    while let Some(at) = find(&der, &sorted) {
+        der[at..at + sorted.len()].copy_from_slice(&unsorted);
+    }
+    let certificate = Certificate::from_der(&der).unwrap();
+    let request =
+        certificate_request(&RequestParams::from_certificate(&certificate).unwrap(), &KEY_P256).unwrap();
+    assert!(find(request.der(), &unsorted).is_some());
+    let plant = Plant::new(KeySpec::EcP256);
+    let issued = plant.intermediate.issue(&request, years(1), serial(5)).unwrap();
+    assert!(find(issued.der(), &unsorted).is_some() && find(issued.der(), &sorted).is_none());
+}
+
+#[test]
+fn a_list_revokes_only_what_its_authority_issued() {
+    let (plant, twin) = (Plant::new(KeySpec::EcP256), Plant::new(KeySpec::EcP256));
+    // The same serial number, of an authority with the same name and another key.
+    assert_eq!(plant.leaf.serial_number(), twin.leaf.serial_number());
+    let params = RevocationListParams::new(serial(9), NOW, NOW + Duration::DAY);
+    for foreign in [&twin.leaf, plant.intermediate.certificate()] {
+        let params = params.clone().revoke(foreign, NOW, RevocationReason::KeyCompromise);
+        let error = plant.intermediate.revocation_list(&params).unwrap_err();
+        assert!(matches!(error, IssueError::NotIssuedHere { .. }), "{error}");
+    }
+    let own = params.revoke(&plant.leaf, NOW, RevocationReason::KeyCompromise);
+    assert_eq!(plant.intermediate.revocation_list(&own).unwrap().revoked_count(), 1);
+}
+
+#[test]
+fn an_authority_that_may_not_sign_lists_signs_none() {
+    let Some(openssl) = OpenSsl::or_skip() else { return };
+    openssl.write("key.pem", pem_of(&KEY_2048));
+    let lists = |usage: &str| {
+        openssl.run(&format!(
+            "req -x509 -key key.pem -out authority.pem -days 10 -subj /CN=a \
+             -addext basicConstraints=critical,CA:TRUE {usage}"
+        ));
+        let chain = koios_pki::CertificateChain::from_pem(&openssl.read("authority.pem")).unwrap();
+        let at = chain.leaf().validity().not_before;
+        let authority =
+            Authority::from_parts(chain, PrivateKey::from_pem(&KEY_2048.to_pem()).unwrap()).unwrap();
+        authority.revocation_list(&RevocationListParams::new(serial(1), at, at + Duration::DAY))
+    };
+    assert!(matches!(
+        lists("-addext keyUsage=critical,keyCertSign"),
+        Err(IssueError::MayNotSignLists { .. })
+    ));
+    assert!(lists("-addext keyUsage=critical,keyCertSign,cRLSign").is_ok());
+    assert!(lists("").is_ok(), "without a key usage nothing is forbidden (RFC 5280 §4.2.1.3)");
 }
