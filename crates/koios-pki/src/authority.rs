@@ -9,10 +9,10 @@ use crate::distinguished_names;
 use crate::issue::extensions::{Extensions, key_identifier};
 use crate::issue::signed::{CertificateBody, RevocationListBody, RevokedEntry, time};
 use crate::issue::subject::Subject;
-use crate::issue::{IssueError, alternative_names, check_validity};
+use crate::issue::{IssueError, alternative_names, check_validity, unencodable};
 use crate::{
-    ApplicationUri, Certificate, CertificateChain, CertificateRequest, KeyAlgorithm, PrivateKey, Profile,
-    PublicKey, RevocationList, RevocationReason, SerialNumber, Validity,
+    ApplicationUri, Certificate, CertificateChain, CertificateRequest, PrivateKey, Profile, PublicKey,
+    RevocationList, RevocationReason, SerialNumber, Validity,
 };
 
 /// What the certificate of an authority is to say.
@@ -175,7 +175,7 @@ impl Authority {
             return Err(IssueError::Validity);
         }
         let own = self.certificate();
-        if own.key_usage().is_some_and(|usage| !usage.crl_sign()) {
+        if !own.may_sign_lists() {
             return Err(IssueError::MayNotSignLists { subject: own.subject().to_owned() });
         }
         if let Some(foreign) = revoked.iter().find(|revoked| !self.has_issued(&revoked.certificate)) {
@@ -191,8 +191,7 @@ impl Authority {
             entries: revoked.iter().map(Revoked::to_entry).collect::<Result<_, _>>()?,
             extensions: extensions.into_vec(),
         };
-        RevocationList::from_der(&body.sign(&self.key)?)
-            .map_err(|error| IssueError::Encoding(Box::new(error)))
+        RevocationList::from_der(&body.sign(&self.key)?).map_err(unencodable)
     }
 
     /// By name and signature: another authority may have the same name.
@@ -229,7 +228,7 @@ impl Authority {
             return Err(IssueError::OutsideOfIssuersValidity { issuer_not_after: own.not_after });
         }
         let (key, issuer) = (key.algorithm(), self.key.algorithm());
-        if is_longer(&key, &issuer) {
+        if key.is_longer_than(&issuer) {
             return Err(IssueError::KeyStrongerThanIssuers { key, issuer });
         }
         Ok(())
@@ -299,18 +298,17 @@ pub struct Revoked {
 
 impl Revoked {
     fn to_entry(&self) -> Result<RevokedEntry, IssueError> {
-        let encoding = |error: der::Error| IssueError::Encoding(Box::new(error));
         // RFC 5280 §5.3.1: "unspecified" is left out.
         let reason = match self.reason.code() {
             0 => None,
             code => Some(vec![Extension {
                 extn_id: REASON_CODE,
                 critical: false,
-                extn_value: der::asn1::OctetString::new([ENUMERATED, 1, code]).map_err(encoding)?,
+                extn_value: der::asn1::OctetString::new([ENUMERATED, 1, code]).map_err(unencodable)?,
             }]),
         };
         let serial =
-            der::asn1::Any::new(der::Tag::Integer, self.certificate.serial_content()).map_err(encoding)?;
+            der::asn1::Any::new(der::Tag::Integer, self.certificate.serial_content()).map_err(unencodable)?;
         Ok(RevokedEntry { serial, date: time(self.at)?, extensions: reason })
     }
 }
@@ -360,24 +358,7 @@ impl Signer<'_> {
 }
 
 fn subject_of(params: &AuthorityParams) -> Result<Vec<u8>, IssueError> {
-    let subject = Subject {
-        common_name: &params.common_name,
-        organization: &params.organization,
-        organizational_unit: None,
-        locality: None,
-        state: None,
-        country: None,
-    };
-    subject.to_der()
-}
-
-/// Of one kind, by length; an RSA authority may certify keys on curves and the other way round.
-fn is_longer(key: &KeyAlgorithm, issuer: &KeyAlgorithm) -> bool {
-    match (key, issuer) {
-        (KeyAlgorithm::Rsa { bits }, KeyAlgorithm::Rsa { bits: issuer }) => bits > issuer,
-        (KeyAlgorithm::Ec { curve }, KeyAlgorithm::Ec { curve: issuer }) => curve.bits() > issuer.bits(),
-        _ => false,
-    }
+    Subject::new(&params.common_name, &params.organization).to_der()
 }
 
 /// RFC 5280 §5.3.1.

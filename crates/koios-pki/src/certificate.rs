@@ -201,6 +201,11 @@ impl Certificate {
         self.is_named_issuer(issuer) && self.verifies_with(issuer)
     }
 
+    /// Whether its key may sign revocation lists: without a key usage nothing is forbidden (RFC 5280 §6.3.3 (f)).
+    pub(crate) fn may_sign_lists(&self) -> bool {
+        self.key_usage().is_none_or(KeyUsage::crl_sign)
+    }
+
     /// Whether `issuer`'s subject is this certificate's issuer, byte for byte.
     pub(crate) fn is_named_issuer(&self, issuer: &Self) -> bool {
         self.issuer_der() == issuer.subject_der()

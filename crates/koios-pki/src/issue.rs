@@ -226,6 +226,6 @@ pub(crate) fn check_validity(validity: Validity) -> Result<(), IssueError> {
     Ok(())
 }
 
-fn unencodable(error: der::Error) -> IssueError {
-    IssueError::Encoding(Box::new(error))
+pub(crate) fn unencodable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> IssueError {
+    IssueError::Encoding(error.into())
 }

@@ -200,14 +200,18 @@ impl PrivateKey {
         }
         let [(salt, iv), _] = seed.halves();
         let parameters = encryption::scrypt_aes256(salt, iv)?;
-        let (algorithm, encrypted) = encryption::encrypt(&parameters, passphrase, &self.pkcs8)?;
-        let encrypted = tlv::encode(tlv::OCTET_STRING, &[&encrypted]);
-        let der = tlv::encode(tlv::SEQUENCE, &[&algorithm, &encrypted]);
+        let der = self.to_encrypted_pkcs8(&parameters, passphrase)?;
         Ok(PrivateKeyPem::from_bytes(pem::encode("ENCRYPTED PRIVATE KEY", &der).as_bytes().to_vec()))
     }
 
-    pub(crate) fn pkcs8_der(&self) -> &[u8] {
-        &self.pkcs8
+    /// `EncryptedPrivateKeyInfo` (RFC 5958 §3).
+    pub(crate) fn to_encrypted_pkcs8(
+        &self,
+        parameters: &pkcs8::pkcs5::pbes2::Parameters,
+        passphrase: &str,
+    ) -> Result<Vec<u8>, KeyError> {
+        let (algorithm, encrypted) = encryption::encrypt(parameters, passphrase, &self.pkcs8)?;
+        Ok(tlv::encode(tlv::SEQUENCE, &[&algorithm, &tlv::encode(tlv::OCTET_STRING, &[&encrypted])]))
     }
 
     /// The public half.

@@ -86,6 +86,17 @@ pub enum KeyAlgorithm {
     },
 }
 
+impl KeyAlgorithm {
+    /// Whether a key of this kind is longer than one of `other`; keys of different kinds have no common measure.
+    pub(crate) fn is_longer_than(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Rsa { bits }, Self::Rsa { bits: other }) => bits > other,
+            (Self::Ec { curve }, Self::Ec { curve: other }) => curve.bits() > other.bits(),
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Display for KeyAlgorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use der::asn1::{Any, ObjectIdentifier, SetOfVec};
-use der::{AnyRef, Decode, Encode, Reader, SliceReader};
+use der::{Decode, Encode};
 use x509_cert::attr::Attribute;
 use x509_cert::request::CertReq;
 
@@ -13,7 +13,7 @@ use crate::certificate::{Extensions, SubjectPublicKey, check_extensions, first_e
 use crate::issue::extensions::{self, key_identifier};
 use crate::issue::signed::RequestBody;
 use crate::issue::subject::Subject;
-use crate::issue::{IssueError, alternative_names};
+use crate::issue::{IssueError, alternative_names, unencodable};
 use crate::tlv::{self, Elements, TlvError};
 use crate::{
     ApplicationUri, AttributeType, BasicConstraints, Certificate, DistinguishedName, ExtendedKeyUsage,
@@ -43,16 +43,8 @@ impl RequestParams {
         organization: &str,
         application_uri: ApplicationUri,
     ) -> Result<Self, IssueError> {
-        let subject = Subject {
-            common_name,
-            organization,
-            organizational_unit: None,
-            locality: None,
-            state: None,
-            country: None,
-        };
         Ok(Self {
-            subject: subject.to_der()?,
+            subject: Subject::new(common_name, organization).to_der()?,
             application_uri,
             dns_names: Vec::new(),
             ip_addresses: Vec::new(),
@@ -97,10 +89,10 @@ pub fn certificate_request(
         let value = Any::encode_from(&asked.into_vec())?;
         Ok(Attribute { oid: EXTENSION_REQUEST, values: SetOfVec::try_from(vec![value])? })
     };
-    let attribute = attribute().map_err(|error| IssueError::Encoding(Box::new(error)))?;
+    let attribute = attribute().map_err(unencodable)?;
     let body =
         RequestBody { subject, spki: key.public_key().spki_der(), attributes: vec![attribute] }.sign(key)?;
-    CertificateRequest::from_der(&body).map_err(|error| IssueError::Encoding(Box::new(error)))
+    CertificateRequest::from_der(&body).map_err(unencodable)
 }
 
 /// An immutable parsed view over a certificate request whose signature was verified: who made it holds the key.
@@ -136,8 +128,8 @@ impl CertificateRequest {
             return Err(RequestError::Malformed { reason: "bytes follow it".to_owned() });
         }
         let request = CertReq::from_der(der).map_err(malformed)?;
-        let content = AnyRef::from_der(der).map_err(malformed)?.value();
-        let body = SliceReader::new(content).and_then(|mut reader| reader.tlv_bytes()).map_err(malformed)?;
+        let (body, subject_der) =
+            signed_part(der).map_err(|_| RequestError::Malformed { reason: "the subject".to_owned() })?;
         let info = &request.info.public_key;
         let parameters =
             info.algorithm.parameters.as_ref().map(Encode::to_der).transpose().map_err(malformed)?;
@@ -148,8 +140,6 @@ impl CertificateRequest {
             return Err(RequestError::SignatureInvalid);
         }
         let public_key = key.to_public_key(bits).map_err(RequestError::Key)?;
-        let subject_der =
-            subject_of(body).map_err(|_| RequestError::Malformed { reason: "the subject".to_owned() })?;
         let subject = DistinguishedName::from_der(subject_der)
             .map_err(|_| RequestError::Malformed { reason: "the subject".to_owned() })?;
         Ok(Self(Arc::new(Parsed {
@@ -309,12 +299,13 @@ pub enum RequestError {
     Pem(PemError),
 }
 
-/// The subject as it stands in the signed part (RFC 2986 §4.1), also where its order is not that of DER: encoded anew it
-/// would be another name.
-fn subject_of(body: &[u8]) -> Result<&[u8], TlvError> {
-    let mut fields = Elements::new(body).expect(tlv::SEQUENCE)?.elements();
+/// The signed part, and the subject as it stands in it (RFC 2986 §4.1), also where its order is not that of DER: encoded
+/// anew it would be another name.
+fn signed_part(der: &[u8]) -> Result<(&[u8], &[u8]), TlvError> {
+    let body = Elements::new(der).expect(tlv::SEQUENCE)?.expect_inner(tlv::SEQUENCE)?;
+    let mut fields = body.elements();
     fields.expect(tlv::INTEGER)?;
-    Ok(fields.expect(tlv::SEQUENCE)?.whole)
+    Ok((body.whole, fields.expect(tlv::SEQUENCE)?.whole))
 }
 
 /// The extensions asked for; none when there is no such attribute.

@@ -21,10 +21,10 @@ fn check_key(certificate: &Certificate, wanted: Option<CertificateType>, found: 
     if is_supported(key, wanted) {
         return;
     }
-    let whose =
-        wanted.map_or_else(|| "every current policy".to_owned(), |wanted| format!("the type {wanted}"));
     match key {
         KeyAlgorithm::Rsa { bits } if is_supported(&RSA_2048, wanted) => {
+            let whose = wanted
+                .map_or_else(|| "every current policy".to_owned(), |wanted| format!("the type {wanted}"));
             let remedy = found.remedy("Make a new key.");
             if *bits < 2048 {
                 let least = if wanted == Some(CertificateType::RsaMin) { 1024 } else { 2048 };

@@ -1,15 +1,15 @@
 //! The one builder of extensions, for every profile, for requests and for authorities.
 
 use aws_lc_rs::digest;
+use der::Encode;
 use der::asn1::{ObjectIdentifier, OctetString, OctetStringRef};
-use der::{AnyRef, Encode, Tag};
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::{self, KeyUsages};
 use x509_cert::spki::SubjectPublicKeyInfoRef;
 
 use super::{IssueError, unencodable};
 use crate::profile::{Constraints, Rules};
-use crate::{KeyError, PublicKey, SerialNumber};
+use crate::{KeyError, PublicKey, SerialNumber, tlv};
 
 /// Extensions in the order they are added.
 #[derive(Default)]
@@ -55,13 +55,13 @@ impl Extensions {
         self.add(
             AUTHORITY_KEY_IDENTIFIER,
             false,
-            authority_key_identifier(identifier, Some((issuer, serial)))?,
+            authority_key_identifier(identifier, Some((issuer, serial))),
         )
     }
 
     /// With the key alone, as in revocation lists (OPC 10000-6 §6.2.5).
     pub(crate) fn authority_key(&mut self, identifier: &[u8]) -> Result<(), IssueError> {
-        self.add(AUTHORITY_KEY_IDENTIFIER, false, authority_key_identifier(identifier, None)?)
+        self.add(AUTHORITY_KEY_IDENTIFIER, false, authority_key_identifier(identifier, None))
     }
 
     pub(crate) fn crl_number(&mut self, number: SerialNumber) -> Result<(), IssueError> {
@@ -109,35 +109,21 @@ pub(crate) fn key_identifier(key: &PublicKey) -> Result<Vec<u8>, IssueError> {
 
 /// RFC 5280 §4.2.1.1. `issuer` is the whole name of the issuer's issuer and the content of the issuer's serial number, both
 /// copied as they stand.
-fn authority_key_identifier(
-    identifier: &[u8],
-    issuer: Option<(&[u8], &[u8])>,
-) -> Result<Vec<u8>, IssueError> {
-    let encode = || -> der::Result<Vec<u8>> {
-        let mut content = context(0, identifier)?;
-        if let Some((issuer, serial)) = issuer {
-            // A directoryName is explicitly tagged, because a Name is a CHOICE.
-            content.extend(constructed(1, &constructed(4, issuer)?)?);
-            content.extend(context(2, serial)?);
-        }
-        AnyRef::new(Tag::Sequence, &content)?.to_der()
-    };
-    encode().map_err(unencodable)
+fn authority_key_identifier(identifier: &[u8], issuer: Option<(&[u8], &[u8])>) -> Vec<u8> {
+    let mut content = tlv::encode(KEY_IDENTIFIER, &[identifier]);
+    if let Some((issuer, serial)) = issuer {
+        // A directoryName is explicitly tagged, because a Name is a CHOICE.
+        content.extend(tlv::encode(AUTHORITY_CERT_ISSUER, &[&tlv::encode(DIRECTORY_NAME, &[issuer])]));
+        content.extend(tlv::encode(AUTHORITY_CERT_SERIAL, &[serial]));
+    }
+    tlv::encode(tlv::SEQUENCE, &[&content])
 }
 
-fn context(number: u32, content: &[u8]) -> der::Result<Vec<u8>> {
-    tagged(number, false, content)
-}
-
-fn constructed(number: u32, content: &[u8]) -> der::Result<Vec<u8>> {
-    tagged(number, true, content)
-}
-
-fn tagged(number: u32, constructed: bool, content: &[u8]) -> der::Result<Vec<u8>> {
-    let tag = Tag::ContextSpecific { constructed, number: der::TagNumber(number) };
-    AnyRef::new(tag, content)?.to_der()
-}
-
+/// The tags of its fields, and of one kind of name.
+const KEY_IDENTIFIER: u8 = 0x80;
+const AUTHORITY_CERT_ISSUER: u8 = 0xA1;
+const AUTHORITY_CERT_SERIAL: u8 = 0x82;
+const DIRECTORY_NAME: u8 = 0xA4;
 pub(crate) const SUBJECT_ALT_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
 const AUTHORITY_KEY_IDENTIFIER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.35");
 const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");

@@ -18,7 +18,19 @@ pub(crate) struct Subject<'a> {
     pub(crate) country: Option<&'a str>,
 }
 
-impl Subject<'_> {
+impl<'a> Subject<'a> {
+    /// With nothing beside CN and O.
+    pub(crate) fn new(common_name: &'a str, organization: &'a str) -> Self {
+        Self {
+            common_name,
+            organization,
+            organizational_unit: None,
+            locality: None,
+            state: None,
+            country: None,
+        }
+    }
+
     /// One attribute per RDN, each a `UTF8String` (RFC 5280 §4.1.2.4), the country a `PrintableString` (appendix A.1).
     pub(crate) fn to_der(self) -> Result<Vec<u8>, IssueError> {
         // Every field by name, so that a new one cannot be forgotten here.

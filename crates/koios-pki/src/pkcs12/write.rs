@@ -58,8 +58,7 @@ impl PrivateKey {
         let certificates = encode(tlv::SEQUENCE, &[&oid(ENCRYPTED_DATA)?, &explicit(&certificates)]);
 
         let parameters = encryption::pbkdf2_aes256(key_salt, key_iv, ITERATIONS)?;
-        let (algorithm, encrypted) = encryption::encrypt(&parameters, passphrase, self.pkcs8_der())?;
-        let key = encode(tlv::SEQUENCE, &[&algorithm, &encode(tlv::OCTET_STRING, &[&encrypted])]);
+        let key = self.to_encrypted_pkcs8(&parameters, passphrase)?;
         let key = encode(tlv::SEQUENCE, &[&oid(SHROUDED_KEY_BAG)?, &explicit(&key), &attributes]);
         let key = data(&encode(tlv::SEQUENCE, &[&key]))?;
 

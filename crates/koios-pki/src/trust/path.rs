@@ -12,8 +12,8 @@ use crate::{Certificate, CertificateChain, RevocationList, distinguished_names};
 /// What was verified in this validation: each signature once, and only so many.
 #[derive(Default)]
 pub(super) struct Links {
-    certificates: Vec<((Identity, Identity), bool)>,
-    lists: Vec<((Identity, Identity), bool)>,
+    /// What is signed, who may have signed it, and whether.
+    known: Vec<((Identity, Identity), bool)>,
     spent: usize,
 }
 
@@ -23,23 +23,21 @@ type Identity = *const u8;
 impl Links {
     /// Whether `issuer` signed `certificate`; false once too much has been tried.
     fn is_signed(&mut self, certificate: &Certificate, issuer: &Certificate) -> bool {
-        let pair = (certificate.der().as_ptr(), issuer.der().as_ptr());
-        if let Some((_, verified)) = self.certificates.iter().find(|(known, _)| *known == pair) {
-            return *verified;
-        }
-        let verified = self.spend() && certificate.verifies_with(issuer);
-        self.certificates.push((pair, verified));
-        verified
+        self.once(certificate.der(), issuer, || certificate.verifies_with(issuer))
     }
 
     /// Whether `issuer` signed `list`; false once too much has been tried.
     pub(super) fn is_signed_list(&mut self, list: &RevocationList, issuer: &Certificate) -> bool {
-        let pair = (list.der().as_ptr(), issuer.der().as_ptr());
-        if let Some((_, verified)) = self.lists.iter().find(|(known, _)| *known == pair) {
+        self.once(list.der(), issuer, || list.verifies_with(issuer))
+    }
+
+    fn once(&mut self, signed: &[u8], issuer: &Certificate, verifies: impl FnOnce() -> bool) -> bool {
+        let pair = (signed.as_ptr(), issuer.der().as_ptr());
+        if let Some((_, verified)) = self.known.iter().find(|(known, _)| *known == pair) {
             return *verified;
         }
-        let verified = self.spend() && list.verifies_with(issuer);
-        self.lists.push((pair, verified));
+        let verified = self.spend() && verifies();
+        self.known.push((pair, verified));
         verified
     }
 

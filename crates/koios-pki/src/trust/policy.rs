@@ -29,9 +29,8 @@ pub(super) fn faults(
     let signature = certificate.signature_algorithm();
     let signature_fault = (!allows_signature(certificate_type, signature, issuer.key_algorithm()))
         .then(|| TrustErrorKind::SignatureNotAllowed { certificate_type, found: signature.to_owned() });
-    let length_fault = is_longer(key, issuer.key_algorithm()).then(|| TrustErrorKind::KeyLongerThanIssuers {
-        found: key.clone(),
-        issuer: issuer.key_algorithm().clone(),
+    let length_fault = key.is_longer_than(issuer.key_algorithm()).then(|| {
+        TrustErrorKind::KeyLongerThanIssuers { found: key.clone(), issuer: issuer.key_algorithm().clone() }
     });
     [key_fault, signature_fault, length_fault].into_iter().flatten()
 }
@@ -49,14 +48,5 @@ fn allows_signature(certificate_type: CertificateType, signature: &str, issuer_k
             KeyAlgorithm::Ec { curve: Curve::P384 } => signature == "ecdsa-with-SHA384",
             _ => false,
         },
-    }
-}
-
-/// Whether `key` is longer than `issuer`; keys of different kinds have no common measure.
-fn is_longer(key: &KeyAlgorithm, issuer: &KeyAlgorithm) -> bool {
-    match (key, issuer) {
-        (KeyAlgorithm::Rsa { bits }, KeyAlgorithm::Rsa { bits: issuer_bits }) => bits > issuer_bits,
-        (KeyAlgorithm::Ec { curve: Curve::P384 }, KeyAlgorithm::Ec { curve: Curve::P256 }) => true,
-        _ => false,
     }
 }

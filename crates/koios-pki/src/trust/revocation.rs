@@ -9,8 +9,8 @@ use std::cmp::Reverse;
 
 use time::OffsetDateTime;
 
+use super::TrustErrorKind;
 use super::path::Links;
-use super::{TrustErrorKind, usage};
 use crate::revocation_list::{Revocation, RevocationList};
 use crate::{Certificate, distinguished_names};
 
@@ -37,19 +37,19 @@ pub(super) fn answer(
         .iter()
         .filter(|list| distinguished_names::same(list.issuer_der(), issuer.subject_der()))
         .collect();
-    if !named.is_empty() && !usage::may_sign_lists(issuer) {
+    if !named.is_empty() && !issuer.may_sign_lists() {
         return Answer::Unknown(TrustErrorKind::RevocationListNotAllowed { issuer: name() });
     }
     named.sort_by_key(|list| Reverse(list.this_update()));
     let mut clears_since = None;
-    let mut newest = None;
+    let mut has_newest = false;
     for list in named {
         // Older ones have been replaced.
         if clears_since.is_some_and(|since| list.this_update() < since) {
             break;
         }
         if let Some(reason) = list.unusable() {
-            if newest.is_none() {
+            if !has_newest {
                 unknown = TrustErrorKind::RevocationListUnusable { reason: reason.clone() };
             }
             continue;
@@ -69,8 +69,8 @@ pub(super) fn answer(
         match not_current(list, at) {
             None => clears_since = Some(list.this_update()),
             // The newest tells most: it is what the authority published last.
-            Some(kind) if newest.is_none() => {
-                newest = Some(());
+            Some(kind) if !has_newest => {
+                has_newest = true;
                 unknown = kind;
             }
             Some(_) => {}

@@ -57,11 +57,6 @@ pub(super) fn issuer_faults(certificate: &Certificate, authorities_below: usize)
     faults
 }
 
-/// RFC 5280 §6.3.3 (f).
-pub(super) fn may_sign_lists(certificate: &Certificate) -> bool {
-    certificate.key_usage().is_none_or(|usage| usage.crl_sign())
-}
-
 fn key_usage_faults(certificate: &Certificate, leaf: &Leaf, faults: &mut Vec<TrustErrorKind>) {
     let Some(usage) = certificate.key_usage() else {
         faults.push(TrustErrorKind::KeyUsageMissing);
