@@ -124,13 +124,26 @@ pub(crate) fn states(layout: &Layout, id: CertificateId, generation: u32, digest
     };
     let certificate = state(StoredFile::Certificate, digests.certificate);
     let chain = state(StoredFile::Chain, digests.chain);
-    let private_key = match key_files::read(layout, id, generation) {
-        Ok(key) if key_files::digest(&key) == digests.private_key => FileState::Present,
-        Ok(_) => FileState::Changed,
-        Err(error) => unreadable(&error),
+    let private_key = match read_key(layout, id, generation, digests.private_key) {
+        Ok(_) => FileState::Present,
+        Err(state) => state,
     };
     // The order of the variants is from good to bad.
     FileStates { certificate: certificate.max(chain), private_key }
+}
+
+/// The private key of a generation, if it is the stored one.
+pub(crate) fn read_key(
+    layout: &Layout,
+    id: CertificateId,
+    generation: u32,
+    digest: FileDigest,
+) -> Result<PrivateKeyPem, FileState> {
+    match key_files::read(layout, id, generation) {
+        Ok(key) if key_files::digest(&key) == digest => Ok(key),
+        Ok(_) => Err(FileState::Changed),
+        Err(error) => Err(unreadable(&error)),
+    }
 }
 
 /// Which file of a generation is not the stored one, if any; certificate files before the key.
@@ -158,7 +171,7 @@ fn public_file_state(contents: io::Result<Vec<u8>>, digest: FileDigest) -> FileS
 }
 
 /// A file that cannot be read.
-pub(crate) fn unreadable(error: &io::Error) -> FileState {
+fn unreadable(error: &io::Error) -> FileState {
     match error.kind() {
         // Too long, or not a plain file: something else lies there.
         io::ErrorKind::InvalidData => FileState::Changed,

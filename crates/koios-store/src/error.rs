@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use koios_pki::Sha256Thumbprint;
 
+use crate::certificate::FileState;
 use crate::id::{CertificateId, DeviceId};
 use crate::name::NameError;
 
@@ -353,6 +354,16 @@ pub enum IdentityFilesError {
     /// The store itself failed, or there is no such certificate.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl IdentityFilesError {
+    /// What the state of a file that is not as it was stored means.
+    pub(crate) fn of(file: StoredFile, state: FileState, path: PathBuf) -> Self {
+        match state {
+            FileState::Changed => Self::Changed { file, path },
+            _ => Self::Missing { file, path },
+        }
+    }
 }
 
 #[cfg(test)]

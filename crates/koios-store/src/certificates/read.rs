@@ -1,16 +1,13 @@
 //! Reading one certificate, and the key pair itself.
 
-use std::io;
-
 use koios_pki::PrivateKeyPem;
 
-use crate::certificate::{CertificateRecord, FileState, StoredIdentity};
+use crate::certificate::{CertificateRecord, StoredIdentity};
 use crate::certificate_files;
 use crate::certificates::row::CertificateRow;
 use crate::database::DatabaseResult;
 use crate::error::{IdentityFilesError, StoreError, StoredFile};
 use crate::id::CertificateId;
-use crate::key_files;
 use crate::layout::Layout;
 use crate::store::Store;
 
@@ -90,22 +87,11 @@ fn read_identity(
     row: &CertificateRow,
 ) -> Result<Result<StoredIdentity, IdentityFilesError>, StoreError> {
     let (generation, digests, chain) = (row.generation()?, row.digests()?, row.chain()?);
-    let fault = |(file, state)| {
-        let path = layout.file(id, generation, file);
-        match state {
-            FileState::Changed => IdentityFilesError::Changed { file, path },
-            _ => IdentityFilesError::Missing { file, path },
-        }
-    };
+    let fault = |(file, state)| IdentityFilesError::of(file, state, layout.file(id, generation, file));
     if let Some(first) = certificate_files::first_fault(layout, id, generation, &digests) {
         return Ok(Err(fault(first)));
     }
-    let key: io::Result<PrivateKeyPem> = key_files::read(layout, id, generation);
-    Ok(match key {
-        Ok(key) if key_files::digest(&key) == digests.private_key => {
-            Ok(StoredIdentity { chain, key, generation })
-        }
-        Ok(_) => Err(fault((StoredFile::PrivateKey, FileState::Changed))),
-        Err(error) => Err(fault((StoredFile::PrivateKey, certificate_files::unreadable(&error)))),
-    })
+    Ok(certificate_files::read_key(layout, id, generation, digests.private_key)
+        .map(|key| StoredIdentity { chain, key, generation })
+        .map_err(|state| fault((StoredFile::PrivateKey, state))))
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use koios_pki::{CertificateChain, CertificateRequest, PrivateKeyPem};
 use time::OffsetDateTime;
 
-use crate::certificate::{FileState, Origin};
+use crate::certificate::Origin;
 use crate::certificate_files::{self, StagedKey};
 use crate::certificates::row::CertificateRow;
 use crate::certificates::{EndReason, ReplacePair, Replaced};
@@ -16,7 +16,6 @@ use crate::fault::FaultPoint;
 use crate::file_digest::FileDigest;
 use crate::id::CertificateId;
 use crate::instant;
-use crate::key_files;
 use crate::store::{Apply, Store};
 
 /// A certificate request that waits for an authority's answer.
@@ -204,16 +203,9 @@ impl Store {
             _ => (certificate.generation()?, certificate.digests()?.private_key),
         };
         let key = self.blocking(move |layout| {
-            let path = layout.file(id, generation, StoredFile::PrivateKey);
             let file = StoredFile::PrivateKey;
-            Ok(match key_files::read(layout, id, generation) {
-                Ok(key) if key_files::digest(&key) == digest => Ok(key),
-                Ok(_) => Err(IdentityFilesError::Changed { file, path }),
-                Err(error) => Err(match certificate_files::unreadable(&error) {
-                    FileState::Changed => IdentityFilesError::Changed { file, path },
-                    _ => IdentityFilesError::Missing { file, path },
-                }),
-            })
+            Ok(certificate_files::read_key(layout, id, generation, digest)
+                .map_err(|state| IdentityFilesError::of(file, state, layout.file(id, generation, file))))
         });
         let key = key.await??;
         let mut pair = ReplacePair::new(Origin::Issued, chain, key, validity_days, EndReason::Installed);
