@@ -1,33 +1,52 @@
 //! Password-based encryption as others chose it: PBES2 (RFC 8018), the older schemes of PKCS#12 (RFC 7292 appendix C),
 //! and OpenSSL's traditional one (`legacy_pem`).
 
+mod cipher;
 pub(crate) mod legacy_pem;
+pub(crate) mod pbes2;
 pub(crate) mod pkcs12_kdf;
 
-use cbc::cipher::block_padding::Pkcs7;
-use cbc::cipher::{InnerIvInit as _, KeyIvInit as _};
 use der::asn1::ObjectIdentifier;
-use der::{Decode as _, Encode as _};
-use pkcs8::pkcs5::pbes2::{Kdf, Parameters, Pbkdf2Params, ScryptParams};
-use pkcs8::pkcs5::scrypt;
 use zeroize::Zeroizing;
 
-use self::pkcs12_kdf::{Purpose, bmp_password};
-use crate::KeyError;
-use crate::tlv::{self, Tlv};
+use self::cipher::Cipher;
+use self::pkcs12_kdf::{Hash, Purpose};
+use crate::tlv::{self, Elements, Tlv};
 
-/// An algorithm that opens what a password encrypted, with parameters that ask for no more work than is done.
-pub(crate) enum Scheme {
-    Pbes2(Box<Parameters>),
-    Pkcs12 { cipher: Pkcs12Cipher, salt: Vec<u8>, iterations: u32 },
+/// A password in the two ways in which PKCS#12 files are written without one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Password<'a> {
+    /// The empty text has its terminator.
+    Text(&'a str),
+    /// No bytes at all.
+    Absent,
 }
 
-/// The block ciphers of RFC 7292 appendix C; RC4 is nobody's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pkcs12Cipher {
-    TripleDes,
-    Rc2Bits40,
-    Rc2Bits128,
+impl Password<'_> {
+    /// As PBKDF2 and scrypt take it, for which an empty text is no bytes.
+    pub(crate) fn utf8(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Absent => &[],
+        }
+    }
+
+    /// As the older schemes of PKCS#12 take it: UTF-16, most significant byte first, with a terminator (RFC 7292 appendix
+    /// B.1).
+    pub(crate) fn bmp(&self) -> Zeroizing<Vec<u8>> {
+        let Self::Text(text) = self else { return Zeroizing::default() };
+        // Two bytes for each unit, of which there are at most as many as bytes of UTF-8.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(2 * text.len() + 2));
+        text.encode_utf16().for_each(|unit| bytes.extend_from_slice(&unit.to_be_bytes()));
+        bytes.extend_from_slice(&[0, 0]);
+        bytes
+    }
+}
+
+/// An algorithm that opens what a password encrypted.
+pub(crate) enum Scheme {
+    Pbes2(pbes2::Parameters),
+    Pkcs12 { cipher: Cipher, salt: Vec<u8>, iterations: u32 },
 }
 
 /// Why something encrypted is not opened, whatever the password.
@@ -36,91 +55,109 @@ pub(crate) enum Unopenable {
     /// By the algorithm's object identifier.
     Algorithm(String),
     TooMuchWork,
+    /// Parameters that do not fit together, or a length that encryption never gives.
+    Damaged,
 }
 
 impl Scheme {
-    /// Reads an `AlgorithmIdentifier` and takes the work it asks for from `budget`.
-    pub(crate) fn read(algorithm: Tlv<'_>, budget: &mut WorkBudget) -> Result<Self, Unopenable> {
+    /// Reads an `AlgorithmIdentifier`, and judges what it is to open.
+    pub(crate) fn read(algorithm: Tlv<'_>, encrypted: &[u8]) -> Result<Self, Unopenable> {
         let mut fields = algorithm.elements();
-        let oid = fields.expect(tlv::OBJECT_IDENTIFIER).ok();
-        let oid = oid.and_then(|oid| ObjectIdentifier::from_bytes(oid.content).ok());
-        let oid = oid.ok_or_else(|| Unopenable::Algorithm("none".to_owned()))?;
-        let unsupported = || Unopenable::Algorithm(oid.to_string());
-        let parameters = fields.element().map_err(|_| unsupported())?;
-        if oid == PBES2 {
-            let parameters = Parameters::from_der(parameters.whole).map_err(|_| unsupported())?;
-            budget.take(work_of(&parameters.kdf).ok_or(Unopenable::TooMuchWork)?)?;
-            return Ok(Self::Pbes2(Box::new(parameters)));
+        let oid = object_identifier(&mut fields)?;
+        if oid == pbes2::PBES2 {
+            let parameters = pbes2::Parameters::read(fields.expect(tlv::SEQUENCE)?)?;
+            parameters.check(encrypted)?;
+            return Ok(Self::Pbes2(parameters));
         }
         let cipher = match oid {
-            SHA1_TRIPLE_DES => Pkcs12Cipher::TripleDes,
-            SHA1_RC2_128 => Pkcs12Cipher::Rc2Bits128,
-            SHA1_RC2_40 => Pkcs12Cipher::Rc2Bits40,
-            _ => return Err(unsupported()),
+            SHA1_TRIPLE_DES => Cipher::TripleDes,
+            SHA1_RC2_128 => Cipher::Rc2Bits128,
+            SHA1_RC2_40 => Cipher::Rc2Bits40,
+            other => return Err(Unopenable::Algorithm(other.to_string())),
         };
-        let mut parameters = parameters.elements();
-        let salt = parameters.expect(tlv::OCTET_STRING).map_err(|_| unsupported())?.content.to_vec();
-        let iterations = parameters.expect(tlv::INTEGER).ok().and_then(|count| small_number(count.content));
-        let iterations = iterations.ok_or(Unopenable::TooMuchWork)?;
-        budget.take(iterations)?;
+        let mut parameters = fields.expect(tlv::SEQUENCE)?.elements();
+        let salt = parameters.expect(tlv::OCTET_STRING)?.content.to_vec();
+        let iterations = small_number(parameters.expect(tlv::INTEGER)?.content)?;
+        cipher.check(&[0; PKCS12_IV_LEN], encrypted)?;
         Ok(Self::Pkcs12 { cipher, salt, iterations })
     }
 
+    /// What one attempt costs, in the units of [`WorkBudget`].
+    pub(crate) fn work(&self) -> u64 {
+        match self {
+            Self::Pbes2(parameters) => parameters.work(),
+            Self::Pkcs12 { cipher, iterations, .. } => pkcs12_kdf::work(
+                Hash::Sha1,
+                *iterations,
+                cipher.key_len(),
+            )
+            .saturating_add(pkcs12_kdf::work(Hash::Sha1, *iterations, PKCS12_IV_LEN)),
+        }
+    }
+
+    /// Whether it makes another key of the empty text than of no password.
+    pub(crate) fn tells_empty_from_absent(&self) -> bool {
+        matches!(self, Self::Pkcs12 { .. })
+    }
+
     /// Opens `encrypted`; `None` when the password is another one, or the data are damaged: nothing tells these apart.
-    pub(crate) fn decrypt(&self, password: &str, encrypted: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        let mut plain = Zeroizing::new(encrypted.to_vec());
-        let len = match self {
-            Self::Pbes2(parameters) => parameters.decrypt_in_place(password, &mut plain).ok()?.len(),
+    pub(crate) fn decrypt(&self, password: Password<'_>, encrypted: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        match self {
+            Self::Pbes2(parameters) => parameters.decrypt(password.utf8(), encrypted),
             Self::Pkcs12 { cipher, salt, iterations } => {
-                let password = bmp_password(password);
-                let derive = |purpose, len| {
-                    pkcs12_kdf::derive(pkcs12_kdf::Hash::Sha1, purpose, &password, salt, *iterations, len)
-                };
-                let iv = derive(Purpose::InitializationVector, 8);
-                match cipher {
-                    Pkcs12Cipher::TripleDes => {
-                        let key = derive(Purpose::Key, 24);
-                        open(cbc::Decryptor::<des::TdesEde3>::new_from_slices(&key, &iv).ok()?, &mut plain)?
-                    }
-                    Pkcs12Cipher::Rc2Bits128 => {
-                        let key = derive(Purpose::Key, 16);
-                        open(cbc::Decryptor::inner_iv_slice_init(rc2(&key), &iv).ok()?, &mut plain)?
-                    }
-                    Pkcs12Cipher::Rc2Bits40 => {
-                        let key = derive(Purpose::Key, 5);
-                        open(cbc::Decryptor::inner_iv_slice_init(rc2(&key), &iv).ok()?, &mut plain)?
-                    }
-                }
+                let password = password.bmp();
+                let derive =
+                    |purpose, len| pkcs12_kdf::derive(Hash::Sha1, purpose, &password, salt, *iterations, len);
+                let key = derive(Purpose::Key, cipher.key_len());
+                let iv = derive(Purpose::InitializationVector, PKCS12_IV_LEN);
+                cipher.decrypt(&key, &iv, encrypted)
             }
-        };
-        plain.truncate(len);
-        Some(plain)
+        }
     }
 }
 
-/// Iterations that one input may still ask for: they come from the file, and a hostile one could otherwise keep a thread
+/// The work that one input may still ask for: how much comes from the file, and a hostile one could otherwise keep a thread
 /// busy for hours.
-pub(crate) struct WorkBudget(u32);
+///
+/// A unit is one iteration for one block of the output: an HMAC of PBKDF2, a hash of the older schemes, a block of scrypt.
+pub(crate) struct WorkBudget(u64);
 
 impl WorkBudget {
     pub(crate) const fn new() -> Self {
-        Self(MAX_ITERATIONS)
+        Self(MAX_WORK)
     }
 
-    pub(crate) fn take(&mut self, iterations: u32) -> Result<(), Unopenable> {
-        self.0 = self.0.checked_sub(iterations).ok_or(Unopenable::TooMuchWork)?;
+    pub(crate) fn take(&mut self, work: u64) -> Result<(), Unopenable> {
+        self.0 = self.0.checked_sub(work).ok_or(Unopenable::TooMuchWork)?;
         Ok(())
+    }
+
+    /// Takes the work of one attempt; whether it is to be made. An attempt after the first is for the other form of no
+    /// password, and that it would cost too much says nothing about the file.
+    pub(crate) fn attempt(&mut self, place: usize, work: u64) -> Result<bool, Unopenable> {
+        match self.take(work) {
+            Err(Unopenable::TooMuchWork) if place > 0 => Ok(false),
+            taken => taken.map(|()| true),
+        }
     }
 }
 
-/// A non-negative INTEGER of at most 31 bits.
-pub(crate) fn small_number(content: &[u8]) -> Option<u32> {
+/// A count of at most 32 bits; a greater one asks for more than is done.
+pub(crate) fn small_number(content: &[u8]) -> Result<u32, Unopenable> {
     let significant = tlv::significant(content);
-    let [first, ..] = significant else { return None };
-    if first & 0x80 != 0 || significant.len() > 4 {
-        return None;
+    if significant.first().is_none_or(|first| first & 0x80 != 0) {
+        return Err(Unopenable::Damaged);
     }
-    Some(significant.iter().fold(0, |number, byte| number << 8 | u32::from(*byte)))
+    if significant.len() > 4 {
+        return Err(Unopenable::TooMuchWork);
+    }
+    Ok(significant.iter().fold(0, |number, byte| number << 8 | u32::from(*byte)))
+}
+
+/// The next element, an object identifier.
+fn object_identifier(fields: &mut Elements<'_>) -> Result<ObjectIdentifier, Unopenable> {
+    let oid = fields.expect(tlv::OBJECT_IDENTIFIER)?;
+    ObjectIdentifier::from_bytes(oid.content).map_err(|_| Unopenable::Damaged)
 }
 
 /// 64 bytes of the caller's randomness, for what a password encrypts: salts and initialization vectors.
@@ -128,87 +165,52 @@ pub(crate) fn small_number(content: &[u8]) -> Option<u32> {
 /// Each value may serve for one output only.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "randomness of the caller's is nobody's to print")]
-pub struct EncryptionSeed([u8; 64]);
+pub struct EncryptionSeed([[u8; 16]; 4]);
 
 impl EncryptionSeed {
     /// Takes bytes of a random generator that is fit for cryptography.
     pub const fn from_random_bytes(bytes: [u8; 64]) -> Self {
-        Self(bytes)
+        let mut parts = [[0; 16]; 4];
+        let (parts_of_bytes, _) = bytes.as_chunks::<16>();
+        parts.copy_from_slice(parts_of_bytes);
+        Self(parts)
     }
 
-    /// A salt and an initialization vector of the first, or of the second half.
-    pub(crate) fn halves(&self) -> [(&[u8], [u8; 16]); 2] {
-        let (one, two) = self.0.split_at(32);
-        [one, two].map(|half| {
-            let (salt, iv) = half.split_at(16);
-            let mut vector = [0; 16];
-            vector.iter_mut().zip(iv).for_each(|(to, from)| *to = *from);
-            (salt, vector)
-        })
+    /// Two salts, each with an initialization vector.
+    pub(crate) fn halves(&self) -> [(&[u8], &[u8; 16]); 2] {
+        let [salt, iv, other_salt, other_iv] = &self.0;
+        [(salt, iv), (other_salt, other_iv)]
     }
 }
 
-/// PBES2 with scrypt (RFC 7914; N 2^14, r 8, p 1, as OpenSSL writes and the most that it reads: 16 MiB) and AES-256 in CBC mode.
-pub(crate) fn scrypt_aes256(salt: &[u8], iv: [u8; 16]) -> Result<Parameters, KeyError> {
-    let cost = scrypt::Params::new(14, 8, 1).map_err(|_| KeyError::Encoding)?;
-    Parameters::generate_scrypt_aes256cbc(cost, salt, iv).map_err(|_| KeyError::Encoding)
-}
-
-/// PBES2 with PBKDF2 over HMAC-SHA-256 and AES-256 in CBC mode, which everybody reads.
-pub(crate) fn pbkdf2_aes256(salt: &[u8], iv: [u8; 16], iterations: u32) -> Result<Parameters, KeyError> {
-    Parameters::generate_pbkdf2_sha256_aes256cbc(iterations, salt, iv).map_err(|_| KeyError::Encoding)
-}
-
-/// The `AlgorithmIdentifier` of PBES2 and what it encrypts.
-pub(crate) fn encrypt(
-    parameters: &Parameters,
-    password: &str,
-    plain: &[u8],
-) -> Result<(Vec<u8>, Vec<u8>), KeyError> {
-    let encoding = |_| KeyError::Encoding;
-    let encrypted = parameters.encrypt(password, plain).map_err(|_| KeyError::Encryption)?;
-    let parameters = parameters.to_der().map_err(encoding)?;
-    let oid = PBES2.to_der().map_err(encoding)?;
-    Ok((tlv::encode(tlv::SEQUENCE, &[&oid, &parameters]), encrypted))
-}
-
-/// What a key derivation costs in iterations of PBKDF2; `None` for more than is done.
-fn work_of(kdf: &Kdf) -> Option<u32> {
-    match kdf {
-        Kdf::Pbkdf2(Pbkdf2Params { iteration_count, .. }) => {
-            (*iteration_count > 0).then_some(*iteration_count)
-        }
-        Kdf::Scrypt(ScryptParams { cost_parameter, block_size, parallelization, .. }) => {
-            let blocks = cost_parameter.checked_mul(u64::from(*block_size))?;
-            let fits = cost_parameter.is_power_of_two()
-                && *cost_parameter > 1
-                && (1..=MAX_SCRYPT_BLOCKS).contains(&blocks)
-                && (1..=MAX_SCRYPT_PARALLELIZATION).contains(parallelization);
-            // At the limit it takes about as long as this share of the iterations.
-            fits.then_some(MAX_ITERATIONS / 4)
-        }
-        _ => None,
-    }
-}
-
-/// Decrypts in place and takes the padding off; the length of what is left.
-pub(crate) fn open<M: cbc::cipher::BlockModeDecrypt>(mode: M, data: &mut [u8]) -> Option<usize> {
-    Some(mode.decrypt_padded::<Pkcs7>(data).ok()?.len())
-}
-
-/// RC2 whose effective key is as long as its key (RFC 2268 §2).
-fn rc2(key: &[u8]) -> rc2::Rc2 {
-    rc2::Rc2::new_with_eff_key_len(key, key.len().saturating_mul(8))
-}
-
-/// RFC 8018 appendix A.4.
-pub(crate) const PBES2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.13");
 /// RFC 7292 appendix C.
 const SHA1_TRIPLE_DES: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.1.3");
 const SHA1_RC2_128: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.1.5");
 const SHA1_RC2_40: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.1.6");
-/// OpenSSL writes 2,048; OWASP advises 600,000 for stored passwords. About two seconds at the limit.
-const MAX_ITERATIONS: u32 = 2_000_000;
-/// N times r: OpenSSL writes 2^17. At the limit 64 MiB of memory.
-const MAX_SCRYPT_BLOCKS: u64 = 1 << 19;
-const MAX_SCRYPT_PARALLELIZATION: u16 = 4;
+/// All three ciphers have blocks of 64 bits.
+const PKCS12_IV_LEN: usize = 8;
+/// OpenSSL writes 2,048 iterations, GnuTLS and NSS 600,000 for each of three keys: with 3DES, whose key and vector take
+/// three blocks of SHA-1, and two forms of no password, 4,800,000 units in all.
+const MAX_WORK: u64 = 8_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_budget_is_for_all_of_an_input_and_the_other_form_of_no_password_is_tried_while_it_lasts() {
+        let mut budget = WorkBudget::new();
+        assert_eq!(budget.attempt(0, MAX_WORK + 1), Err(Unopenable::TooMuchWork));
+        assert_eq!(budget.attempt(0, MAX_WORK - 1), Ok(true));
+        assert_eq!(budget.attempt(1, 2), Ok(false), "which says nothing about the file");
+        assert_eq!(budget.attempt(1, 1), Ok(true));
+        assert_eq!(budget.take(1), Err(Unopenable::TooMuchWork));
+    }
+
+    #[test]
+    fn the_older_schemes_cost_a_derivation_for_each_block_of_key_and_vector() {
+        let scheme = |cipher| Scheme::Pkcs12 { cipher, salt: vec![], iterations: 1000 };
+        assert_eq!(scheme(Cipher::TripleDes).work(), 3000);
+        assert_eq!(scheme(Cipher::Rc2Bits40).work(), 2000);
+    }
+}

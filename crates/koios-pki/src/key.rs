@@ -11,11 +11,10 @@ use der::{Decode as _, Sequence};
 use zeroize::Zeroizing;
 
 pub use self::ec::EcPrivateKey;
-pub use self::rsa::RsaPrivateKey;
+pub use self::rsa::{DecryptedBlock, RsaPrivateKey};
+use crate::encryption::pbes2::Encryption;
 use crate::public_key::{EC_PUBLIC_KEY, curve_of};
-use crate::{
-    Certificate, Curve, EncryptionSeed, KeyAlgorithm, PublicKey, SignatureScheme, encryption, pem, tlv,
-};
+use crate::{Certificate, Curve, EncryptionSeed, KeyAlgorithm, PublicKey, SignatureScheme, pem, tlv};
 
 /// The kind of key to generate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -199,18 +198,17 @@ impl PrivateKey {
             return Err(KeyError::PassphraseMissing);
         }
         let [(salt, iv), _] = seed.halves();
-        let parameters = encryption::scrypt_aes256(salt, iv)?;
-        let der = self.to_encrypted_pkcs8(&parameters, passphrase)?;
+        let der = self.to_encrypted_pkcs8(&Encryption::scrypt(salt, iv)?, passphrase)?;
         Ok(PrivateKeyPem::from_bytes(pem::encode("ENCRYPTED PRIVATE KEY", &der).as_bytes().to_vec()))
     }
 
     /// `EncryptedPrivateKeyInfo` (RFC 5958 §3).
     pub(crate) fn to_encrypted_pkcs8(
         &self,
-        parameters: &pkcs8::pkcs5::pbes2::Parameters,
+        encryption: &Encryption<'_>,
         passphrase: &str,
     ) -> Result<Vec<u8>, KeyError> {
-        let (algorithm, encrypted) = encryption::encrypt(parameters, passphrase, &self.pkcs8)?;
+        let (algorithm, encrypted) = encryption.encrypt(passphrase, &self.pkcs8)?;
         Ok(tlv::encode(tlv::SEQUENCE, &[&algorithm, &tlv::encode(tlv::OCTET_STRING, &[&encrypted])]))
     }
 

@@ -158,7 +158,7 @@ pub use inspection::{
 mod issue;
 pub use issue::{IssueError, SelfSignedParams, self_signed};
 mod key;
-pub use key::{EcPrivateKey, KeyError, KeySpec, PrivateKey, PrivateKeyPem, RsaPrivateKey};
+pub use key::{DecryptedBlock, EcPrivateKey, KeyError, KeySpec, PrivateKey, PrivateKeyPem, RsaPrivateKey};
 mod pem;
 pub use pem::PemError;
 mod pkcs12;

@@ -6,7 +6,7 @@ mod write;
 use der::asn1::ObjectIdentifier;
 use zeroize::Zeroizing;
 
-use crate::encryption::{Scheme, Unopenable, WorkBudget};
+use crate::encryption::{Password, Scheme, Unopenable, WorkBudget};
 use crate::tlv::{self, Elements, Tlv, TlvError};
 use crate::{Certificate, CertificateChain, CertificateError, ber};
 
@@ -43,13 +43,16 @@ impl From<TlvError> for OpenError {
 
 impl From<Unopenable> for OpenError {
     fn from(reason: Unopenable) -> Self {
-        Self::Unopenable(reason)
+        match reason {
+            Unopenable::Damaged => Self::Malformed,
+            reason => Self::Unopenable(reason),
+        }
     }
 }
 
 /// Opens a file. Without a password the empty one is tried, in both ways that there are of writing none.
 pub(crate) fn open(bytes: &[u8], password: Option<&str>) -> Result<Contents, OpenError> {
-    let der = Zeroizing::new(ber::to_der(bytes).ok_or(OpenError::Malformed)?);
+    let (der, _) = ber::first_to_der(bytes).ok_or(OpenError::Malformed)?;
     let mut pfx = Elements::new(&der).expect(tlv::SEQUENCE)?.elements();
     if pfx.expect(tlv::INTEGER)?.content != [3] {
         return Err(OpenError::Malformed);
@@ -61,19 +64,25 @@ pub(crate) fn open(bytes: &[u8], password: Option<&str>) -> Result<Contents, Ope
     };
     let mut budget = WorkBudget::new();
     let fault = if password.is_some() { OpenError::PasswordWrong } else { OpenError::PasswordRequired };
-    let text = password.unwrap_or_default();
-    if let Some(mac) = pfx.optional(&[tlv::SEQUENCE])?
-        && !mac::verifies(mac, text, authenticated, &mut budget)?
-    {
-        return Err(fault);
+    let mut passwords = match password {
+        None | Some("") => vec![Password::Text(""), Password::Absent],
+        Some(text) => vec![Password::Text(text)],
+    };
+    if let Some(mac) = pfx.optional(&[tlv::SEQUENCE])? {
+        match mac::verifies(mac, &passwords, authenticated, &mut budget)? {
+            // What the MAC was made with, the rest most likely was as well.
+            Some(place) => passwords.rotate_left(place),
+            None => return Err(fault),
+        }
     }
-    let mut reader = Reader { password: text, fault, budget, bags: 0, contents: Contents::default() };
+    let mut reader = Reader { passwords, fault, budget, bags: 0, contents: Contents::default() };
     reader.authenticated_safe(authenticated)?;
     Ok(reader.contents)
 }
 
 struct Reader<'a> {
-    password: &'a str,
+    /// To be tried in this order.
+    passwords: Vec<Password<'a>>,
     /// What it means when something does not decrypt.
     fault: OpenError,
     budget: WorkBudget,
@@ -82,15 +91,19 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn authenticated_safe(&mut self, der: &[u8]) -> Result<(), OpenError> {
-        let mut infos = Elements::new(der).expect(tlv::SEQUENCE)?.elements();
+    /// What the MAC protects byte for byte, and what may be BER like the file around it.
+    fn authenticated_safe(&mut self, ber: &[u8]) -> Result<(), OpenError> {
+        let der = ber::whole_to_der(ber).ok_or(OpenError::Malformed)?;
+        let mut infos = Elements::new(&der).expect(tlv::SEQUENCE)?.elements();
         while !infos.is_empty() {
             self.count()?;
             match content_info(infos.expect(tlv::SEQUENCE)?)? {
-                (DATA, content) => self.safe_contents(content.expect_inner(tlv::OCTET_STRING)?.content, 0)?,
+                (DATA, content) => {
+                    let ber = content.expect_inner(tlv::OCTET_STRING)?.content;
+                    self.safe_contents(&ber::whole_to_der(ber).ok_or(OpenError::Malformed)?, 0)?;
+                }
                 (ENCRYPTED_DATA, content) => {
                     let safe = self.encrypted_data(content.expect_inner(tlv::SEQUENCE)?)?;
-                    // What an undetected wrong password leaves is noise.
                     self.safe_contents(&safe, 0)?;
                 }
                 (ENVELOPED_DATA, _) => return Err(OpenError::PublicKeyMode),
@@ -116,14 +129,21 @@ impl Reader<'_> {
         self.decrypt(algorithm, &encrypted)
     }
 
+    /// One SEQUENCE, as DER.
     fn decrypt(&mut self, algorithm: Tlv<'_>, encrypted: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-        let scheme = Scheme::read(algorithm, &mut self.budget)?;
-        let plain = scheme.decrypt(self.password, encrypted).ok_or_else(|| self.fault.clone())?;
-        // One wrong password in 256 leaves padding that looks right, and noise before it.
-        match Elements::new(&plain).expect(tlv::SEQUENCE) {
-            Ok(sequence) if sequence.whole.len() == plain.len() => Ok(plain),
-            _ => Err(self.fault.clone()),
+        let scheme = Scheme::read(algorithm, encrypted)?;
+        for (place, password) in self.passwords.iter().enumerate() {
+            if place > 0 && !scheme.tells_empty_from_absent() || !self.budget.attempt(place, scheme.work())? {
+                break;
+            }
+            let plain = scheme.decrypt(*password, encrypted);
+            // One wrong password in 256 leaves padding that looks right, and noise before it.
+            let der = plain.and_then(|plain| ber::whole_to_der(&plain));
+            if let Some(der) = der.filter(|der| der.first() == Some(&tlv::SEQUENCE)) {
+                return Ok(der);
+            }
         }
+        Err(self.fault.clone())
     }
 
     fn safe_contents(&mut self, der: &[u8], depth: u32) -> Result<(), OpenError> {

@@ -8,7 +8,7 @@ use crate::{Certificate, CertificateChain, CertificateError, ber};
 /// The certificates of a `ContentInfo` with `SignedData`: the one that issued no other first, then its issuers.
 pub(crate) fn certificates(bytes: &[u8]) -> Result<CertificateChain, CertificateError> {
     let malformed = || CertificateError::Malformed { reason: "the PKCS#7 around it".to_owned() };
-    let der = ber::to_der(bytes).ok_or_else(malformed)?;
+    let (der, _) = ber::first_to_der(bytes).ok_or_else(malformed)?;
     let set = certificate_set(&der).map_err(|_| malformed())?;
     let mut certificates = Vec::new();
     let mut elements = Elements::new(set);

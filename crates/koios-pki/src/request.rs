@@ -136,10 +136,11 @@ impl CertificateRequest {
         let bits = info.subject_public_key.raw_bytes();
         let key = SubjectPublicKey::read(info.algorithm.oid, &parameters.unwrap_or_default(), bits)
             .map_err(|error| RequestError::Malformed { reason: error.to_string() })?;
+        // The key first: the signature of one of another kind cannot be judged.
+        let public_key = key.to_public_key(bits).map_err(RequestError::Key)?;
         if !key.verifies(bits, request.algorithm.oid, body, request.signature.raw_bytes()) {
             return Err(RequestError::SignatureInvalid);
         }
-        let public_key = key.to_public_key(bits).map_err(RequestError::Key)?;
         let subject = DistinguishedName::from_der(subject_der)
             .map_err(|_| RequestError::Malformed { reason: "the subject".to_owned() })?;
         Ok(Self(Arc::new(Parsed {

@@ -92,19 +92,35 @@ impl<'a> Elements<'a> {
 /// One element of these parts (X.690 §8.1, §10.1).
 pub(crate) fn encode(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let len: usize = parts.iter().map(|part| part.len()).sum();
-    let mut element = Vec::with_capacity(len.saturating_add(10));
-    element.push(tag);
-    match u8::try_from(len) {
-        Ok(short @ 0..=0x7F) => element.push(short),
-        _ => {
-            let octets: Vec<u8> = len.to_be_bytes().into_iter().skip_while(|octet| *octet == 0).collect();
-            // A length has at most eight octets.
-            element.push(0x80 | u8::try_from(octets.len()).unwrap_or(0x7F));
-            element.extend_from_slice(&octets);
-        }
-    }
+    let mut element = Vec::with_capacity(header_len(len).saturating_add(len));
+    write_header(&mut element, tag, len);
     parts.iter().for_each(|part| element.extend_from_slice(part));
     element
+}
+
+/// The tag and the length of a content of `len` bytes.
+pub(crate) fn write_header(out: &mut Vec<u8>, tag: u8, len: usize) {
+    out.push(tag);
+    match u8::try_from(len) {
+        Ok(short @ 0..=0x7F) => out.push(short),
+        _ => {
+            let octets = length_octets(len);
+            // A length has at most eight octets.
+            out.push(0x80 | u8::try_from(octets).unwrap_or(0x7F));
+            out.extend(len.to_be_bytes().into_iter().skip(size_of::<usize>() - octets));
+        }
+    }
+}
+
+/// How many bytes [`write_header`] writes.
+pub(crate) fn header_len(len: usize) -> usize {
+    if len <= 0x7F { 2 } else { 2 + length_octets(len) }
+}
+
+/// How many octets a length needs without leading zeros.
+fn length_octets(len: usize) -> usize {
+    let zeros = usize::try_from(len.leading_zeros() / 8).unwrap_or_default();
+    size_of::<usize>() - zeros
 }
 
 /// Why bytes are no DER element.

@@ -51,6 +51,7 @@ pub fn read_pair(
 /// [`ReadError::CertificateUnreadable`], also for PKCS#12, which is there for keys.
 pub fn read_certificates(bytes: &[u8]) -> Result<CertificateChain, ReadError> {
     let unreadable = |reason| ReadError::CertificateUnreadable { reason };
+    check_size(bytes).map_err(unreadable)?;
     if !pem::is_pem(bytes) && InputKind::of_bytes(bytes) == InputKind::Pkcs12 {
         return Err(unreadable(Unreadable::LooksLike(InputKind::Pkcs12)));
     }
@@ -142,6 +143,8 @@ pub enum Unreadable {
 
 /// The largest part read, in bytes: that of an upload (`rest-api.md` §3).
 pub(crate) const MAX_PART: usize = 256 * 1024;
+const CONVERT_PKCS12: &str = "convert it with openssl pkcs12 -in FILE -out NEW.pem, from OpenSSL 3 on also with \
+                              -legacy, and give NEW.pem as the certificate, with its new passphrase";
 
 /// What the certificate's part holds.
 struct Part {
@@ -174,7 +177,9 @@ impl Part {
         let contents = pkcs12::open(bytes, passphrase).map_err(|error| match error {
             pkcs12::OpenError::PasswordRequired => ReadError::PassphraseRequired,
             pkcs12::OpenError::PasswordWrong => ReadError::PassphraseWrong,
-            pkcs12::OpenError::Unopenable(reason) => private_key::unopenable("the PKCS#12 file", &reason),
+            pkcs12::OpenError::Unopenable(reason) => {
+                private_key::unsupported_encryption("the PKCS#12 file", &reason, CONVERT_PKCS12)
+            }
             pkcs12::OpenError::Certificate(error) => unreadable(Unreadable::Certificate(error)),
             pkcs12::OpenError::Malformed => unreadable(Unreadable::Pkcs12Malformed),
             pkcs12::OpenError::PublicKeyMode => unreadable(Unreadable::Pkcs12PublicKeyMode),

@@ -161,7 +161,7 @@ pub(crate) fn open(
         // A block that does not decrypt and a signature that does not hold are one fault: telling them apart would
         // help nobody but the sender of forged blocks.
         let plain = own.key.decrypt_block(algorithms.encryption, block).map_err(|_| Fault::BadSignature)?;
-        message.extend_from_slice(&plain);
+        message.extend_from_slice(plain.secret_bytes());
     }
     let signature_at = message
         .len()

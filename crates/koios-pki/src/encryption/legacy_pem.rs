@@ -1,16 +1,16 @@
 //! OpenSSL's traditional encryption of PEM keys: `Proc-Type: 4,ENCRYPTED` and `DEK-Info` (RFC 1421 §4.6.1), with a key
 //! derived by one round of MD5 (`EVP_BytesToKey`). Read only, since it protects little.
 
-use cbc::cipher::KeyIvInit as _;
 use md5::{Digest as _, Md5};
 use zeroize::Zeroizing;
 
-use super::open;
+use super::Unopenable;
+use super::cipher::Cipher;
 
 /// The cipher and initialization vector that `DEK-Info` names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DekInfo {
-    pub(crate) cipher: String,
+    cipher: String,
     iv: Vec<u8>,
 }
 
@@ -18,50 +18,52 @@ impl DekInfo {
     /// Reads `AES-256-CBC,0123…`.
     pub(crate) fn parse(value: &str) -> Option<Self> {
         let (cipher, iv) = value.split_once(',')?;
-        let iv = iv.trim();
+        let (cipher, iv) = (cipher.trim(), iv.trim());
+        // Names are repeated in messages.
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        if cipher.is_empty() || cipher.len() > MAX_NAME || !cipher.bytes().all(is_name) {
+            return None;
+        }
         if iv.is_empty() || iv.len() > 64 || !iv.len().is_multiple_of(2) {
             return None;
         }
         let digits = iv.as_bytes().chunks_exact(2);
         let iv = digits.map(|pair| {
-            let pair = std::str::from_utf8(pair).ok()?;
+            let pair = std::str::from_utf8(pair).ok().filter(|pair| !pair.starts_with('+'))?;
             u8::from_str_radix(pair, 16).ok()
         });
-        Some(Self { cipher: cipher.trim().to_owned(), iv: iv.collect::<Option<_>>()? })
+        Some(Self { cipher: cipher.to_owned(), iv: iv.collect::<Option<_>>()? })
     }
 
-    /// Whether the cipher is one that is opened.
-    pub(crate) fn is_known(&self) -> bool {
-        self.key_len().is_some()
+    /// Judges the cipher, and what it is to open.
+    pub(crate) fn check(&self, encrypted: &[u8]) -> Result<LegacyScheme<'_>, Unopenable> {
+        let cipher = match self.cipher.as_str() {
+            "DES-CBC" => Cipher::Des,
+            "DES-EDE3-CBC" => Cipher::TripleDes,
+            "AES-128-CBC" => Cipher::Aes128,
+            "AES-192-CBC" => Cipher::Aes192,
+            "AES-256-CBC" => Cipher::Aes256,
+            other => return Err(Unopenable::Algorithm(other.to_owned())),
+        };
+        cipher.check(&self.iv, encrypted)?;
+        let salt = self.iv.get(..8).ok_or(Unopenable::Damaged)?;
+        Ok(LegacyScheme { cipher, iv: &self.iv, salt })
     }
+}
 
+/// What opens a key.
+pub(crate) struct LegacyScheme<'a> {
+    cipher: Cipher,
+    iv: &'a [u8],
+    /// The start of the initialization vector.
+    salt: &'a [u8],
+}
+
+impl LegacyScheme<'_> {
     /// Opens `encrypted`; `None` when the password is another one, or the data are damaged.
     pub(crate) fn decrypt(&self, password: &str, encrypted: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        let key = derive(password.as_bytes(), self.iv.get(..8)?, self.key_len()?);
-        let (key, iv) = (key.as_slice(), self.iv.as_slice());
-        let mut plain = Zeroizing::new(encrypted.to_vec());
-        let len = match self.cipher.as_str() {
-            "DES-CBC" => open(cbc::Decryptor::<des::Des>::new_from_slices(key, iv).ok()?, &mut plain),
-            "DES-EDE3-CBC" => {
-                open(cbc::Decryptor::<des::TdesEde3>::new_from_slices(key, iv).ok()?, &mut plain)
-            }
-            "AES-128-CBC" => open(cbc::Decryptor::<aes::Aes128>::new_from_slices(key, iv).ok()?, &mut plain),
-            "AES-192-CBC" => open(cbc::Decryptor::<aes::Aes192>::new_from_slices(key, iv).ok()?, &mut plain),
-            "AES-256-CBC" => open(cbc::Decryptor::<aes::Aes256>::new_from_slices(key, iv).ok()?, &mut plain),
-            _ => None,
-        }?;
-        plain.truncate(len);
-        Some(plain)
-    }
-
-    fn key_len(&self) -> Option<usize> {
-        match self.cipher.as_str() {
-            "DES-CBC" => Some(8),
-            "AES-128-CBC" => Some(16),
-            "DES-EDE3-CBC" | "AES-192-CBC" => Some(24),
-            "AES-256-CBC" => Some(32),
-            _ => None,
-        }
+        let key = derive(password.as_bytes(), self.salt, self.cipher.key_len());
+        self.cipher.decrypt(&key, self.iv, encrypted)
     }
 }
 
@@ -81,4 +83,40 @@ fn derive(password: &[u8], salt: &[u8], len: usize) -> Zeroizing<Vec<u8>> {
     }
     key.truncate(len);
     key
+}
+
+/// The longest in use has twelve characters.
+const MAX_NAME: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_in_a_message_is_a_name_and_what_no_password_opens_is_damage() {
+        for value in [
+            "AES-128-CBC",
+            "AES-128-CBC,",
+            ",00",
+            "AES-128-CBC,0",
+            "AES-128-CBC,+0",
+            "AES-128-CBC,zz",
+            "<b>AES</b>,00112233",
+            "A\u{202E}S,00112233",
+            &format!("{},00", "A".repeat(MAX_NAME + 1)),
+        ] {
+            assert_eq!(DekInfo::parse(value), None, "{value}");
+        }
+        let check = |value: &str, len: usize| DekInfo::parse(value).unwrap().check(&vec![0; len]).err();
+        let vector = "00112233445566778899AABBCCDDEEFF";
+        assert_eq!(check(&format!("AES-128-CBC, {vector}"), 32), None);
+        for (value, len) in [(&format!("AES-128-CBC,{vector}"), 31), (&format!("AES-128-CBC,{vector}"), 0)] {
+            assert_eq!(check(value, len), Some(Unopenable::Damaged), "{value} {len}");
+        }
+        assert_eq!(check("AES-128-CBC,0011223344556677", 32), Some(Unopenable::Damaged));
+        assert_eq!(
+            check("CAMELLIA-256-CBC,00", 32),
+            Some(Unopenable::Algorithm("CAMELLIA-256-CBC".to_owned()))
+        );
+    }
 }

@@ -33,16 +33,13 @@ pub(crate) enum Purpose {
     Mac,
 }
 
-/// A password as PKCS#12 hashes it: UTF-16, most significant byte first, with a terminator (RFC 7292 appendix B.1).
-pub(crate) fn bmp_password(password: &str) -> Zeroizing<Vec<u8>> {
-    // Two bytes for each unit, of which there are at most as many as bytes of UTF-8.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(2 * password.len() + 2));
-    password.encode_utf16().for_each(|unit| bytes.extend_from_slice(&unit.to_be_bytes()));
-    bytes.extend_from_slice(&[0, 0]);
-    bytes
+/// What `len` bytes cost, in the units of [`super::WorkBudget`].
+pub(crate) fn work(hash: Hash, iterations: u32, len: usize) -> u64 {
+    let blocks = u64::try_from(len.div_ceil(hash.algorithm().output_len())).unwrap_or(u64::MAX);
+    u64::from(iterations).saturating_mul(blocks)
 }
 
-/// RFC 7292 appendix B.2; `password` is that of [`bmp_password`], or no bytes at all.
+/// RFC 7292 appendix B.2; `password` is that of [`super::Password::bmp`].
 pub(crate) fn derive(
     hash: Hash,
     purpose: Purpose,
@@ -58,9 +55,11 @@ pub(crate) fn derive(
         Purpose::InitializationVector => 2,
         Purpose::Mac => 3,
     };
-    let mut input = Zeroizing::new(repeated(salt, block_len));
-    let mut password = Zeroizing::new(repeated(password, block_len));
-    input.append(&mut password);
+    let (salt_len, password_len) = (whole_blocks(salt, block_len), whole_blocks(password, block_len));
+    // Both parts at once: a vector that grows leaves copies behind.
+    let mut input = Zeroizing::new(Vec::with_capacity(salt_len + password_len));
+    input.extend(salt.iter().cycle().take(salt_len));
+    input.extend(password.iter().cycle().take(password_len));
     let diversifier = vec![id; block_len];
     let mut derived = Zeroizing::new(Vec::with_capacity(len + algorithm.output_len()));
     while derived.len() < len {
@@ -72,17 +71,17 @@ pub(crate) fn derive(
             block = digest::digest(algorithm, block.as_ref());
         }
         derived.extend_from_slice(block.as_ref());
-        let addend = repeated(block.as_ref(), block_len);
+        let mut addend = Zeroizing::new(Vec::with_capacity(block_len));
+        addend.extend(block.as_ref().iter().cycle().take(block_len));
         input.chunks_mut(block_len).for_each(|part| add_one_more(part, &addend));
     }
     derived.truncate(len);
     derived
 }
 
-/// `bytes` over and over, up to a whole number of blocks; nothing of nothing.
-fn repeated(bytes: &[u8], block_len: usize) -> Vec<u8> {
-    let len = bytes.len().div_ceil(block_len) * block_len;
-    bytes.iter().copied().cycle().take(len).collect()
+/// The length of `bytes` repeated up to a whole number of blocks; nothing of nothing.
+fn whole_blocks(bytes: &[u8], block_len: usize) -> usize {
+    bytes.len().div_ceil(block_len) * block_len
 }
 
 /// `part += addend + 1`, as numbers of that many bytes.
@@ -99,12 +98,13 @@ fn add_one_more(part: &mut [u8], addend: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::encryption::Password;
 
     /// Published with Bouncy Castle and repeated by other implementations: "smeg", and "queeg".
     #[test]
     fn published_vectors_are_derived() {
         let derived = |purpose, password: &str, salt: [u8; 8], iterations, len| {
-            derive(Hash::Sha1, purpose, &bmp_password(password), &salt, iterations, len).to_vec()
+            derive(Hash::Sha1, purpose, &Password::Text(password).bmp(), &salt, iterations, len).to_vec()
         };
         let salt = [0x0A, 0x58, 0xCF, 0x64, 0x53, 0x0D, 0x82, 0x3F];
         assert_eq!(

@@ -19,8 +19,9 @@ pub(crate) fn to_der(
     let mut names = vec![GeneralName::UniformResourceIdentifier(uri)];
     for name in dns_names {
         let invalid = || IssueError::DnsName { name: name.clone() };
-        // RFC 1035 §2.3.4, without the root's dot.
-        if name.is_empty() || name.len() > 253 {
+        // RFC 1035 §2.3.4, without the root's dot. Blanks and controls stand in no host name, and a NUL has made validators
+        // read another one.
+        if name.is_empty() || name.len() > 253 || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(invalid());
         }
         names.push(GeneralName::DnsName(Ia5String::new(name).map_err(|_| invalid())?));

@@ -73,7 +73,7 @@ impl RsaPrivateKey {
     ///
     /// # Errors
     /// [`KeyError::Decryption`] when the block was not encrypted for this key with this hash.
-    pub fn decrypt_block(&self, hash: OaepHash, block: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    pub fn decrypt_block(&self, hash: OaepHash, block: &[u8]) -> Result<DecryptedBlock, KeyError> {
         let mut plain = Zeroizing::new(vec![0; self.decrypting.min_output_size()]);
         let len = self
             .decrypting
@@ -81,6 +81,17 @@ impl RsaPrivateKey {
             .map_err(|_| KeyError::Decryption)?
             .len();
         plain.truncate(len);
-        Ok(plain)
+        Ok(DecryptedBlock(plain))
+    }
+}
+
+/// What one block held, in memory that is overwritten when it is dropped.
+#[expect(missing_debug_implementations, reason = "what was encrypted is never printed")]
+pub struct DecryptedBlock(Zeroizing<Vec<u8>>);
+
+impl DecryptedBlock {
+    /// The secret bytes.
+    pub fn secret_bytes(&self) -> &[u8] {
+        &self.0
     }
 }

@@ -3,6 +3,7 @@ use std::fmt;
 use der::asn1::{AnyRef, ObjectIdentifier};
 use der::{Decode, Reader, SliceReader, Tag, Tagged as _};
 
+use super::MAX_PART;
 use crate::chain::PEM_LABELS;
 use crate::{CertificateError, ber, certificate::first_element, pem};
 
@@ -68,8 +69,13 @@ impl InputKind {
         if bytes.starts_with(b"PK\x03\x04") {
             return Self::Zip;
         }
-        if let Some(kind) = Self::of_der(bytes).or_else(|| Self::of_ber(bytes)) {
-            return kind;
+        match Self::of_der(bytes) {
+            Some(kind) if kind != Self::Der => return kind,
+            kind => {
+                if let Some(kind) = Self::of_ber(bytes).or(kind) {
+                    return kind;
+                }
+            }
         }
         if str::from_utf8(text).is_err() || text.contains(&0) {
             return Self::Binary;
@@ -77,9 +83,12 @@ impl InputKind {
         Self::of_text(text)
     }
 
-    /// PKCS#7 and PKCS#12 in BER with indefinite lengths.
+    /// PKCS#7 and PKCS#12 in BER: with indefinite lengths, or lengths longer than they need be, at any depth.
     fn of_ber(bytes: &[u8]) -> Option<Self> {
-        let der = if bytes.starts_with(&[0x30, 0x80]) { ber::to_der(bytes)? } else { return None };
+        if bytes.first() != Some(&0x30) || bytes.is_ascii() || bytes.len() > MAX_PART {
+            return None;
+        }
+        let (der, _) = ber::first_to_der(bytes)?;
         Self::of_der(&der).filter(|kind| matches!(kind, Self::Pkcs7 | Self::Pkcs12))
     }
 

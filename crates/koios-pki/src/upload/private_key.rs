@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::{InputKind, ReadError, Unreadable, check_size};
 use crate::encryption::legacy_pem::DekInfo;
-use crate::encryption::{Scheme, Unopenable, WorkBudget};
+use crate::encryption::{Password, Scheme, Unopenable, WorkBudget};
 use crate::tlv::{self, Elements};
 use crate::{KeyError, PrivateKey, pem};
 
@@ -107,13 +107,13 @@ impl KeyInput {
 
 /// Opens an `EncryptedPrivateKeyInfo`; its algorithm is judged before a passphrase is asked for.
 fn open_encrypted(der: &[u8], passphrase: Result<&str, ReadError>) -> Result<PrivateKey, ReadError> {
-    let malformed = |_| ReadError::PrivateKeyUnreadable { reason: Unreadable::KeyMalformed };
+    let malformed = |_| key_malformed();
     let mut info = Elements::new(der).expect(tlv::SEQUENCE).map_err(malformed)?.elements();
     let algorithm = info.expect(tlv::SEQUENCE).map_err(malformed)?;
     let encrypted = info.expect(tlv::OCTET_STRING).map_err(malformed)?.content;
-    let scheme =
-        Scheme::read(algorithm, &mut WorkBudget::new()).map_err(|reason| unopenable(WHAT_KEY, &reason))?;
-    let opened = scheme.decrypt(passphrase?, encrypted).ok_or(ReadError::PassphraseWrong)?;
+    let scheme = Scheme::read(algorithm, encrypted).map_err(unopenable)?;
+    WorkBudget::new().take(scheme.work()).map_err(unopenable)?;
+    let opened = scheme.decrypt(Password::Text(passphrase?), encrypted).ok_or(ReadError::PassphraseWrong)?;
     match PrivateKey::from_pkcs8_der(&opened) {
         // One wrong passphrase in 256 leaves padding that looks right, and noise before it.
         Err(KeyError::Malformed) if !is_private_key_info(&opened) => Err(ReadError::PassphraseWrong),
@@ -127,11 +127,8 @@ fn open_legacy(
     der: &[u8],
     passphrase: Result<&str, ReadError>,
 ) -> Result<PrivateKey, ReadError> {
-    let Some(dek_info) = dek_info.filter(|info| info.is_known()) else {
-        let cipher = dek_info.map_or("an unnamed cipher", |info| info.cipher.as_str());
-        return Err(unopenable(WHAT_KEY, &Unopenable::Algorithm(cipher.to_owned())));
-    };
-    let opened = dek_info.decrypt(passphrase?, der).ok_or(ReadError::PassphraseWrong)?;
+    let scheme = dek_info.ok_or_else(key_malformed)?.check(der).map_err(unopenable)?;
+    let opened = scheme.decrypt(passphrase?, der).ok_or(ReadError::PassphraseWrong)?;
     let key = match encoding_of_der(&opened) {
         Some(Encoding::Pkcs1) => PrivateKey::from_pkcs1_der(&opened),
         Some(Encoding::Sec1) => PrivateKey::from_sec1_der(&opened),
@@ -142,8 +139,20 @@ fn open_legacy(
     key.map_err(read_error)
 }
 
-/// Why what is encrypted is not opened, whatever the passphrase.
-pub(super) fn unopenable(what: &str, reason: &Unopenable) -> ReadError {
+/// Why an encrypted key is not opened, whatever the passphrase.
+fn unopenable(reason: Unopenable) -> ReadError {
+    match reason {
+        Unopenable::Damaged => key_malformed(),
+        reason => unsupported_encryption(
+            "the private key",
+            &reason,
+            "convert it with openssl pkcs8 -topk8 -v2 aes-256-cbc -in FILE -out NEW",
+        ),
+    }
+}
+
+/// An encryption that is not opened, of which `what` says whose it is.
+pub(super) fn unsupported_encryption(what: &str, reason: &Unopenable, remedy: &'static str) -> ReadError {
     let what = match reason {
         Unopenable::Algorithm(name) => {
             format!("{what} is encrypted in a way that is not opened here ({name})")
@@ -151,8 +160,13 @@ pub(super) fn unopenable(what: &str, reason: &Unopenable) -> ReadError {
         Unopenable::TooMuchWork => {
             format!("the encryption of {what} asks for more work than is done for an upload")
         }
+        Unopenable::Damaged => format!("{what} is damaged"),
     };
-    ReadError::UnsupportedKey { what, remedy: REENCRYPT }
+    ReadError::UnsupportedKey { what, remedy }
+}
+
+fn key_malformed() -> ReadError {
+    ReadError::PrivateKeyUnreadable { reason: Unreadable::KeyMalformed }
 }
 
 fn is_private_key_info(der: &[u8]) -> bool {
@@ -180,7 +194,7 @@ fn read_error(error: KeyError) -> ReadError {
             what: "the private key does not name its elliptic curve".to_owned(),
             remedy: "convert it with openssl pkcs8 -topk8 -nocrypt -in FILE -out NEW",
         },
-        _ => ReadError::PrivateKeyUnreadable { reason: Unreadable::KeyMalformed },
+        _ => key_malformed(),
     }
 }
 
@@ -199,6 +213,3 @@ fn encoding_of_der(bytes: &[u8]) -> Option<Encoding> {
 
 const USE_RSA: &str = "the security policies take RSA keys of 2048 to 4096 bits and keys on P-256 or P-384: give such a \
                        pair, or generate a certificate";
-const REENCRYPT: &str = "convert it with openssl pkcs8 -topk8 -v2 aes-256-cbc -in FILE -out NEW";
-/// What is encrypted, most often.
-const WHAT_KEY: &str = "the private key";

@@ -142,6 +142,47 @@ fn pkcs12_of_java_is_read_and_java_reads_ours() {
     assert!(listed.to_lowercase().contains("line 1"), "{listed}");
 }
 
+/// Files of Bouncy Castle (BER throughout, also inside of what is encrypted), NSS and GnuTLS; `data/pkcs12/README.md` says
+/// how they were made.
+#[test]
+fn pkcs12_of_bouncy_castle_nss_and_gnutls_opens_with_its_passphrase_or_with_none() {
+    for (file, passphrase) in FOREIGN_PKCS12 {
+        let bytes = foreign(file);
+        let (chain, key) =
+            read_pair(&bytes, None, passphrase).unwrap_or_else(|error| panic!("{file}: {error}"));
+        assert_eq!(chain.leaf().subject(), "O=Koios tests, CN=Foreign store", "{file}");
+        assert_eq!(chain.len(), 2, "{file}");
+        assert!(key.matches(chain.leaf()), "{file}");
+        assert_eq!(
+            read_pair(&bytes, None, Some("wrong")).err().unwrap(),
+            ReadError::PassphraseWrong,
+            "{file}"
+        );
+        if passphrase.is_some() {
+            assert_eq!(read_pair(&bytes, None, None).err().unwrap(), ReadError::PassphraseRequired, "{file}");
+        }
+    }
+}
+
+/// Each with its passphrase.
+const FOREIGN_PKCS12: [(&str, Option<&str>); 10] = [
+    ("bouncy-castle-ber.p12", Some("secret")),
+    ("bouncy-castle-ber-aes.p12", Some("secret")),
+    ("bouncy-castle-ber-no-password.p12", None),
+    ("nss.p12", Some("secret")),
+    ("nss-3des.p12", Some("secret")),
+    ("nss-no-password.p12", None),
+    ("gnutls.p12", Some("secret")),
+    ("gnutls-null-password.p12", None),
+    ("gnutls-null-password-3des.p12", None),
+    ("gnutls-empty-password-3des.p12", None),
+];
+
+fn foreign(file: &str) -> Vec<u8> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/pkcs12");
+    std::fs::read(folder.join(file)).unwrap()
+}
+
 #[test]
 fn openssl_reads_our_pkcs12_and_finds_key_chain_and_name() {
     let Some(openssl) = OpenSsl::or_skip() else { return };
@@ -301,6 +342,23 @@ fn passphrases_with_hours_of_work_behind_them_are_refused_at_once() {
     file[2..4].copy_from_slice(&len.to_be_bytes());
     let refused = read_pair(&file, None, Some("x")).err().unwrap();
     assert!(refused.to_string().contains("more work than is done"), "{refused}");
+}
+
+#[test]
+fn an_encryption_that_is_not_opened_is_named_with_what_converts_the_file() {
+    let Some(openssl) = OpenSsl::or_skip() else { return };
+    openssl.write("key.pem", pem_of(&KEY_2048));
+    openssl.write("certificate.pem", CERTIFICATE.to_pem());
+    openssl.run(
+        "pkcs12 -export -legacy -inkey key.pem -in certificate.pem -keypbe PBE-SHA1-RC4-128 -passout pass:x -out rc4.p12",
+    );
+    let refused = read_pair(&openssl.read("rc4.p12"), None, Some("x")).err().unwrap().to_string();
+    assert!(refused.contains("1.2.840.113549.1.12.1.1"), "{refused}");
+    assert!(refused.contains("openssl pkcs12 -in FILE -out NEW.pem"), "{refused}");
+    // What the message says works.
+    openssl.run("pkcs12 -legacy -in rc4.p12 -out new.pem -passin pass:x -passout pass:y");
+    let (chain, key) = read_pair(&openssl.read("new.pem"), None, Some("y")).unwrap();
+    assert_eq!((chain.leaf(), key.public_key()), (&*CERTIFICATE, KEY_2048.public_key()));
 }
 
 proptest! {

@@ -97,6 +97,31 @@ fn encryption_that_is_not_opened_is_named_with_the_way_out() {
 }
 
 #[test]
+fn a_cut_or_damaged_encryption_is_called_damaged_before_a_passphrase_is_asked_for() {
+    let Some(openssl) = OpenSsl::or_skip() else { return };
+    openssl.write("key.pem", pem_of(&KEY_2048));
+    let damaged = ReadError::PrivateKeyUnreadable { reason: Unreadable::KeyMalformed };
+    openssl.run("pkcs8 -topk8 -in key.pem -v2 des3 -outform DER -passout pass:secret -out encrypted");
+    let mut encrypted = openssl.read("encrypted");
+    // The vector of 3DES, OCTET STRING of eight bytes, becomes one of seven in an algorithm that is a byte shorter.
+    let des = b"\x2A\x86\x48\x86\xF7\x0D\x03\x07\x04\x08";
+    let at = encrypted.windows(des.len()).position(|window| window == des).unwrap();
+    encrypted[at + des.len() - 1] = 7;
+    for passphrase in [None, Some("secret")] {
+        assert_eq!(error(&encrypted, passphrase), damaged, "{passphrase:?}");
+    }
+    openssl.run("rsa -in key.pem -traditional -aes128 -passout pass:secret -out legacy.pem");
+    let legacy = String::from_utf8(openssl.read("legacy.pem")).unwrap();
+    let last_line = legacy.trim_end().lines().rev().nth(1).unwrap();
+    let cut = legacy.replace(last_line, &last_line[..last_line.len() - 4]);
+    let vector = legacy.lines().find(|line| line.starts_with("DEK-Info")).unwrap();
+    let short_vector = legacy.replace(vector, &vector[..vector.len() - 16]);
+    for text in [cut, short_vector, legacy.replace(vector, "DEK-Info: <b>,00")] {
+        assert_eq!(error(text.as_bytes(), None), damaged, "{text}");
+    }
+}
+
+#[test]
 fn encryption_that_asks_for_hours_of_work_is_refused_at_once() {
     let Some(openssl) = OpenSsl::or_skip() else { return };
     openssl.write("key.pem", pem_of(&KEY_2048));
@@ -106,12 +131,12 @@ fn encryption_that_asks_for_hours_of_work_is_refused_at_once() {
         "what is refused below is the count alone"
     );
     openssl.run(
-        "pkcs8 -topk8 -in key.pem -v2 aes-128-cbc -iter 2000001 -outform DER -passout pass:secret -out encrypted",
+        "pkcs8 -topk8 -in key.pem -v2 aes-128-cbc -iter 8000001 -outform DER -passout pass:secret -out encrypted",
     );
     let message = unsupported(&openssl.read("encrypted"), Some("secret"));
     assert!(message.contains("more work"), "{message}");
     openssl.run(
-        "pkcs8 -topk8 -in key.pem -scrypt -scrypt_N 16384 -scrypt_r 8 -scrypt_p 5 -passout pass:secret -out encrypted",
+        "pkcs8 -topk8 -in key.pem -scrypt -scrypt_N 1024 -scrypt_r 8 -scrypt_p 129 -passout pass:secret -out encrypted",
     );
     assert!(unsupported(&openssl.read("encrypted"), Some("secret")).contains("more work"));
 }

@@ -232,8 +232,10 @@ fn parameters_that_no_certificate_can_hold_are_refused() {
     assert!(matches!(control, IssueError::NameCharacter { field: "organization" }));
     let dns_name = refused(&|params| params.dns_names = vec!["wärme".to_owned()]);
     assert!(matches!(dns_name, IssueError::DnsName { .. }));
-    let dns_name = refused(&|params| params.dns_names = vec![String::new()]);
-    assert!(matches!(dns_name, IssueError::DnsName { .. }));
+    for name in ["", "plant example", "gw01\n", "gw01.plant.example\0.attacker.example"] {
+        let dns_name = refused(&|params| params.dns_names = vec![name.to_owned()]);
+        assert!(matches!(dns_name, IssueError::DnsName { .. }), "{name:?}");
+    }
     let validity =
         refused(&|params| params.validity.not_after = params.validity.not_before - Duration::SECOND);
     assert!(matches!(validity, IssueError::Validity));

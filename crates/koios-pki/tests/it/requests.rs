@@ -147,6 +147,16 @@ fn what_is_no_request_is_refused_with_its_reason() {
     openssl
         .run("req -new -newkey rsa:1024 -nodes -keyout key.pem -outform DER -out short.der -subj /CN=short");
     assert!(matches!(CertificateRequest::from_der(&openssl.read("short.der")), Err(RequestError::Key(_))));
+    // Its signature is of a kind that is not verified, which is not what is wrong with it.
+    openssl.run(
+        "req -new -newkey ed25519 -nodes -keyout key.pem -outform DER -out ed25519.der -subj /CN=edwards",
+    );
+    openssl.run("ecparam -name secp521r1 -genkey -noout -out p521.pem");
+    openssl.run("req -new -key p521.pem -outform DER -out p521.der -subj /CN=p521");
+    for name in ["ed25519.der", "p521.der"] {
+        let refused = CertificateRequest::from_der(&openssl.read(name));
+        assert!(matches!(refused, Err(RequestError::Key(_))), "{name}: {refused:?}");
+    }
 }
 
 #[test]

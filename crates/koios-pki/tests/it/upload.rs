@@ -236,6 +236,26 @@ fn what_openssl_makes_and_is_no_certificate_is_named_in_der_and_pem() {
 }
 
 #[test]
+fn pkcs7_is_known_in_every_form_of_its_lengths() {
+    let Some(openssl) = OpenSsl::or_skip() else { return };
+    openssl.write("certificate.pem", CERTIFICATE.to_pem());
+    openssl.run("crl2pkcs7 -nocrl -certfile certificate.pem -outform DER -out chain.p7b");
+    let der = openssl.read("chain.p7b");
+    let inside = &der[4..];
+    // 30 82 xx xx, 06 09 …, A0 82 xx xx, 30 82 xx xx.
+    assert_eq!((der[1], inside[..2].to_vec(), inside[11], inside[12]), (0x82, vec![0x06, 0x09], 0xA0, 0x82));
+    let indefinite_inside = [&inside[..11], &[0xA0, 0x80], &inside[15..], &[0, 0]].concat();
+    let len = u16::try_from(indefinite_inside.len()).unwrap().to_be_bytes();
+    let short = [&[0x30, 0x82][..], &len, &indefinite_inside].concat();
+    let long = [&[0x30, 0x84, 0, 0][..], &der[2..4], inside].concat();
+    let indefinite = [&[0x30, 0x80][..], inside, &[0, 0]].concat();
+    for (form, bytes) in [("inside", short), ("longer than need be", long), ("outside", indefinite)] {
+        let chain = read_certificates(&bytes).unwrap_or_else(|error| panic!("{form}: {error}"));
+        assert_eq!(chain.leaf(), &*CERTIFICATE, "{form}");
+    }
+}
+
+#[test]
 fn what_is_given_instead_of_a_private_key_is_named() {
     let looks_like = |bytes: &[u8]| match key_error(bytes) {
         Unreadable::LooksLike(kind) => kind,
