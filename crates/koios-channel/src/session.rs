@@ -61,9 +61,7 @@ impl RequestedSession {
             if !signs(leaf) && (self.certificates == leaf || !signs(&self.certificates)) {
                 return Err(Fault::BadSignature);
             }
-            if answer.nonce.len() < MIN_SERVER_NONCE_LEN {
-                return Err(Fault::ServerNonce { len: answer.nonce.len() });
-            }
+            check_server_nonce(&answer.nonce)?;
             // Small servers answer no list at all; there is nothing to compare then, and nothing an attacker could
             // have done to this signed answer.
             if !self.request.expected_endpoints.is_empty() && !answer.endpoints.is_empty() {
@@ -117,6 +115,13 @@ impl Session {
         };
         header.activate_session(signature, user)
     }
+}
+
+fn check_server_nonce(nonce: &[u8]) -> Result<(), Fault> {
+    if nonce.len() < MIN_SERVER_NONCE_LEN {
+        return Err(Fault::ServerNonce { len: nonce.len() });
+    }
+    Ok(())
 }
 
 /// OPC 10000-4 §5.7.2: at least 32 bytes.

@@ -192,12 +192,10 @@ impl Certificates {
         passphrase: Zeroizing<String>,
         caller: &Caller,
     ) -> Result<(CertificateRecord, PrivateKeyPem), ServiceError> {
-        expect_passphrase(&passphrase)?;
-        let (record, pem) = self.private_key(id, caller).await?;
-        let seed = encryption_seed()?;
-        let encrypted =
-            self.deriving(move || PrivateKey::from_pem(&pem)?.to_encrypted_pem(&passphrase, &seed));
-        Ok((record, encrypted.await?))
+        self.under_passphrase(id, passphrase, caller, |key, _, passphrase, seed| {
+            key.to_encrypted_pem(passphrase, seed)
+        })
+        .await
     }
 
     /// Key and certificates as PKCS#12 under a passphrase; recorded before they leave.
@@ -207,22 +205,29 @@ impl Certificates {
         passphrase: Zeroizing<String>,
         caller: &Caller,
     ) -> Result<(CertificateRecord, Vec<u8>), ServiceError> {
-        expect_passphrase(&passphrase)?;
-        let (record, pem) = self.private_key(id, caller).await?;
-        let seed = encryption_seed()?;
-        let (chain, name) = (record.chain.clone(), record.name.clone());
-        let file =
-            self.deriving(move || PrivateKey::from_pem(&pem)?.to_pkcs12(&chain, &name, &passphrase, &seed));
-        Ok((record, file.await?))
+        self.under_passphrase(id, passphrase, caller, |key, record, passphrase, seed| {
+            key.to_pkcs12(&record.chain, &record.name, passphrase, seed)
+        })
+        .await
     }
 
     /// Deriving a key from a passphrase is slow on purpose: it waits its turn with the generators, off the REST threads.
-    async fn deriving<T: Send + 'static>(
+    async fn under_passphrase<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> Result<T, KeyError> + Send + 'static,
-    ) -> Result<T, ServiceError> {
+        id: CertificateId,
+        passphrase: Zeroizing<String>,
+        caller: &Caller,
+        write: fn(&PrivateKey, &CertificateRecord, &str, &EncryptionSeed) -> Result<T, KeyError>,
+    ) -> Result<(CertificateRecord, T), ServiceError> {
+        expect_passphrase(&passphrase)?;
+        let (record, pem) = self.private_key(id, caller).await?;
+        let seed = encryption_seed()?;
         let _turn = self.generators.acquire().await.ok();
-        Ok(tokio::task::spawn_blocking(work).await.map_err(ServiceError::Interrupted)??)
+        let written = tokio::task::spawn_blocking(move || {
+            let written = write(&PrivateKey::from_pem(&pem)?, &record, &passphrase, &seed)?;
+            Ok::<_, KeyError>((record, written))
+        });
+        Ok(written.await.map_err(ServiceError::Interrupted)??)
     }
 
     /// The private key, for backup; recorded before it leaves.

@@ -33,14 +33,8 @@ pub(super) fn user_token(
             let (secret, encryption) = match chosen.encryption {
                 None => (Zeroizing::new(password.as_bytes().to_vec()), None),
                 Some((policy, algorithms)) => {
-                    let own;
-                    let peer = match peer {
-                        Some(peer) => peer,
-                        None => {
-                            own = endpoint_peer(endpoint, policy, limits)?;
-                            &own
-                        }
-                    };
+                    let mut own = None;
+                    let peer = peer_of(peer, &mut own, endpoint, policy, limits)?;
                     let secret = encrypted(password, server_nonce, policy, &algorithms, peer)?;
                     (Zeroizing::new(secret), Some(algorithms.encryption_uri))
                 }
@@ -58,17 +52,9 @@ pub(super) fn user_token(
             if !crate::policy::allows_key(policy, bits) {
                 return Err(Fault::KeySize { bits, policy });
             }
-            if server_nonce.len() < super::MIN_SERVER_NONCE_LEN {
-                return Err(Fault::ServerNonce { len: server_nonce.len() });
-            }
-            let own;
-            let peer = match peer {
-                Some(peer) => peer,
-                None => {
-                    own = endpoint_peer(endpoint, policy, limits)?;
-                    &own
-                }
-            };
+            super::check_server_nonce(server_nonce)?;
+            let mut own = None;
+            let peer = peer_of(peer, &mut own, endpoint, policy, limits)?;
             let signature = identity
                 .key()
                 .sign(algorithms.signature, &[peer.leaf_der(), server_nonce].concat())
@@ -87,7 +73,7 @@ pub(super) fn user_token(
 fn signing_token(endpoint: &Endpoint) -> Result<(&UserTokenPolicy, SecurityPolicy, Algorithms), Fault> {
     let mut unsupported = None;
     for token in of_kind(endpoint, UserTokenKind::Certificate) {
-        let uri = token.security_policy_uri.as_deref().unwrap_or(&endpoint.security_policy_uri);
+        let uri = policy_uri(token, endpoint);
         match SecurityPolicy::from_uri(uri).and_then(|policy| Some((policy, Algorithms::of(policy)?))) {
             Some((policy, algorithms)) => return Ok((token, policy, algorithms)),
             None => unsupported = unsupported.or(Some(uri)),
@@ -111,7 +97,7 @@ fn choose(endpoint: &Endpoint, mode: SecurityMode) -> Result<Chosen<'_>, Fault> 
     let mut clear = None;
     let mut unsupported = None;
     for token in of_kind(endpoint, UserTokenKind::UserName) {
-        let uri = token.security_policy_uri.as_deref().unwrap_or(&endpoint.security_policy_uri);
+        let uri = policy_uri(token, endpoint);
         match SecurityPolicy::from_uri(uri) {
             Some(SecurityPolicy::None) => clear = clear.or(Some(token)),
             Some(policy) => {
@@ -134,13 +120,28 @@ fn of_kind(endpoint: &Endpoint, kind: UserTokenKind) -> impl Iterator<Item = &Us
     endpoint.user_tokens.iter().filter(move |token| token.kind == kind)
 }
 
-/// Without a secured channel the endpoint's certificate, which the caller has judged, is the one to encrypt to.
-fn endpoint_peer(endpoint: &Endpoint, policy: SecurityPolicy, limits: &Limits) -> Result<Peer, Fault> {
+/// A token without a policy of its own has the endpoint's (OPC 10000-4 §7.41).
+fn policy_uri<'a>(token: &'a UserTokenPolicy, endpoint: &'a Endpoint) -> &'a str {
+    token.security_policy_uri.as_deref().unwrap_or(&endpoint.security_policy_uri)
+}
+
+/// The channel's peer. Without a secured channel the endpoint's certificate, which the caller has judged, is the one to
+/// encrypt to; it is put into `own`.
+fn peer_of<'a>(
+    channels: Option<&'a Peer>,
+    own: &'a mut Option<Peer>,
+    endpoint: &Endpoint,
+    policy: SecurityPolicy,
+    limits: &Limits,
+) -> Result<&'a Peer, Fault> {
+    if let Some(peer) = channels {
+        return Ok(peer);
+    }
     let missing = || Fault::ServerKey { detail: "the endpoint has no certificate to encrypt to".to_owned() };
     let blob = endpoint.server_certificate.as_deref().ok_or_else(missing)?;
     let chain = CertificateChain::from_der_blob(blob, limits.max_chain)
         .map_err(|error| Fault::ServerKey { detail: error.to_string() })?;
-    Peer::new(chain.leaf(), policy)
+    Ok(own.insert(Peer::new(chain.leaf(), policy)?))
 }
 
 /// The secret of OPC 10000-4 §7.40.2.2: length of what follows, password, server nonce; in as many blocks as it takes.
@@ -152,9 +153,7 @@ fn encrypted(
     peer: &Peer,
 ) -> Result<Vec<u8>, Fault> {
     // The nonce is what keeps a recorded token from working twice.
-    if server_nonce.len() < super::MIN_SERVER_NONCE_LEN {
-        return Err(Fault::ServerNonce { len: server_nonce.len() });
-    }
+    super::check_server_nonce(server_nonce)?;
     if !crate::policy::allows_key(policy, peer.key().bits()) {
         return Err(Fault::ServerKey { detail: format!("{} bits with {policy}", peer.key().bits()) });
     }

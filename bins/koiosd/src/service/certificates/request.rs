@@ -1,8 +1,6 @@
 //! Certificate requests: asking an authority for a certificate, and installing its answer.
 
-use koios_pki::{
-    CertificateRequest, PrivateKey, ReadError, RequestParams, certificate_request, read_certificates,
-};
+use koios_pki::{CertificateRequest, PrivateKey, RequestParams, certificate_request, read_certificates};
 use koios_store::{Apply, CertificateId, InstallAnswer, PendingRequest, StoreError};
 use zeroize::Zeroizing;
 
@@ -87,8 +85,7 @@ impl Certificates {
         expect_revision(&record, expected_revision)?;
         let pending = self.store.pending_request(id).await?;
         let chain = read_certificates(&order.certificate)?;
-        let chain = chain.for_key(pending.request.public_key()).ok_or(ReadError::KeyMismatch);
-        let chain = chain.map_err(|_| ServiceError::AnswerOfAnotherKey)?;
+        let chain = chain.for_key(pending.request.public_key()).ok_or(ServiceError::AnswerOfAnotherKey)?;
         expect_successor_can_connect("certificate", &record, chain.leaf().key_algorithm())?;
         let self_signed = chain.leaf().is_self_signed();
         let days = length_in_days(chain.leaf().validity());
