@@ -189,7 +189,7 @@ const SHA1_RC2_128: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113
 const SHA1_RC2_40: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.1.6");
 /// All three ciphers have blocks of 64 bits.
 const PKCS12_IV_LEN: usize = 8;
-/// OpenSSL writes 2,048 iterations, GnuTLS and NSS 600,000 for each of three keys: with 3DES, whose key and vector take
+/// OpenSSL writes 2,048 iterations, NSS and `GnuTLS` 600,000 for each of three keys: with 3DES, whose key and vector take
 /// three blocks of SHA-1, and two forms of no password, 4,800,000 units in all.
 const MAX_WORK: u64 = 8_000_000;
 

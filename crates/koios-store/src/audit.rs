@@ -1,9 +1,11 @@
 //! The audit trail: rows that are only ever added, each sealed to the one before.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use crate::database::DatabaseResult;
+use crate::database::{Connection, DatabaseResult};
 use crate::error::StoreError;
 use crate::file_digest::sha256;
 use crate::instant;
@@ -77,36 +79,21 @@ impl Store {
         let store = self.clone();
         self.run(async move {
             let mut write = store.begin().await?;
-            let newest: Option<(i64, Vec<u8>)> =
-                sqlx::query_as("SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1")
-                    .fetch_optional(write.connection())
-                    .await
-                    .database()?;
-            let (last, previous) = newest.unwrap_or_else(|| (0, vec![0; 32]));
-            let row = Row::of(last.saturating_add(1), entry);
-            let hash = row.hash(&previous);
-            sqlx::query(
-                "INSERT INTO audit (sequence, at, actor, address, action, resource_kind, resource_id, resource_name, \
-                 before_json, after_json, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-            )
-            .bind(row.sequence)
-            .bind(row.at)
-            .bind(&row.actor)
-            .bind(&row.address)
-            .bind(&row.action)
-            .bind(&row.resource_kind)
-            .bind(&row.resource_id)
-            .bind(&row.resource_name)
-            .bind(&row.before)
-            .bind(&row.after)
-            .bind(hash.as_slice())
-            .execute(write.connection())
-            .await
-            .database()?;
+            let sequence = append(write.connection(), entry).await?;
             write.finish(Apply::Commit).await?;
-            Ok(row.sequence)
+            Ok(sequence)
         })
         .await
+    }
+
+    /// A handle whose changes are recorded in the audit trail by the commit that brings them into force: neither is there
+    /// without the other. A refused change and a dry run leave no entry.
+    ///
+    /// Each change adds `entry`, and one more with the action `certificate.request_dropped` when it ends a certificate
+    /// request that it is not about.
+    #[must_use]
+    pub fn recording(&self, entry: AuditEntry) -> Self {
+        Self { inner: Arc::clone(&self.inner), audit: Some(Arc::new(entry)) }
     }
 
     /// The latest instant of any entry: the clock was there once.
@@ -123,6 +110,37 @@ impl Store {
         })
         .await
     }
+}
+
+/// Adds an entry in a change that is under way.
+pub(crate) async fn append(connection: &mut Connection, entry: AuditEntry) -> Result<i64, StoreError> {
+    let newest: Option<(i64, Vec<u8>)> =
+        sqlx::query_as("SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1")
+            .fetch_optional(&mut *connection)
+            .await
+            .database()?;
+    let (last, previous) = newest.unwrap_or_else(|| (0, vec![0; 32]));
+    let row = Row::of(last.saturating_add(1), entry);
+    let hash = row.hash(&previous);
+    sqlx::query(
+        "INSERT INTO audit (sequence, at, actor, address, action, resource_kind, resource_id, resource_name, \
+         before_json, after_json, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+    )
+    .bind(row.sequence)
+    .bind(row.at)
+    .bind(&row.actor)
+    .bind(&row.address)
+    .bind(&row.action)
+    .bind(&row.resource_kind)
+    .bind(&row.resource_id)
+    .bind(&row.resource_name)
+    .bind(&row.before)
+    .bind(&row.after)
+    .bind(hash.as_slice())
+    .execute(connection)
+    .await
+    .database()?;
+    Ok(row.sequence)
 }
 
 /// An entry as it is stored and hashed.

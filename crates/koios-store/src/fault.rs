@@ -63,8 +63,8 @@ mod tests {
 
     use super::FaultPoint;
     use crate::{
-        Apply, CertificateId, CertificateRecord, EndReason, InstallAnswer, Name, NewCertificate, Origin,
-        ReplacePair, Store, StoreError, StoreOptions,
+        Apply, AuditEntry, CertificateId, CertificateRecord, EndReason, InstallAnswer, Name, NewCertificate,
+        Origin, ReplacePair, Store, StoreError, StoreOptions,
     };
 
     static KEY: LazyLock<PrivateKey> = LazyLock::new(|| PrivateKey::generate(KeySpec::Rsa2048).unwrap());
@@ -279,6 +279,62 @@ mod tests {
             assert!(folder.path().join(format!("certificates/{id}/2/private-key.pem")).exists());
             assert!(orphaned(folder.path()).is_empty());
         });
+    }
+
+    #[test]
+    fn a_drop_cut_off_after_its_commit_is_done_and_the_key_goes_at_the_next_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let key = |id: CertificateId| folder.join(format!("certificates/{id}/2/private-key.pem"));
+        let id = cut_off(folder, FaultPoint::AfterCommit, |store, id| async move {
+            stage(&store, id).await;
+        });
+        let runtime = Runtime::new().unwrap();
+        runtime.block_on(async {
+            let store = open(folder).await;
+            let reached = store.inner.faults.arm(FaultPoint::AfterCommit);
+            tokio::spawn(async move { store.drop_request(id).await });
+            tokio::time::timeout(Duration::from_secs(60), reached.notified())
+                .await
+                .expect("the point is never reached");
+        });
+        drop(runtime);
+        assert!(key(id).exists());
+        let runtime = Runtime::new().unwrap();
+        runtime.block_on(async {
+            let store = open(folder).await;
+            assert!(matches!(store.pending_request(id).await, Err(StoreError::NoPendingRequest { .. })));
+            assert_eq!(generations(folder, id), ["1"]);
+            assert!(orphaned(folder).is_empty(), "a key that was dropped is not kept");
+            // Another key in the same place is another key, also when its own start is cut off.
+            let another = PrivateKey::generate(KeySpec::EcP256).unwrap();
+            store.stage_request(id, request(), Some(another.to_pem())).await.unwrap();
+            store.close().await;
+            let store = open(folder).await;
+            assert!(key(id).exists() && store.pending_request(id).await.unwrap().new_key);
+            store.drop_request(id).await.unwrap();
+            assert!(!key(id).exists());
+            store.close().await;
+            open(folder).await.close().await;
+        });
+    }
+
+    #[test]
+    fn an_audit_entry_is_there_exactly_when_the_change_it_tells_of_is() {
+        for (point, entries) in [(FaultPoint::BeforeCommit, 0), (FaultPoint::AfterCommit, 1)] {
+            let folder = tempfile::tempdir().unwrap();
+            let id = cut_off(folder.path(), point, |store, id| async move {
+                let entry =
+                    AuditEntry::new(OffsetDateTime::now_utc(), "admin", "certificate.request_created");
+                stage(&store.recording(entry), id).await;
+            });
+            Runtime::new().unwrap().block_on(async {
+                let store = open(folder.path()).await;
+                assert_eq!(store.pending_request(id).await.is_ok(), entries == 1);
+                let entry = AuditEntry::new(OffsetDateTime::now_utc(), "test", "next");
+                assert_eq!(store.append_audit(entry).await.unwrap(), entries + 1);
+            });
+        }
     }
 
     #[test]

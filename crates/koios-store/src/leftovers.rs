@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::error::OpenError;
 use crate::id::CertificateId;
 use crate::layout::Layout;
+use crate::removed_keys::RemovedKey;
 use crate::{atomic, certificate_files};
 
 /// What the database says about the folders of certificates.
@@ -19,6 +20,8 @@ pub(crate) struct Known {
     pub(crate) current: HashMap<CertificateId, u32>,
     /// Where the keys of certificate requests wait for an authority's answer.
     pub(crate) staged: HashMap<CertificateId, u32>,
+    /// The keys that were given up.
+    pub(crate) removed: Vec<RemovedKey>,
     /// The certificates that were deleted; their ids never come back.
     pub(crate) deleted: HashSet<CertificateId>,
     /// Whether setting up was done once; since then there was always a certificate.
@@ -34,12 +37,15 @@ enum Verdict {
 }
 
 impl Known {
-    fn judge(&self, id: CertificateId, generation: u32) -> Verdict {
+    fn judge(&self, layout: &Layout, id: CertificateId, generation: u32) -> Verdict {
+        let is_removed =
+            |key: &RemovedKey| (key.id, key.generation) == (id, generation) && key.lies_in(layout);
         match self.current.get(&id) {
             Some(_) if self.staged.get(&id) == Some(&generation) => Verdict::Current,
             Some(current) if generation == *current => Verdict::Current,
             Some(current) if generation < *current => Verdict::Obsolete,
             None if self.deleted.contains(&id) => Verdict::Obsolete,
+            _ if self.removed.iter().any(is_removed) => Verdict::Obsolete,
             _ => Verdict::Unknown,
         }
     }
@@ -62,7 +68,7 @@ pub(crate) fn sweep(layout: &Layout, known: &Known) -> Result<(), OpenError> {
     let mut certificates = Vec::new();
     for (id, folder) in named_folders::<CertificateId>(&layout.certificates())? {
         for (generation, folder) in named_folders::<u32>(&folder)? {
-            match known.judge(id, generation) {
+            match known.judge(layout, id, generation) {
                 Verdict::Current => {}
                 Verdict::Unknown if certificate_files::holds_key(layout, id, generation) => {
                     unknown.push((id, generation));
@@ -111,13 +117,13 @@ fn move_aside(layout: &Layout, id: CertificateId, generation: u32) {
         Ok(to) => tracing::warn!(
             from = %from.display(),
             to = %to.display(),
-            "moved aside a key pair that the database does not know: it was never in use, or the database is older \
-             than it; put it to use by uploading it, or delete it"
+            "moved aside a private key that the database does not know: it was never in use, or the database is older \
+             than it; put it to use by uploading it with its certificate, or delete it"
         ),
         Err(error) => tracing::warn!(
             path = %from.display(),
             %error,
-            "a key pair that the database does not know cannot be moved aside"
+            "a private key that the database does not know cannot be moved aside"
         ),
     }
 }

@@ -70,6 +70,7 @@ mod layout;
 mod leftovers;
 mod name;
 mod page;
+mod removed_keys;
 mod secrets;
 mod server_certificates;
 mod store;

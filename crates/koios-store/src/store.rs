@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{RwLock, broadcast};
 
 use crate::atomic::{self, Access};
+use crate::audit::AuditEntry;
 use crate::certificates::EndReason;
 use crate::change::Change;
 use crate::database::{Connection, Database, DatabaseResult};
@@ -19,7 +20,7 @@ use crate::id::CertificateId;
 use crate::layout::Layout;
 use crate::secrets::SecretsKey;
 use crate::write::Write;
-use crate::{file_system, leftovers};
+use crate::{file_system, leftovers, removed_keys};
 
 /// How many changes a listener may lag behind before it loses some.
 const CHANGES_KEPT: usize = 1024;
@@ -68,6 +69,8 @@ pub struct Counts {
 #[derive(Clone)]
 pub struct Store {
     pub(crate) inner: Arc<Inner>,
+    /// What every change through this handle adds to the audit trail.
+    pub(crate) audit: Option<Arc<AuditEntry>>,
 }
 
 /// What all handles share.
@@ -96,11 +99,17 @@ impl Store {
             .await
             .map_err(|error| open_error(&layout, error.located(layout.root())))?;
         let set_up = found.known.set_up;
-        let (secrets, layout) = blocking_open(move || {
+        let (secrets, gone, layout) = blocking_open(move || {
             leftovers::sweep(&layout, &found.known)?;
-            Ok((SecretsKey::open(&layout, found.passwords_stored)?, layout))
+            let secrets = SecretsKey::open(&layout, found.passwords_stored)?;
+            let mut gone = found.known.removed;
+            gone.retain(|key| !key.lies_in(&layout));
+            Ok((secrets, gone, layout))
         })
         .await?;
+        removed_keys::forget(&database, &gone)
+            .await
+            .map_err(|error| open_error(&layout, error.located(layout.root())))?;
         Ok(Self {
             inner: Arc::new(Inner {
                 layout,
@@ -112,6 +121,7 @@ impl Store {
                 lock: Mutex::new(Some(lock)),
                 faults: Faults::default(),
             }),
+            audit: None,
         })
     }
 
@@ -211,7 +221,7 @@ impl Store {
     }
 
     pub(crate) async fn begin(&self) -> Result<Write, StoreError> {
-        Write::begin(&self.inner.database, self.inner.changes.clone()).await
+        Write::begin(&self.inner.database, self.inner.changes.clone(), self.audit.as_deref().cloned()).await
     }
 
     /// Runs file work where it may block.
@@ -316,6 +326,7 @@ impl Found {
         .database()?;
         let staged =
             generations(staged, ["certificate_requests.certificate_id", "certificate_requests.generation"])?;
+        let removed = removed_keys::all(&mut *connection).await?;
         let deleted: Vec<String> =
             sqlx::query_scalar("SELECT certificate_id FROM certificate_history WHERE reason = $1")
                 .bind(EndReason::Deleted.as_str())
@@ -333,7 +344,7 @@ impl Found {
         .fetch_one(connection)
         .await
         .database()?;
-        let known = leftovers::Known { current, staged, deleted, set_up: set_up > 0 };
+        let known = leftovers::Known { current, staged, removed, deleted, set_up: set_up > 0 };
         Ok(Self { known, passwords_stored: passwords > 0 })
     }
 }

@@ -3,6 +3,7 @@
 use sqlx::{Sqlite, Transaction};
 use tokio::sync::{OwnedMutexGuard, broadcast};
 
+use crate::audit::{self, AuditEntry};
 use crate::change::Change;
 use crate::database::{Connection, Database, DatabaseResult};
 use crate::error::StoreError;
@@ -14,6 +15,8 @@ pub(crate) struct Write {
     transaction: Transaction<'static, Sqlite>,
     changes: Vec<Change>,
     listeners: broadcast::Sender<Change>,
+    /// What the commit adds to the audit trail.
+    audit: Vec<AuditEntry>,
     /// Held until the changes are announced, so that announcements come in the order of the commits.
     _turn: OwnedMutexGuard<()>,
 }
@@ -22,9 +25,11 @@ impl Write {
     pub(crate) async fn begin(
         database: &Database,
         listeners: broadcast::Sender<Change>,
+        audit: Option<AuditEntry>,
     ) -> Result<Self, StoreError> {
         let (turn, transaction) = database.write().await?;
-        Ok(Self { transaction, changes: Vec::new(), listeners, _turn: turn })
+        let audit = audit.into_iter().collect();
+        Ok(Self { transaction, changes: Vec::new(), listeners, audit, _turn: turn })
     }
 
     pub(crate) fn connection(&mut self) -> &mut Connection {
@@ -36,11 +41,22 @@ impl Write {
         self.changes.push(change);
     }
 
+    /// Records, when changes are recorded, that the same caller's change did this as well.
+    pub(crate) fn record_too(&mut self, action: &str) {
+        if let Some(entry) = self.audit.first() {
+            let entry = AuditEntry { action: action.to_owned(), ..entry.clone() };
+            self.audit.push(entry);
+        }
+    }
+
     /// Commits and tells, or rolls back.
-    pub(crate) async fn finish(self, apply: Apply) -> Result<(), StoreError> {
+    pub(crate) async fn finish(mut self, apply: Apply) -> Result<(), StoreError> {
         match apply {
             Apply::DryRun => self.transaction.rollback().await.database(),
             Apply::Commit => {
+                for entry in std::mem::take(&mut self.audit) {
+                    audit::append(&mut self.transaction, entry).await?;
+                }
                 self.transaction.commit().await.database()?;
                 for change in self.changes {
                     // An error means that nobody listens.

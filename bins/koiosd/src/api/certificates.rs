@@ -155,13 +155,14 @@ async fn patch(
     responses((status = 200, body = DeletedBody), (status = "default", body = Problem))
 )]
 async fn delete(
-    _: Require<Operator>,
+    caller: Require<Operator>,
     id: Id<CertificateId>,
     query: Query<DryRun>,
     if_match: IfMatch,
     services: Data<Services>,
 ) -> ApiResult {
-    let deleted = services.certificates.delete(id.0, apply(query.0.dry_run), if_match.0).await?;
+    let apply = apply(query.0.dry_run);
+    let deleted = services.certificates.delete(id.0, apply, if_match.0, &caller.0).await?;
     Ok(HttpResponse::Ok().json(view(&services).dry_run(query.0.dry_run).deleted(deleted)))
 }
 
@@ -186,7 +187,8 @@ async fn regenerate(
     let (dry_run, body) = (query.0.dry_run, body.0);
     let operation = async {
         let order = body.value.into();
-        let regenerated = services.certificates.regenerate(id.0, order, apply(dry_run), if_match.0).await?;
+        let apply = apply(dry_run);
+        let regenerated = services.certificates.regenerate(id.0, order, apply, if_match.0, &caller.0).await?;
         let revision = regenerated.replaced.certificate.revision;
         Ok(ok_with_revision(revision, &view(&services).dry_run(dry_run).regenerated(regenerated)))
     };
@@ -214,7 +216,8 @@ async fn replace(
     let (dry_run, fingerprint) = (query.0.dry_run, form.fingerprint);
     let order = replace_order(form, query.0)?;
     let operation = async {
-        let replaced = services.certificates.replace(id.0, order, apply(dry_run), if_match.0).await?;
+        let apply = apply(dry_run);
+        let replaced = services.certificates.replace(id.0, order, apply, if_match.0, &caller.0).await?;
         let revision = replaced.replaced.certificate.revision;
         Ok(ok_with_revision(revision, &view(&services).dry_run(dry_run).regenerated(replaced)))
     };

@@ -6,6 +6,7 @@ use aws_lc_rs::{
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use koios_store::{AuditEntry, AuditResource, CertificateRecord, Permission, Role, Store, Token};
+use serde_json::json;
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
@@ -75,21 +76,49 @@ impl Access {
         Ok(token.filter(|token| token.expires_at.is_none_or(|end| now < end)))
     }
 
-    /// Records what is done with a certificate; a private key must not leave when this fails.
-    pub(crate) async fn record(
+    /// The store, for one change to a certificate that its own commit records.
+    pub(crate) fn recording(&self, caller: &Caller, action: &str, certificate: &CertificateRecord) -> Store {
+        self.store.recording(entry(caller, action, certificate))
+    }
+
+    /// Records that a private key leaves, and in which form; it must not when this fails.
+    pub(crate) async fn record_key_download(
         &self,
         caller: &Caller,
-        action: &str,
         certificate: &CertificateRecord,
+        form: KeyForm,
     ) -> Result<(), ServiceError> {
-        let actor = caller.token.name.clone();
-        let mut entry = AuditEntry::new(OffsetDateTime::now_utc(), actor, action);
-        entry.address = caller.address.clone();
-        let (id, name) = (certificate.id.to_string(), certificate.name.clone());
-        entry.resource = Some(AuditResource::new("certificate", id, Some(name)));
+        let mut entry = entry(caller, "certificate.private_key_downloaded", certificate);
+        entry.after = Some(json!({ "form": form.as_str() }));
         self.store.append_audit(entry).await?;
         Ok(())
     }
+}
+
+/// How a private key leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyForm {
+    Pkcs8,
+    EncryptedPkcs8,
+    Pkcs12,
+}
+
+impl KeyForm {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Pkcs8 => "pkcs8",
+            Self::EncryptedPkcs8 => "encrypted_pkcs8",
+            Self::Pkcs12 => "pkcs12",
+        }
+    }
+}
+
+fn entry(caller: &Caller, action: &str, certificate: &CertificateRecord) -> AuditEntry {
+    let mut entry = AuditEntry::new(OffsetDateTime::now_utc(), caller.token.name.as_str(), action);
+    entry.address = caller.address.clone();
+    let (id, name) = (certificate.id.to_string(), certificate.name.clone());
+    entry.resource = Some(AuditResource::new("certificate", id, Some(name)));
+    entry
 }
 
 fn hash(text: &str) -> [u8; 32] {

@@ -18,7 +18,7 @@ use tokio::sync::{Mutex, Semaphore};
 use zeroize::Zeroizing;
 
 use super::{
-    access::{Access, Caller},
+    access::{Access, Caller, KeyForm},
     error::ServiceError,
     usable_keys::expect_can_connect,
 };
@@ -96,8 +96,11 @@ impl Certificates {
         id: CertificateId,
         apply: Apply,
         expected_revision: Option<i64>,
+        caller: &Caller,
     ) -> Result<Deleted, ServiceError> {
-        Ok(self.store.delete_certificate(id, apply, expected_revision).await?)
+        let record = self.store.certificate(id).await?;
+        let store = self.access.recording(caller, "certificate.deleted", &record);
+        Ok(store.delete_certificate(id, apply, expected_revision).await?)
     }
 
     /// Makes a certificate the default; one that servers refuse at the moment only when `force` is set.
@@ -192,7 +195,8 @@ impl Certificates {
         passphrase: Zeroizing<String>,
         caller: &Caller,
     ) -> Result<(CertificateRecord, PrivateKeyPem), ServiceError> {
-        self.under_passphrase(id, passphrase, caller, |key, _, passphrase, seed| {
+        let form = KeyForm::EncryptedPkcs8;
+        self.under_passphrase(id, passphrase, (caller, form), |key, _, passphrase, seed| {
             key.to_encrypted_pem(passphrase, seed)
         })
         .await
@@ -205,7 +209,8 @@ impl Certificates {
         passphrase: Zeroizing<String>,
         caller: &Caller,
     ) -> Result<(CertificateRecord, Vec<u8>), ServiceError> {
-        self.under_passphrase(id, passphrase, caller, |key, record, passphrase, seed| {
+        let form = KeyForm::Pkcs12;
+        self.under_passphrase(id, passphrase, (caller, form), |key, record, passphrase, seed| {
             key.to_pkcs12(&record.chain, &record.name, passphrase, seed)
         })
         .await
@@ -216,11 +221,11 @@ impl Certificates {
         &self,
         id: CertificateId,
         passphrase: Zeroizing<String>,
-        caller: &Caller,
+        (caller, form): (&Caller, KeyForm),
         write: fn(&PrivateKey, &CertificateRecord, &str, &EncryptionSeed) -> Result<T, KeyError>,
     ) -> Result<(CertificateRecord, T), ServiceError> {
         expect_passphrase(&passphrase)?;
-        let (record, pem) = self.private_key(id, caller).await?;
+        let (record, pem) = self.private_key(id, form, caller).await?;
         let seed = encryption_seed()?;
         let _turn = self.generators.acquire().await.ok();
         let written = tokio::task::spawn_blocking(move || {
@@ -234,11 +239,12 @@ impl Certificates {
     pub(crate) async fn private_key(
         &self,
         id: CertificateId,
+        form: KeyForm,
         caller: &Caller,
     ) -> Result<(CertificateRecord, PrivateKeyPem), ServiceError> {
         let record = self.downloadable(id).await?;
         let key = self.store.private_key_pem(id).await?;
-        self.access.record(caller, "certificate.private_key_downloaded", &record).await?;
+        self.access.record_key_download(caller, &record, form).await?;
         Ok((record, key))
     }
 }

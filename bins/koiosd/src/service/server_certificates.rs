@@ -62,9 +62,9 @@ impl ServerCertificates {
     ) -> Result<ServerCertificateView, ServiceError> {
         let device = self.store.device(id).await?;
         expect_revision(&device, expected_revision)?;
-        self.store.approve(id, thumbprint, all_devices_with_it).await?;
         let after = serde_json::json!({ "thumbprint_sha256": thumbprint.to_string(), "all_devices_with_it": all_devices_with_it });
-        self.record(caller, "server_certificate.approved", &device, Some(after)).await?;
+        let store = self.recording(caller, "server_certificate.approved", &device, Some(after));
+        store.approve(id, thumbprint, all_devices_with_it).await?;
         self.show(id).await
     }
 
@@ -77,17 +77,17 @@ impl ServerCertificates {
     ) -> Result<(), ServiceError> {
         let device = self.store.device(id).await?;
         expect_revision(&device, expected_revision)?;
-        self.store.forget_pin(id).await?;
-        self.record(caller, "server_certificate.forgotten", &device, None).await
+        Ok(self.recording(caller, "server_certificate.forgotten", &device, None).forget_pin(id).await?)
     }
 
-    async fn record(
+    /// The store, for one change to a device's trust that its own commit records.
+    fn recording(
         &self,
         caller: &Caller,
         action: &str,
         device: &Device,
         after: Option<serde_json::Value>,
-    ) -> Result<(), ServiceError> {
+    ) -> Store {
         let mut entry = AuditEntry::new(OffsetDateTime::now_utc(), caller.token.name.as_str(), action);
         entry.address = caller.address.clone();
         entry.resource = Some(AuditResource::new("device", device.id.to_string(), Some(device.name.clone())));
@@ -96,8 +96,7 @@ impl ServerCertificates {
             |chain| serde_json::json!({ "thumbprint_sha256": chain.leaf().thumbprint_sha256().to_string() }),
         );
         entry.after = after;
-        self.store.append_audit(entry).await?;
-        Ok(())
+        self.store.recording(entry)
     }
 }
 

@@ -252,8 +252,38 @@ fn requests_need_an_operator_and_leave_a_trace() {
     daemon.call("GET", &path(&made, "/csr")).token("viewer").send().expect(200);
     assert_eq!(daemon.call("DELETE", &path(&made, "/csr")).token("operator").send().status, 204);
     daemon.stop();
-    let count = "select count(*) from audit where action in ('certificate.request_created', 'certificate.request_dropped')";
-    if let Some(rows) = crate::downloads::ask_database(&setup, count) {
-        assert_eq!(rows, "2");
+    assert_audit(&setup, &["certificate.request_created", "certificate.request_dropped"]);
+}
+
+/// The actions of the audit trail, in their order.
+fn assert_audit(setup: &Setup, expected: &[&str]) {
+    let actions = "select group_concat(action, ' ') from (select action from audit order by sequence)";
+    if let Some(actions) = crate::downloads::ask_database(setup, actions) {
+        assert_eq!(actions, expected.join(" "));
     }
+}
+
+#[test]
+fn a_request_that_ends_with_the_key_in_use_leaves_a_trace_and_a_dry_run_none() {
+    let setup = Setup::new();
+    let daemon = setup.start();
+    let made = daemon.generate("A");
+    daemon.post(&path(&made, "/csr"), &json!({})).expect(200);
+    daemon.post(&path(&made, "/regenerate?dry_run=true"), &json!({})).expect(200);
+    daemon.post(&path(&made, "/regenerate"), &json!({ "key": null })).expect(200);
+    daemon.post(&path(&made, "/csr"), &json!({ "new_key": true, "key": null })).expect(200);
+    daemon.call("DELETE", &path(&made, "?dry_run=true")).send().expect(200);
+    daemon.call("DELETE", &path(&made, "")).send().expect(200);
+    daemon.stop();
+    assert_audit(
+        &setup,
+        &[
+            "certificate.request_created",
+            "certificate.regenerated",
+            "certificate.request_dropped",
+            "certificate.request_created",
+            "certificate.deleted",
+            "certificate.request_dropped",
+        ],
+    );
 }

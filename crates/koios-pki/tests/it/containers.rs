@@ -142,7 +142,7 @@ fn pkcs12_of_java_is_read_and_java_reads_ours() {
     assert!(listed.to_lowercase().contains("line 1"), "{listed}");
 }
 
-/// Files of Bouncy Castle (BER throughout, also inside of what is encrypted), NSS and GnuTLS; `data/pkcs12/README.md` says
+/// Files of Bouncy Castle (BER throughout, also inside of what is encrypted), NSS and `GnuTLS`; `data/pkcs12/README.md` says
 /// how they were made.
 #[test]
 fn pkcs12_of_bouncy_castle_nss_and_gnutls_opens_with_its_passphrase_or_with_none() {

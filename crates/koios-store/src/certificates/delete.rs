@@ -2,6 +2,7 @@
 
 use crate::certificate_files;
 use crate::certificates::history::record_end;
+use crate::certificates::request::{self, RequestRow};
 use crate::certificates::row::CertificateRow;
 use crate::certificates::{Deleted, EndReason};
 use crate::change::Change;
@@ -55,6 +56,9 @@ impl Store {
             write.announce(Change::DeviceUpdated(device.id));
         }
         record_end(write.connection(), &row, now, EndReason::Deleted).await?;
+        if RequestRow::find(write.connection(), id).await?.is_some() {
+            write.record_too(request::DROPPED);
+        }
         sqlx::query("DELETE FROM certificates WHERE id = $1")
             .bind(id.to_string())
             .execute(write.connection())

@@ -123,6 +123,9 @@ impl Store {
         if answer.request_dropped || reason == EndReason::Installed {
             request::delete(write.connection(), id).await?;
         }
+        if answer.request_dropped {
+            write.record_too(request::DROPPED);
+        }
         let Digests { certificate, chain: chain_digest, private_key } = files.digests();
         let leaf = chain.leaf();
         sqlx::query(

@@ -16,6 +16,7 @@ use crate::fault::FaultPoint;
 use crate::file_digest::FileDigest;
 use crate::id::CertificateId;
 use crate::instant;
+use crate::removed_keys;
 use crate::store::{Apply, Store};
 
 /// A certificate request that waits for an authority's answer.
@@ -153,12 +154,16 @@ impl Store {
             let mut write = store.begin().await?;
             let certificate = CertificateRow::find(write.connection(), id).await?;
             let row = RequestRow::require(write.connection(), id, certificate.name).await?;
-            let (pending, staged) = (row.pending()?, row.generation()?);
+            let pending = row.pending()?;
+            let staged = row.staged()?;
             delete(write.connection(), id).await?;
+            if let Some((generation, digest)) = staged {
+                removed_keys::insert(write.connection(), id, generation, digest).await?;
+            }
             let _files = store.inner.files.write().await;
             write.finish(Apply::Commit).await?;
             store.inner.faults.pass(FaultPoint::AfterCommit).await;
-            if let Some(generation) = staged {
+            if let Some((generation, _)) = staged {
                 store.remove_old_generation(id, generation).await?;
             }
             Ok(pending)
@@ -198,9 +203,9 @@ impl Store {
         if row.request != request.der() {
             return Err(StoreError::NoPendingRequest { id, name: certificate.name }.into());
         }
-        let (generation, digest) = match (row.generation()?, row.digest()?) {
-            (Some(generation), Some(digest)) => (generation, digest),
-            _ => (certificate.generation()?, certificate.digests()?.private_key),
+        let (generation, digest) = match row.staged()? {
+            Some(staged) => staged,
+            None => (certificate.generation()?, certificate.digests()?.private_key),
         };
         let key = self.blocking(move |layout| {
             let file = StoredFile::PrivateKey;
@@ -276,13 +281,19 @@ impl RequestRow {
             .transpose()
     }
 
-    fn digest(&self) -> Result<Option<FileDigest>, StoreError> {
-        let digest = self.private_key_digest.as_deref();
-        digest
-            .map(|digest| FileDigest::from_bytes(digest, "certificate_requests.private_key_digest"))
-            .transpose()
+    /// The new key: where it is staged, and what its file holds.
+    fn staged(&self) -> Result<Option<(u32, FileDigest)>, StoreError> {
+        let (Some(generation), Some(digest)) = (self.generation()?, self.private_key_digest.as_deref())
+        else {
+            return Ok(None);
+        };
+        let digest = FileDigest::from_bytes(digest, "certificate_requests.private_key_digest")?;
+        Ok(Some((generation, digest)))
     }
 }
+
+/// What the audit trail says of a request that ended without an answer.
+pub(crate) const DROPPED: &str = "certificate.request_dropped";
 
 /// Ends a request without an answer.
 pub(crate) async fn delete(connection: &mut Connection, id: CertificateId) -> Result<(), StoreError> {

@@ -22,7 +22,7 @@ use crate::{
         query::{NoParameters, Query},
         routes,
     },
-    service::Services,
+    service::{Services, access::KeyForm},
 };
 
 const DER: &str = "application/pkix-cert";
@@ -97,7 +97,7 @@ pub(super) async fn private_key_pem(
     _: Query<NoParameters>,
     services: Data<Services>,
 ) -> ApiResult {
-    let (record, key) = services.certificates.private_key(id.0, &caller.0).await?;
+    let (record, key) = services.certificates.private_key(id.0, KeyForm::Pkcs8, &caller.0).await?;
     Ok(not_kept(attachment(&record.name, KEY_SUFFIX, PEM, Bytes::from_owner(Unread(key)))))
 }
 

@@ -132,8 +132,8 @@ pub(crate) struct RegenerateRequest {
     #[serde(default, deserialize_with = "present")]
     #[schema(minimum = 1, maximum = 9125, nullable = false)]
     validity_days: Option<u32>,
-    #[serde(default, deserialize_with = "present")]
-    #[schema(nullable = false)]
+    /// As the present one when left out or `null`.
+    #[serde(default)]
     key: Option<KeyRequest>,
 }
 
@@ -154,9 +154,8 @@ pub(crate) struct CsrRequest {
     /// Whether for a new key, which waits until the answer is installed; else for the key in use.
     #[serde(default)]
     new_key: bool,
-    /// The kind of the new key; as the present one when left out.
-    #[serde(default, deserialize_with = "present")]
-    #[schema(nullable = false)]
+    /// The kind of the new key; as the present one when left out or `null`.
+    #[serde(default)]
     key: Option<KeyRequest>,
 }
 

@@ -10,7 +10,7 @@ use super::{
     generation::Subject,
     subject::{Hosts, Place, check_validity_days, key_spec, not_blank},
 };
-use crate::service::{error::ServiceError, usable_keys::expect_successor_can_connect};
+use crate::service::{access::Caller, error::ServiceError, usable_keys::expect_successor_can_connect};
 
 /// What is to differ from before.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +51,7 @@ impl Certificates {
         order: RegenerateOrder,
         apply: Apply,
         expected_revision: Option<i64>,
+        caller: &Caller,
     ) -> Result<Regenerated, ServiceError> {
         let plan = Plan {
             host: not_blank(order.hostname).map(|text| HostName::parse(&text)).transpose()?,
@@ -77,7 +78,8 @@ impl Certificates {
         pair.expected_revision = expected_revision;
         // The same one, unless the old certificate had none that a new one may carry.
         pair.allow_uri_change = true;
-        Ok(Regenerated::new(self.store.replace_key_pair(id, pair, Apply::Commit).await?, true))
+        let store = self.access.recording(caller, "certificate.regenerated", &record);
+        Ok(Regenerated::new(store.replace_key_pair(id, pair, Apply::Commit).await?, true))
     }
 
     /// Same common name, organization, application URI, alternative names and length of validity, but for what the

@@ -56,9 +56,8 @@ impl Certificates {
             let identity = self.store.load_identity(id).await?;
             (sign(params, PrivateKey::from_pem(&identity.key)?).await?, None)
         };
-        let pending = self.store.stage_request(id, request, new_key).await?;
-        self.access.record(caller, "certificate.request_created", &record).await?;
-        Ok(pending)
+        let store = self.access.recording(caller, "certificate.request_created", &record);
+        Ok(store.stage_request(id, request, new_key).await?)
     }
 
     pub(crate) async fn pending_request(&self, id: CertificateId) -> Result<PendingRequest, ServiceError> {
@@ -68,8 +67,8 @@ impl Certificates {
     /// Drops the request and its new key: an answer to it can no longer be installed.
     pub(crate) async fn drop_request(&self, id: CertificateId, caller: &Caller) -> Result<(), ServiceError> {
         let record = self.store.certificate(id).await?;
-        self.store.drop_request(id).await?;
-        self.access.record(caller, "certificate.request_dropped", &record).await
+        self.access.recording(caller, "certificate.request_dropped", &record).drop_request(id).await?;
+        Ok(())
     }
 
     /// Puts the authority's answer in the place of the present pair.
@@ -92,10 +91,8 @@ impl Certificates {
         let mut answer = InstallAnswer::new(pending.request, chain, days);
         answer.expected_revision = expected_revision;
         answer.allow_uri_change = order.allow_uri_change;
-        let replaced = self.store.install_certificate(id, answer, apply).await?;
-        if apply == Apply::Commit {
-            self.access.record(caller, "certificate.installed", &record).await?;
-        }
+        let store = self.access.recording(caller, "certificate.installed", &record);
+        let replaced = store.install_certificate(id, answer, apply).await?;
         Ok(Regenerated::new(replaced, self_signed))
     }
 }

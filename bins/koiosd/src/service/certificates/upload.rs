@@ -10,6 +10,7 @@ use super::{Certificates, Regenerated, check_description, parse_name};
 use crate::{
     config::VALIDITY_DAYS_MAX,
     service::{
+        access::Caller,
         error::ServiceError,
         usable_keys::{expect_can_connect, expect_successor_can_connect},
     },
@@ -74,6 +75,7 @@ impl Certificates {
         order: ReplaceOrder,
         apply: Apply,
         expected_revision: Option<i64>,
+        caller: &Caller,
     ) -> Result<Regenerated, ServiceError> {
         let description = check_description(order.description)?;
         let (chain, key) = order.pair.read().await?;
@@ -87,7 +89,8 @@ impl Certificates {
         let mut pair = ReplacePair::new(Origin::Uploaded, chain, key.to_pem(), days, EndReason::Replaced);
         pair.expected_revision = expected_revision;
         pair.allow_uri_change = order.allow_uri_change;
-        let mut replaced = self.store.replace_key_pair(id, pair, apply).await?;
+        let store = self.access.recording(caller, "certificate.replaced", &record);
+        let mut replaced = store.replace_key_pair(id, pair, apply).await?;
         if apply == Apply::Commit {
             self.apply_extras(&mut replaced, description, order.make_default).await?;
         }
