@@ -7,7 +7,6 @@ pub(crate) mod devices;
 pub(crate) mod error;
 pub(crate) mod idempotency;
 pub(crate) mod server_certificates;
-pub(crate) mod usable_keys;
 
 use std::sync::Arc;
 

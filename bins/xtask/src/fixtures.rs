@@ -14,15 +14,17 @@ use crate::repository;
 pub(crate) enum Fixture {
     Asyncua,
     NodeOpcua,
+    Open62541,
 }
 
 impl Fixture {
-    pub(crate) const ALL: [Self; 2] = [Self::Asyncua, Self::NodeOpcua];
+    pub(crate) const ALL: [Self; 3] = [Self::Asyncua, Self::NodeOpcua, Self::Open62541];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Asyncua => "asyncua",
             Self::NodeOpcua => "node-opcua",
+            Self::Open62541 => "open62541",
         }
     }
 
@@ -31,6 +33,7 @@ impl Fixture {
         match self {
             Self::Asyncua => "KOIOS_NO_ASYNCUA",
             Self::NodeOpcua => "KOIOS_NO_NODE_OPCUA",
+            Self::Open62541 => "KOIOS_NO_OPEN62541",
         }
     }
 
@@ -50,6 +53,7 @@ impl Fixture {
         let interpreter = match self {
             Self::Asyncua => install_python(&folder)?,
             Self::NodeOpcua => install_node(&folder)?,
+            Self::Open62541 => build_open62541(&folder)?,
         };
         fs::write(&stamp, format!("{key}\n{}\n", interpreter.display()))
             .with_context(|| format!("{} cannot be written", stamp.display()))
@@ -57,14 +61,18 @@ impl Fixture {
 
     /// What an installation depends on.
     fn key(self, folder: &Path) -> Result<String> {
-        let lockfile = folder.join(match self {
-            Self::Asyncua => "requirements.txt",
-            Self::NodeOpcua => "package-lock.json",
-        });
-        let text = fs::read(&lockfile).with_context(|| format!("{} cannot be read", lockfile.display()))?;
+        let files: &[&str] = match self {
+            Self::Asyncua => &["requirements.txt"],
+            Self::NodeOpcua => &["package-lock.json"],
+            Self::Open62541 => &["Cargo.lock", "CMakeLists.txt", "server.c"],
+        };
         let mut hasher = DefaultHasher::new();
+        for file in files {
+            let file = folder.join(file);
+            fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))?.hash(&mut hasher);
+        }
         // The folder too: a virtual environment cannot be moved.
-        (text, folder).hash(&mut hasher);
+        folder.hash(&mut hasher);
         Ok(format!("{:016x}", hasher.finish()))
     }
 
@@ -74,7 +82,7 @@ impl Fixture {
         let (installed, interpreter) = (lines.next(), lines.next());
         let probe: &[&str] = match self {
             Self::Asyncua => &["-c", "import asyncua"],
-            Self::NodeOpcua => &["--version"],
+            Self::NodeOpcua | Self::Open62541 => &["--version"],
         };
         installed == Some(key)
             && interpreter
@@ -144,6 +152,34 @@ fn install_python(folder: &Path) -> Result<PathBuf> {
     ];
     run_in(folder, &folder.join(&interpreter), &arguments)?;
     Ok(interpreter)
+}
+
+/// Builds the server with the source that the lockfile names; returns it, relative to the folder.
+fn build_open62541(folder: &Path) -> Result<PathBuf> {
+    output_of(Path::new("cmake"), &["--version"]).context("cmake was not found")?;
+    let metadata = repository::cargo()
+        .current_dir(folder)
+        .args(["metadata", "--locked", "--format-version", "1"])
+        .output()
+        .context("cargo cannot be started")?;
+    if !metadata.status.success() {
+        bail!("the source of open62541 is not to be had: {}", last_line(&metadata.stderr));
+    }
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout)?;
+    let manifest = metadata["packages"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|package| package["name"] == "open62541-sys")
+        .and_then(|package| package["manifest_path"].as_str())
+        .context("the lockfile names no open62541-sys")?;
+    let source = Path::new(manifest).with_file_name("open62541");
+    let source = format!("-DOPEN62541={}", source.display());
+    run_in(folder, Path::new("cmake"), &["-S", ".", "-B", "build", &source]).context(
+        "open62541 cannot be configured; it needs a C compiler, make, python3 and OpenSSL's headers",
+    )?;
+    run_in(folder, Path::new("cmake"), &["--build", "build", "--target", "server", "--parallel", "2"])?;
+    Ok(PathBuf::from("build/server"))
 }
 
 /// Whether `v22.13.0` or newer: what node-opcua 2.186 asks for in its package.json.

@@ -31,5 +31,5 @@ fn main() -> ExitCode {
 const USAGE: &str = "usage: cargo xtask <chore>
   test [arguments]   install the fixtures that can be, run `cargo test --workspace --locked [arguments]`,
                      and tell which suites ran; KOIOS_REQUIRE_INTEROP=1 makes a skipped suite a failure
-  fixtures           install the OPC UA servers of other languages (needs npm; python3)
+  fixtures           install the OPC UA servers of other languages (needs npm; python3; cmake and a C compiler)
   openapi [--check]  write bins/koiosd/openapi.json, or tell whether it has drifted";

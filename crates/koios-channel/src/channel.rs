@@ -7,13 +7,16 @@ use std::time::Duration;
 
 use koios_pki::CertificateChain;
 
-use self::sequence::{ReceivedSequence, SentSequence};
+use self::sequence::{Numbering, ReceivedSequence, SentSequence};
 use self::token::{Token, Tokens};
 use crate::chunk::asymmetric::{self, Own, SecurityHeader};
 use crate::chunk::{CHANNEL_HEADER_LEN, Numbers, Opened, symmetric};
 use crate::error::{Failure, Fault, bounded_text};
+use crate::kdf::Label;
+use crate::key_share::KeyShare;
 use crate::keys::{CertificateSending, Peer, Security};
-use crate::policy::{Algorithms, NONCE_LEN, allows_key};
+use crate::policy::{Algorithms, Asymmetric};
+use crate::random::RandomSource;
 use crate::service::{ResponseHeader, response};
 use crate::symmetric::{ReceivingKeys, SendingKeys};
 use crate::wire::{ByteReader, ChunkKind, Frame, FrameType, SendLimits, limit};
@@ -64,12 +67,16 @@ impl Channel {
                 if Algorithms::of(*policy).is_none() || *mode == SecurityMode::None {
                     return Err(Fault::UnsupportedSecurity { policy: *policy, mode: *mode });
                 }
-                let bits = identity.key().bits();
-                if !allows_key(*policy, bits) {
-                    return Err(Fault::KeySize { bits, policy: *policy });
+                let key = identity.key().algorithm();
+                if !policy.allows_key(&key) {
+                    return Err(Fault::KeyNotAllowed { key, policy: *policy });
                 }
                 Some(Peer::new(server_certificate.leaf(), *policy)?)
             }
+        };
+        let numbering = match asymmetric_of(&security) {
+            Some(Asymmetric::Ecc(_)) => Numbering::Full,
+            Some(Asymmetric::Rsa(_)) | None => Numbering::Legacy,
         };
         Ok(Self {
             security,
@@ -79,8 +86,8 @@ impl Channel {
             send,
             id: 0,
             tokens: Tokens::default(),
-            sent: SentSequence::default(),
-            received: ReceivedSequence::default(),
+            sent: SentSequence::new(numbering),
+            received: ReceivedSequence::new(numbering),
             next_request_id: 1,
             partial: None,
         })
@@ -99,15 +106,12 @@ impl Channel {
         self.server_chain.as_ref()
     }
 
-    /// How long our nonces are: as long as the policy's, and none without security.
-    pub(crate) const fn nonce_len(&self) -> usize {
-        match self.security {
-            Security::None => 0,
-            Security::Secure { .. } => NONCE_LEN,
-        }
+    /// A fresh share of the keys of the next token.
+    pub(crate) fn key_share(&self, random: &mut dyn RandomSource) -> Result<KeyShare, Fault> {
+        KeyShare::new(Algorithms::of(self.security.policy()).as_ref(), random)
     }
 
-    /// Writes an OPN. Signs and encrypts with RSA: milliseconds.
+    /// Writes an OPN. Signs, and encrypts, with RSA: milliseconds.
     pub(crate) fn send_open(&mut self, body: &[u8]) -> Result<Sent, Fault> {
         let numbers = self.numbers();
         let bytes = match (&self.security, &self.peer) {
@@ -157,7 +161,7 @@ impl Channel {
         &mut self,
         frame: &Frame,
         request_id: u32,
-        nonce: &[u8],
+        share: KeyShare,
     ) -> Result<(ResponseHeader, Duration), Failure> {
         if frame.kind != FrameType::OpenSecureChannel || frame.chunk != ChunkKind::Final {
             return Err(Fault::unexpected(format!("{:?} instead of the answer to OPN", frame.kind)).into());
@@ -182,11 +186,12 @@ impl Channel {
         if opened.request_id != request_id {
             return Err(wrong_request(opened.request_id, request_id).into());
         }
-        let (header, answer) = response::opened_channel(&opened.body)?;
+        let stray = usize::from(matches!(asymmetric_of(&self.security), Some(Asymmetric::Ecc(_))));
+        let (header, answer) = response::opened_channel(&opened.body, stray)?;
         if self.id != 0 && answer.channel_id != self.id {
             return Err(Fault::unexpected("the renewal names another channel").into());
         }
-        let keys = self.derive_keys(nonce, &answer.nonce)?;
+        let keys = self.derive_keys(share, &answer.nonce)?;
         self.note_server_chain(security_header.certificates);
         self.id = answer.channel_id;
         self.tokens.install(Token::new(answer.token_id, keys));
@@ -261,16 +266,14 @@ impl Channel {
         }
     }
 
-    fn derive_keys(&self, ours: &[u8], theirs: &[u8]) -> Result<Option<(SendingKeys, ReceivingKeys)>, Fault> {
+    fn derive_keys(
+        &self,
+        ours: KeyShare,
+        theirs: &[u8],
+    ) -> Result<Option<(SendingKeys, ReceivingKeys)>, Fault> {
         let Security::Secure { policy, mode, .. } = &self.security else { return Ok(None) };
         let algorithms = Algorithms::of(*policy).ok_or(Fault::NotReady)?;
-        if theirs.len() != NONCE_LEN {
-            return Err(Fault::ServerNonce { len: theirs.len() });
-        }
-        // OPC 10000-6 Table 66: client keys from secret = server nonce, seed = client nonce; server keys swapped.
-        let sending = SendingKeys::derive(&algorithms, *mode, theirs, ours)?;
-        let receiving = ReceivingKeys::derive(&algorithms, *mode, ours, theirs)?;
-        Ok(Some((sending, receiving)))
+        ours.keys(&algorithms, *mode, theirs, Label::Client).map(Some)
     }
 
     fn note_server_chain(&mut self, blob: &[u8]) {
@@ -290,11 +293,15 @@ impl Channel {
     }
 }
 
+fn asymmetric_of(security: &Security) -> Option<Asymmetric> {
+    Algorithms::of(security.policy()).map(|algorithms| algorithms.asymmetric)
+}
+
 /// What an OPN reply without security may be taken for: a hint at a refusal, or an attempt to fool us.
 fn unsecured(header: &SecurityHeader<'_>, frame: &Frame) -> Failure {
     let answer = asymmetric::open_plain(header, &frame.bytes)
         .map_err(Failure::from)
-        .and_then(|opened| response::opened_channel(&opened.body));
+        .and_then(|opened| response::opened_channel(&opened.body, 0));
     match answer {
         Err(Failure { fault: Fault::ServiceFault | Fault::ServiceResult, status, reason, .. }) => {
             Failure::peer(Fault::UnsecuredFault, status.filter(|status| status.is_bad()), reason)
@@ -325,6 +332,6 @@ const fn after(request_id: u32) -> u32 {
 }
 
 /// Headers, padding and MAC of a symmetric chunk.
-const MAX_CHUNK_OVERHEAD: usize = CHANNEL_HEADER_LEN + 4 + 8 + 17 + 32;
+const MAX_CHUNK_OVERHEAD: usize = CHANNEL_HEADER_LEN + 4 + 8 + 17 + 48;
 /// OPC 10000-6 §7.1.2.5.
 const MAX_REASON_LEN: usize = 4096;

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::channel::{Channel, Received, Sent};
 use crate::error::{Failure, Fault, Stage};
+use crate::key_share::KeyShare;
 use crate::keys::Security;
 use crate::random::RandomSource;
 use crate::service::{AuthenticationToken, RequestHeader, ResponseHeader, response};
@@ -52,7 +53,7 @@ struct Open {
 /// The answer that is awaited.
 enum Pending {
     Acknowledge,
-    Open { request_id: u32, nonce: Vec<u8>, renewal: bool },
+    Open { request_id: u32, share: KeyShare, renewal: bool },
     Endpoints { request_id: u32 },
     Created { request_id: u32, requested: Box<RequestedSession> },
     Activated { request_id: u32 },
@@ -345,16 +346,16 @@ impl Conversation {
 
     fn open_request(&mut self, renewal: bool, timing: Timing) -> Result<Vec<u8>, ChannelError> {
         let State::Open(open) = &self.state else { return Err(self.local(Fault::NotReady)) };
-        let nonce = self.nonce(open.channel.nonce_len())?;
+        let share = open.channel.key_share(&mut *self.random).map_err(|fault| self.local(fault))?;
         let lifetime = self.limits.token_lifetime;
         let State::Open(open) = &mut self.state else { return Err(self.local(Fault::NotReady)) };
         let header = open.header(timing);
         let mode = open.channel.security().mode();
         let sent = header
-            .open_secure_channel(mode, renewal, &nonce, lifetime)
+            .open_secure_channel(mode, renewal, share.nonce(), lifetime)
             .and_then(|body| open.channel.send_open(&body));
         let Sent { request_id, bytes } = sent.map_err(|fault| self.local(fault))?;
-        self.pending = Some(Pending::Open { request_id, nonce, renewal });
+        self.pending = Some(Pending::Open { request_id, share, renewal });
         Ok(bytes)
     }
 
@@ -405,8 +406,8 @@ impl Conversation {
                 self.state = State::Acknowledged(SendLimits::from_acknowledge(frame.body(), &self.limits)?);
                 Ok(Some(Event::Acknowledged))
             }
-            (Some(Pending::Open { request_id, nonce, renewal }), State::Open(open)) => {
-                let (header, lifetime) = open.channel.receive_open(frame, request_id, &nonce)?;
+            (Some(Pending::Open { request_id, share, renewal }), State::Open(open)) => {
+                let (header, lifetime) = open.channel.receive_open(frame, request_id, share)?;
                 self.note(&header);
                 // A server that names none takes the one that was asked for.
                 let token_lifetime = if lifetime.is_zero() { self.limits.token_lifetime } else { lifetime };

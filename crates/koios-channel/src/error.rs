@@ -1,7 +1,7 @@
 use std::fmt;
 use std::io;
 
-use koios_pki::{SecurityMode, SecurityPolicy};
+use koios_pki::{KeyAlgorithm, SecurityMode, SecurityPolicy};
 
 use crate::StatusCode;
 use crate::endpoint::UserTokenKind;
@@ -151,11 +151,11 @@ pub enum Fault {
     /// An ERR message (OPC 10000-6 §7.1.2.5); not authenticated.
     #[error("the server refused")]
     Err,
-    /// Our key is not one the security policy allows.
-    #[error("a key of {bits} bits cannot be used with {policy}")]
-    KeySize {
-        /// Length of the modulus.
-        bits: u32,
+    /// Our key is not one the security policy allows: too short, too long, or of another kind.
+    #[error("a key of the kind {key} cannot be used with {policy}")]
+    KeyNotAllowed {
+        /// What kind of key it is.
+        key: KeyAlgorithm,
         /// The policy.
         policy: SecurityPolicy,
     },
@@ -190,6 +190,9 @@ pub enum Fault {
         /// The kind asked for.
         kind: UserTokenKind,
     },
+    /// The server gave no key to encrypt the user's secret to, which a policy on a curve needs (OPC 10000-4 §7.40.2.5).
+    #[error("the server gave no ephemeral key for the password")]
+    NoEphemeralKey,
     /// The only way the endpoint takes a password would show it to anybody on the network.
     #[error("the password would travel in clear text")]
     PasswordWouldBeInClear,
@@ -202,6 +205,9 @@ pub enum Fault {
     /// The session's server certificate is not the endpoint's.
     #[error("the session's server certificate is another one than the endpoint's")]
     ServerCertificateDiffers,
+    /// What the server gave for the agreement of keys is no point of the policy's curve.
+    #[error("the server's ephemeral key is none of the policy's curve")]
+    ServerEphemeralKey,
     /// The server's key cannot be used with the policy.
     #[error("the server certificate's key cannot be used: {detail}")]
     ServerKey {

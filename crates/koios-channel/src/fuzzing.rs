@@ -15,8 +15,9 @@ use time::macros::datetime;
 use crate::chunk::asymmetric::{self, Own, SecurityHeader};
 use crate::chunk::symmetric;
 use crate::conversation::{Conversation, Timing};
+use crate::kdf::KeyMaterial;
 use crate::keys::{Peer, Security};
-use crate::policy::{AES_BLOCK_LEN, Algorithms, MAC_LEN};
+use crate::policy::{AES_BLOCK_LEN, Algorithms, Asymmetric};
 use crate::random::SystemRandom;
 use crate::service::response;
 use crate::symmetric::{ReceivingKeys, SendingKeys};
@@ -49,60 +50,98 @@ pub fn err(data: &[u8]) {
 
 /// An OPN answer: as it comes, and as the content behind a signature that holds.
 pub fn asymmetric(data: &[u8]) {
-    static IDENTITY: LazyLock<ClientIdentity> = LazyLock::new(|| {
-        let params = SelfSignedParams::new(
-            "fuzz".to_owned(),
-            "fuzz".to_owned(),
-            ApplicationUri::parse("urn:koios:fuzz").expect("a URI"),
-            Validity::starting_at(datetime!(2026-01-01 0:00 UTC), 1),
-            SerialNumber::from_random_bytes([1; 16]),
-        );
-        let key = PrivateKey::generate(KeySpec::Rsa2048).expect("a key");
-        let certificate = self_signed(&params, &key).expect("a certificate");
-        ClientIdentity::new(certificate.into(), key).expect("an identity")
-    });
+    static IDENTITY: LazyLock<ClientIdentity> = LazyLock::new(|| new_identity(KeySpec::Rsa2048));
+    asymmetric_on_a_curve(data);
     let policy = SecurityPolicy::Basic256Sha256;
     let algorithms = Algorithms::of(policy).expect("a policy that secures");
     let identity = &*IDENTITY;
-    let own = Own {
-        certificates: identity.chain(),
-        leaf_only: true,
-        key: identity.key(),
-        thumbprint: identity.thumbprint(),
-    };
+    let own = own(identity);
     let peer = Peer::new(identity.leaf(), policy).expect("a peer");
     if let Ok(header) = SecurityHeader::read(data) {
         let _ = asymmetric::open_plain(&header, data);
         let _ = asymmetric::open(policy, own, &peer, &header, data);
     }
-    let mut message = b"OPNF\0\0\0\0\x01\0\0\0".to_vec();
-    put_byte_string(&mut message, Some(policy.uri().as_bytes()));
-    put_byte_string(&mut message, Some(identity.leaf().der()));
-    put_byte_string(&mut message, Some(peer.thumbprint().as_bytes()));
+    let mut message = opn_headers(policy, identity);
     let headers_len = message.len();
     // A few blocks: each costs a decryption.
     message.extend(data.iter().take(1000));
-    let signature = identity.key().sign(algorithms.signature, &message).expect("a signature");
+    let signature = identity.key().sign(&algorithms, &message).expect("a signature");
     message.extend(signature);
     let (headers, plain) = message.split_at_checked(headers_len).expect("headers are there");
     let mut frame = headers.to_vec();
-    asymmetric::encrypt_blocks(&algorithms, &peer, plain, &mut frame).expect("an encryption");
+    let Asymmetric::Rsa(rsa) = algorithms.asymmetric else { return };
+    let key = peer.key().as_rsa().expect("an RSA key");
+    asymmetric::encrypt_blocks(&rsa, key, plain, &mut frame).expect("an encryption");
+    let header = SecurityHeader::read(&frame).expect("a header of our own");
+    let _ = asymmetric::open(policy, own, &peer, &header, &frame);
+}
+
+fn new_identity(key: KeySpec) -> ClientIdentity {
+    let params = SelfSignedParams::new(
+        "fuzz",
+        "fuzz",
+        ApplicationUri::parse("urn:koios:fuzz").expect("a URI"),
+        Validity::starting_at(datetime!(2026-01-01 0:00 UTC), 1),
+        SerialNumber::from_random_bytes([1; 16]),
+    );
+    let key = PrivateKey::generate(key).expect("a key");
+    let certificate = self_signed(&params, &key).expect("a certificate");
+    ClientIdentity::new(certificate.into(), key).expect("an identity")
+}
+
+fn own(identity: &ClientIdentity) -> Own<'_> {
+    Own {
+        certificates: identity.chain(),
+        leaf_only: true,
+        key: identity.key(),
+        thumbprint: identity.thumbprint(),
+    }
+}
+
+/// What stands before the content of an OPN from this identity to itself.
+fn opn_headers(policy: SecurityPolicy, identity: &ClientIdentity) -> Vec<u8> {
+    let mut message = b"OPNF\0\0\0\0\x01\0\0\0".to_vec();
+    put_byte_string(&mut message, Some(policy.uri().as_bytes()));
+    put_byte_string(&mut message, Some(identity.leaf().der()));
+    put_byte_string(&mut message, Some(identity.thumbprint().as_bytes()));
+    message
+}
+
+/// An OPN answer under a policy on a curve: as it comes, and as the content behind a signature that holds.
+fn asymmetric_on_a_curve(data: &[u8]) {
+    static IDENTITY: LazyLock<ClientIdentity> = LazyLock::new(|| new_identity(KeySpec::EcP256));
+    let policy = SecurityPolicy::EccNistP256;
+    let algorithms = Algorithms::of(policy).expect("a policy that secures");
+    let identity = &*IDENTITY;
+    let own = own(identity);
+    let peer = Peer::new(identity.leaf(), policy).expect("a peer");
+    if let Ok(header) = SecurityHeader::read(data) {
+        let _ = asymmetric::open(policy, own, &peer, &header, data);
+    }
+    let mut frame = opn_headers(policy, identity);
+    frame.extend_from_slice(data);
+    let signature = identity.key().sign(&algorithms, &frame).expect("a signature");
+    frame.extend(signature);
     let header = SecurityHeader::read(&frame).expect("a header of our own");
     let _ = asymmetric::open(policy, own, &peer, &header, &frame);
 }
 
 /// A chunk under known keys: as it comes, and as the content behind a MAC that holds.
 pub fn symmetric(data: &[u8]) {
-    for mode in [SecurityMode::Sign, SecurityMode::SignAndEncrypt] {
-        let algorithms = Algorithms::of(SecurityPolicy::Aes128Sha256RsaOaep).expect("a policy that secures");
-        let sending = SendingKeys::derive(&algorithms, mode, &[1; 32], &[2; 32]).expect("keys");
-        let receiving = ReceivingKeys::derive(&algorithms, mode, &[1; 32], &[2; 32]).expect("keys");
+    let policies = [SecurityPolicy::Aes128Sha256RsaOaep, SecurityPolicy::EccNistP384];
+    let modes = [SecurityMode::Sign, SecurityMode::SignAndEncrypt];
+    for (policy, mode) in policies.into_iter().flat_map(|policy| modes.map(|mode| (policy, mode))) {
+        let algorithms = Algorithms::of(policy).expect("a policy that secures");
+        let material = KeyMaterial::of_nonces(&algorithms, &[1; 32], &[2; 32]);
+        let sending = SendingKeys::of(mode, algorithms.mac, &material).expect("keys");
+        let receiving = ReceivingKeys::of(mode, algorithms.mac, &material).expect("keys");
+        let mac_len = algorithms.mac.len();
         let _ = symmetric::open(Some(&receiving), data);
         let _ = symmetric::open(None, data);
         let mut frame = b"MSGF\0\0\0\0\x01\0\0\0\x01\0\0\0".to_vec();
         let headers_len = frame.len();
-        let whole = (data.len() + MAC_LEN) / AES_BLOCK_LEN * AES_BLOCK_LEN;
-        frame.extend(data.iter().take(whole.saturating_sub(MAC_LEN)));
+        let whole = (data.len() + mac_len) / AES_BLOCK_LEN * AES_BLOCK_LEN;
+        frame.extend(data.iter().take(whole.saturating_sub(mac_len)));
         let mac = sending.mac(&frame);
         frame.extend_from_slice(mac.as_ref());
         sending.encrypt(frame.get_mut(headers_len..).unwrap_or_default()).expect("an encryption");
@@ -127,7 +166,7 @@ pub fn answer(data: &[u8]) {
 }
 
 fn read_all(body: &[u8]) {
-    let _ = response::opened_channel(body);
+    let _ = response::opened_channel(body, 1);
     let _ = response::found_endpoints(body);
     let _ = response::created_session(body);
     let _ = response::activated_session(body);

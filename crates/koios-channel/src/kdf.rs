@@ -1,42 +1,119 @@
-//! Symmetric keys from the two nonces of an OpenSecureChannel (OPC 10000-6 §6.7.5).
+//! Symmetric keys from the two nonces of an OpenSecureChannel: of RSA policies (OPC 10000-6 §6.7.5), and of policies on
+//! curves, whose nonces are ephemeral public keys (§6.8.1).
 
-use aws_lc_rs::hmac;
+use aws_lc_rs::{hkdf, hmac};
+use koios_pki::SecurityMode;
 use zeroize::Zeroizing;
 
-use crate::policy::{AES_BLOCK_LEN, Algorithms, MAC_LEN};
+use crate::error::Fault;
+use crate::policy::{AES_BLOCK_LEN, Algorithms, Mac};
 
 /// The key material of one direction.
 pub(crate) struct KeyMaterial {
     bytes: Zeroizing<Vec<u8>>,
+    mac: Mac,
     encryption_key_len: usize,
+}
+
+/// Whose messages keys are for, as §6.8.1 names it in the derivation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Label {
+    Client,
+    Server,
+    /// A user's secret.
+    Secret,
+}
+
+impl Label {
+    /// That of the other end of a channel.
+    pub(crate) const fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+            Self::Secret => Self::Secret,
+        }
+    }
+
+    const fn as_bytes(self) -> &'static [u8] {
+        match self {
+            Self::Client => b"opcua-client",
+            Self::Server => b"opcua-server",
+            Self::Secret => b"opcua-secret",
+        }
+    }
 }
 
 impl KeyMaterial {
     /// `remote` and `local` as OPC 10000-6 Table 66 names them: the secret is the nonce of the **other** side of the
     /// direction, the seed that of the sending side.
-    pub(crate) fn derive(algorithms: &Algorithms, secret: &[u8], seed: &[u8]) -> Self {
-        let len = MAC_LEN + algorithms.encryption_key_len + AES_BLOCK_LEN;
-        Self { bytes: p_sha256(secret, seed, len), encryption_key_len: algorithms.encryption_key_len }
+    pub(crate) fn of_nonces(algorithms: &Algorithms, secret: &[u8], seed: &[u8]) -> Self {
+        let encryption_key_len = algorithms.encryption_key_len;
+        let len = algorithms.mac.len() + encryption_key_len + AES_BLOCK_LEN;
+        Self { bytes: p_sha256(secret, seed, len), mac: algorithms.mac, encryption_key_len }
+    }
+
+    /// Of the secret that the ephemeral keys share; `nonces` are those of the sending and of the receiving side.
+    ///
+    /// In mode Sign only the signing key is derived, and its length alone counts (OPC 10000-6 §6.8.1).
+    pub(crate) fn of_shared_secret(
+        algorithms: &Algorithms,
+        mode: SecurityMode,
+        shared: &[u8],
+        label: Label,
+        nonces: [&[u8]; 2],
+    ) -> Result<Self, Fault> {
+        let (encryption_key_len, vector_len) = match mode {
+            SecurityMode::SignAndEncrypt => (algorithms.encryption_key_len, AES_BLOCK_LEN),
+            SecurityMode::None | SecurityMode::Sign => (0, 0),
+        };
+        let len = algorithms.mac.len() + encryption_key_len + vector_len;
+        let bytes = expand(algorithms.mac, shared, label, nonces, len)?;
+        Ok(Self { bytes, mac: algorithms.mac, encryption_key_len })
     }
 
     pub(crate) fn signing_key(&self) -> &[u8] {
-        self.bytes.get(..MAC_LEN).unwrap_or_default()
+        self.bytes.get(..self.mac.len()).unwrap_or_default()
     }
 
     pub(crate) fn encryption_key(&self) -> &[u8] {
-        self.bytes.get(MAC_LEN..MAC_LEN + self.encryption_key_len).unwrap_or_default()
+        self.bytes.get(self.mac.len()..self.mac.len() + self.encryption_key_len).unwrap_or_default()
     }
 
     pub(crate) fn initialisation_vector(&self) -> &[u8] {
-        self.bytes.get(MAC_LEN + self.encryption_key_len..).unwrap_or_default()
+        self.bytes.get(self.mac.len() + self.encryption_key_len..).unwrap_or_default()
     }
+}
+
+/// HKDF (RFC 5869) with the salt of OPC 10000-6 §6.8.1, which is the info as well: length, label and nonces.
+pub(crate) fn expand(
+    mac: Mac,
+    shared: &[u8],
+    label: Label,
+    nonces: [&[u8]; 2],
+    len: usize,
+) -> Result<Zeroizing<Vec<u8>>, Fault> {
+    struct Len(usize);
+    impl hkdf::KeyType for Len {
+        fn len(&self) -> usize {
+            self.0
+        }
+    }
+    let failed = |_| Fault::Crypto { operation: "deriving keys" };
+    let prefix = u16::try_from(len).map_err(|_| Fault::Crypto { operation: "deriving keys" })?.to_le_bytes();
+    let [sender, receiver] = nonces;
+    let salt = [&prefix, label.as_bytes(), sender, receiver].concat();
+    let key = hkdf::Salt::new(mac.hkdf(), &salt).extract(shared);
+    let mut out = Zeroizing::new(vec![0; len]);
+    let info = [salt.as_slice()];
+    key.expand(&info, Len(len)).and_then(|okm| okm.fill(&mut out)).map_err(failed)?;
+    Ok(out)
 }
 
 /// `P_SHA256` of RFC 5246 §5, `len` bytes of it.
 pub(crate) fn p_sha256(secret: &[u8], seed: &[u8], len: usize) -> Zeroizing<Vec<u8>> {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
     // Reserved in full: a vector that grows would leave secrets behind in memory.
-    let mut out = Zeroizing::new(Vec::with_capacity(len + MAC_LEN));
+    let mut out = Zeroizing::new(Vec::with_capacity(len + Mac::Sha256.len()));
     let mut a = hmac::sign(&key, seed);
     while out.len() < len {
         let mut context = hmac::Context::with_key(&key);
@@ -77,7 +154,7 @@ mod tests {
             [(SecurityPolicy::Basic256Sha256, 32), (SecurityPolicy::Aes128Sha256RsaOaep, 16)]
         {
             let algorithms = Algorithms::of(policy).unwrap();
-            let material = KeyMaterial::derive(&algorithms, b"secret", b"seed");
+            let material = KeyMaterial::of_nonces(&algorithms, b"secret", b"seed");
             let whole = p_sha256(b"secret", b"seed", 32 + key_len + 16);
             assert_eq!(material.signing_key(), &whole[..32]);
             assert_eq!(material.encryption_key(), &whole[32..32 + key_len]);

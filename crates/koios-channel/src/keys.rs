@@ -2,17 +2,17 @@ use std::fmt;
 use std::sync::Arc;
 
 use koios_pki::{
-    Certificate, CertificateChain, KeyAlgorithm, PrivateKey, RsaPrivateKey, RsaPublicKey, SecurityMode,
-    SecurityPolicy, Sha1Thumbprint,
+    Certificate, CertificateChain, EcPrivateKey, KeyAlgorithm, PrivateKey, PublicKey, RsaPrivateKey,
+    SecurityMode, SecurityPolicy, Sha1Thumbprint,
 };
 
 use crate::error::Fault;
-use crate::policy;
+use crate::policy::{Algorithms, Asymmetric, ecdsa_len};
 
 /// Our certificate, its chain and its private key: who we are on a secure channel.
 pub struct ClientIdentity {
     chain: CertificateChain,
-    key: RsaPrivateKey,
+    key: OwnKey,
     thumbprint: Sha1Thumbprint,
 }
 
@@ -20,13 +20,17 @@ impl ClientIdentity {
     /// Joins a certificate chain, leaf first, with the leaf's private key.
     ///
     /// # Errors
-    /// When the key is not the private half of the leaf's, or is not one of RSA.
+    /// When the key is not the private half of the leaf's.
     pub fn new(chain: CertificateChain, key: PrivateKey) -> Result<Self, IdentityError> {
         if !key.matches(chain.leaf()) {
             return Err(IdentityError::KeyMismatch { subject: chain.leaf().subject().to_owned() });
         }
         let algorithm = key.algorithm();
-        let key = key.into_rsa().ok_or(IdentityError::KeyKind { key: algorithm })?;
+        let key = match &algorithm {
+            KeyAlgorithm::Ec { .. } => key.into_ec().map(OwnKey::Ec),
+            _ => key.into_rsa().map(OwnKey::Rsa),
+        };
+        let key = key.ok_or(IdentityError::KeyKind { key: algorithm })?;
         Ok(Self { thumbprint: chain.leaf().thumbprint_sha1(), chain, key })
     }
 
@@ -45,8 +49,48 @@ impl ClientIdentity {
         self.thumbprint
     }
 
-    pub(crate) const fn key(&self) -> &RsaPrivateKey {
+    pub(crate) const fn key(&self) -> &OwnKey {
         &self.key
+    }
+}
+
+/// Our private key, without the encoding it came in.
+pub(crate) enum OwnKey {
+    Rsa(RsaPrivateKey),
+    Ec(EcPrivateKey),
+}
+
+impl OwnKey {
+    pub(crate) fn algorithm(&self) -> KeyAlgorithm {
+        match self {
+            Self::Rsa(key) => KeyAlgorithm::Rsa { bits: key.bits() },
+            Self::Ec(key) => KeyAlgorithm::Ec { curve: key.curve() },
+        }
+    }
+
+    /// In bytes.
+    pub(crate) fn signature_len(&self) -> usize {
+        match self {
+            Self::Rsa(key) => key.modulus_len(),
+            Self::Ec(key) => ecdsa_len(key.curve()),
+        }
+    }
+
+    /// Signs as the policy does. With RSA: milliseconds.
+    pub(crate) fn sign(&self, algorithms: &Algorithms, message: &[u8]) -> Result<Vec<u8>, Fault> {
+        let signature = match (self, algorithms.asymmetric) {
+            (Self::Rsa(key), Asymmetric::Rsa(rsa)) => key.sign(rsa.signature, message).ok(),
+            (Self::Ec(key), Asymmetric::Ecc(_)) => key.sign_fixed(message).ok(),
+            _ => None,
+        };
+        signature.ok_or(Fault::Crypto { operation: "signing" })
+    }
+
+    pub(crate) const fn as_rsa(&self) -> Option<&RsaPrivateKey> {
+        match self {
+            Self::Rsa(key) => Some(key),
+            Self::Ec(_) => None,
+        }
     }
 }
 
@@ -67,7 +111,9 @@ pub enum IdentityError {
         subject: String,
     },
     /// A key that no policy spoken here takes.
-    #[error("the private key is of the kind {key}; the security policies spoken here take RSA keys")]
+    #[error(
+        "the private key is of the kind {key}; the security policies take RSA keys and keys on P-256 and P-384"
+    )]
     KeyKind {
         /// What kind of key it is.
         key: KeyAlgorithm,
@@ -134,7 +180,7 @@ pub enum CertificateSending {
 pub(crate) struct Peer {
     leaf: Certificate,
     thumbprint: Sha1Thumbprint,
-    key: RsaPublicKey,
+    key: PublicKey,
 }
 
 impl Peer {
@@ -142,12 +188,7 @@ impl Peer {
     /// When the key is not one `policy` allows.
     pub(crate) fn new(leaf: &Certificate, policy: SecurityPolicy) -> Result<Self, Fault> {
         let key = leaf.public_key().map_err(|error| Fault::ServerKey { detail: error.to_string() })?;
-        let Some(key) = key.as_rsa().cloned() else {
-            return Err(Fault::ServerKey { detail: format!("{} with {policy}", key.algorithm()) });
-        };
-        if !policy::allows_key(policy, key.bits()) {
-            return Err(Fault::ServerKey { detail: format!("{} bits with {policy}", key.bits()) });
-        }
+        require_key(&key, policy)?;
         Ok(Self { thumbprint: leaf.thumbprint_sha1(), leaf: leaf.clone(), key })
     }
 
@@ -159,8 +200,23 @@ impl Peer {
         self.thumbprint
     }
 
-    pub(crate) const fn key(&self) -> &RsaPublicKey {
+    pub(crate) const fn key(&self) -> &PublicKey {
         &self.key
+    }
+
+    /// The length of its signatures, in bytes.
+    pub(crate) fn signature_len(&self) -> usize {
+        match (self.key.as_rsa(), self.key.as_ec()) {
+            (Some(key), _) => key.modulus_len(),
+            (_, Some(key)) => ecdsa_len(key.curve()),
+            _ => 0,
+        }
+    }
+
+    /// # Errors
+    /// When the key is not one `policy` allows, which may be another than the channel's.
+    pub(crate) fn require(&self, policy: SecurityPolicy) -> Result<(), Fault> {
+        require_key(&self.key, policy)
     }
 
     /// Whether a blob of certificates, leaf first, begins with this peer's leaf.
@@ -170,4 +226,11 @@ impl Peer {
     pub(crate) fn is_leaf_of(&self, blob: &[u8]) -> bool {
         blob.starts_with(self.leaf_der())
     }
+}
+
+fn require_key(key: &PublicKey, policy: SecurityPolicy) -> Result<(), Fault> {
+    if policy.allows_key(&key.algorithm()) {
+        return Ok(());
+    }
+    Err(Fault::ServerKey { detail: format!("{} with {policy}", key.algorithm()) })
 }

@@ -23,6 +23,12 @@
 //!        any failure but a service's refusal ─► over      renew: ChannelRenewed, at any time while open
 //! ```
 //!
+//! # Policies
+//!
+//! `Basic256Sha256`, `Aes128_Sha256_RsaOaep`, `Aes256_Sha256_RsaPss` with RSA keys; `ECC_nistP256` and `ECC_nistP384` with
+//! keys on curves (OPC 10000-6 §6.8: ephemeral keys for each token, HKDF, user secrets sealed and signed). All are proven
+//! against servers of other stacks. The deprecated SHA-1 policies are not here.
+//!
 //! # What is trusted
 //!
 //! This crate judges no certificate and stores nothing. The caller says who the server must be
@@ -78,6 +84,7 @@ pub use error::{ChannelError, Fault, Origin, Stage};
 #[doc(hidden)]
 pub mod fuzzing;
 mod kdf;
+mod key_share;
 mod keys;
 pub use keys::{CertificateSending, ClientIdentity, IdentityError, Security};
 mod limits;
@@ -102,4 +109,4 @@ mod user;
 pub use user::UserIdentity;
 mod wire;
 
-pub use koios_pki::{SecurityMode, SecurityPolicy};
+pub use koios_pki::{KeyAlgorithm, SecurityMode, SecurityPolicy};

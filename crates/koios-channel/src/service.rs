@@ -5,11 +5,11 @@
 //! whole answer for one name that is not UTF-8 or one number it does not know (`docs/adr/0002`).
 
 mod answer;
-pub(crate) use answer::{AnswerReader, ResponseHeader, Service, answer};
+pub(crate) use answer::{AnswerReader, ResponseHeader, Service, SignedKey, answer};
 mod endpoints;
 pub(crate) use endpoints::endpoints;
 mod request;
-pub(crate) use request::{AuthenticationToken, RequestHeader, UserToken};
+pub(crate) use request::{AuthenticationToken, RequestHeader, UserToken, ticks};
 pub(crate) mod response;
 
 use opcua_types::status_code::SubStatusCode;

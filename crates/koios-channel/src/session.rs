@@ -1,6 +1,7 @@
 //! The two halves of a session's handshake: what each side proves to the other (OPC 10000-4 §5.7).
 
 mod downgrade;
+mod encrypted_secret;
 mod user_token;
 
 use std::time::Duration;
@@ -10,7 +11,7 @@ use crate::error::Fault;
 use crate::keys::{CertificateSending, Security};
 use crate::policy::Algorithms;
 use crate::service::{RequestHeader, response};
-use crate::{Limits, SessionRequest, UserIdentity};
+use crate::{Limits, SecurityPolicy, SessionRequest, UserIdentity};
 
 /// A session that was asked for.
 pub(crate) struct RequestedSession {
@@ -18,6 +19,8 @@ pub(crate) struct RequestedSession {
     nonce: Vec<u8>,
     /// Our certificates as they were sent; empty without security.
     certificates: Vec<u8>,
+    /// The policy of the secret that a user may have to send, if it is one on a curve.
+    secrets_policy: Option<SecurityPolicy>,
 }
 
 impl RequestedSession {
@@ -29,11 +32,13 @@ impl RequestedSession {
             }
             Security::Secure { identity, .. } => identity.leaf().der().to_vec(),
         };
-        Self { request, nonce, certificates }
+        let secrets_policy = user_token::secrets_policy(&request.endpoint, security);
+        Self { request, nonce, certificates, secrets_policy }
     }
 
     pub(crate) fn encode(&self, header: RequestHeader, limits: &Limits) -> Result<Vec<u8>, Fault> {
-        header.create_session(&self.request, &self.nonce, &self.certificates, limits.max_message)
+        let Self { request, nonce, certificates, secrets_policy } = self;
+        header.create_session(request, nonce, certificates, limits.max_message, *secrets_policy)
     }
 
     /// Checks what the server answered.
@@ -49,12 +54,12 @@ impl RequestedSession {
                 return Err(Fault::ServerCertificateDiffers);
             }
             let algorithm = &answer.signature_algorithm;
-            if !algorithm.is_empty() && algorithm != algorithms.signature_uri {
+            if !algorithms.is_signature_uri(algorithm) {
                 return Err(Fault::unexpected(format!("a server signature of the algorithm {algorithm:?}")));
             }
             let signs = |certificates: &[u8]| {
                 let message = [certificates, &self.nonce].concat();
-                peer.key().verify(algorithms.signature, &message, &answer.signature)
+                algorithms.verify(peer.key(), &message, &answer.signature)
             };
             // OPC 10000-4 says the leaf; open62541 signs over all that it was sent.
             let leaf = identity.leaf().der();
@@ -62,6 +67,11 @@ impl RequestedSession {
                 return Err(Fault::BadSignature);
             }
             check_server_nonce(&answer.nonce)?;
+            if let (Some(_), Some(key)) = (self.secrets_policy, &answer.ephemeral_key)
+                && !algorithms.verify(peer.key(), &key.public, &key.signature)
+            {
+                return Err(Fault::BadSignature);
+            }
             // Small servers answer no list at all; there is nothing to compare then, and nothing an attacker could
             // have done to this signed answer.
             if !self.request.expected_endpoints.is_empty() && !answer.endpoints.is_empty() {
@@ -72,7 +82,12 @@ impl RequestedSession {
                 )?;
             }
         }
-        Ok(Session { timeout: answer.timeout, server_nonce: answer.nonce, endpoint: self.request.endpoint })
+        Ok(Session {
+            timeout: answer.timeout,
+            server_nonce: answer.nonce,
+            server_key: self.secrets_policy.and(answer.ephemeral_key).map(|key| key.public),
+            endpoint: self.request.endpoint,
+        })
     }
 }
 
@@ -80,6 +95,8 @@ impl RequestedSession {
 pub(crate) struct Session {
     pub(crate) timeout: Duration,
     server_nonce: Vec<u8>,
+    /// The server's ephemeral key for the user's secret.
+    server_key: Option<Vec<u8>>,
     endpoint: crate::Endpoint,
 }
 
@@ -93,23 +110,21 @@ impl Session {
         limits: &Limits,
     ) -> Result<Vec<u8>, Fault> {
         let security = channel.security();
-        let user = user_token::user_token(
-            user,
-            &self.endpoint,
-            security.mode(),
-            channel.peer(),
-            &self.server_nonce,
+        let circumstances = user_token::Circumstances {
+            endpoint: &self.endpoint,
+            security,
+            peer: channel.peer(),
+            server_nonce: &self.server_nonce,
+            server_key: self.server_key.as_deref(),
+            time: header.time,
             limits,
-        )?;
+        };
+        let user = circumstances.token_for(user)?;
         let signature = match (security, channel.peer()) {
             (Security::Secure { policy, identity, .. }, Some(peer)) => {
                 let algorithms = Algorithms::of(*policy).ok_or(Fault::NotReady)?;
                 let message = [peer.leaf_der(), &self.server_nonce].concat();
-                let signature = identity
-                    .key()
-                    .sign(algorithms.signature, &message)
-                    .map_err(|_| Fault::Crypto { operation: "signing" })?;
-                Some((algorithms.signature_uri, signature))
+                Some((algorithms.signature_uri(), identity.key().sign(&algorithms, &message)?))
             }
             _ => None,
         };

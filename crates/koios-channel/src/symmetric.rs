@@ -1,4 +1,4 @@
-//! The keys of one direction under one token: HMAC-SHA-256 and AES-CBC (OPC 10000-6 §6.7.5).
+//! The keys of one direction under one token: HMAC and AES-CBC (OPC 10000-6 §6.7.5).
 
 use aws_lc_rs::cipher::{
     AES_128, AES_128_KEY_LEN, AES_256, Algorithm, DecryptingKey, DecryptionContext, EncryptingKey,
@@ -10,11 +10,12 @@ use koios_pki::SecurityMode;
 
 use crate::error::Fault;
 use crate::kdf::KeyMaterial;
-use crate::policy::{AES_BLOCK_LEN, Algorithms, MAC_LEN};
+use crate::policy::{AES_BLOCK_LEN, Mac};
 
 /// What secures the chunks of one direction.
 pub(crate) struct DirectionKeys<C> {
     mac: hmac::Key,
+    mac_len: usize,
     /// Absent in mode Sign.
     cipher: Option<(C, [u8; AES_BLOCK_LEN])>,
 }
@@ -27,6 +28,7 @@ pub(crate) type ReceivingKeys = DirectionKeys<DecryptingKey>;
 impl<C> DirectionKeys<C> {
     fn new(
         mode: SecurityMode,
+        mac: Mac,
         material: &KeyMaterial,
         bind: impl FnOnce(UnboundCipherKey) -> Result<C, aws_lc_rs::error::Unspecified>,
     ) -> Result<Self, Fault> {
@@ -41,7 +43,12 @@ impl<C> DirectionKeys<C> {
             }
             SecurityMode::None | SecurityMode::Sign => None,
         };
-        Ok(Self { mac: hmac::Key::new(hmac::HMAC_SHA256, material.signing_key()), cipher })
+        Ok(Self { mac: hmac::Key::new(mac.hmac(), material.signing_key()), mac_len: mac.len(), cipher })
+    }
+
+    /// In bytes.
+    pub(crate) const fn mac_len(&self) -> usize {
+        self.mac_len
     }
 
     pub(crate) const fn encrypts(&self) -> bool {
@@ -50,14 +57,8 @@ impl<C> DirectionKeys<C> {
 }
 
 impl SendingKeys {
-    /// The keys for messages from the side whose nonce is `seed` to the side whose nonce is `secret`.
-    pub(crate) fn derive(
-        algorithms: &Algorithms,
-        mode: SecurityMode,
-        secret: &[u8],
-        seed: &[u8],
-    ) -> Result<Self, Fault> {
-        Self::new(mode, &KeyMaterial::derive(algorithms, secret, seed), EncryptingKey::cbc)
+    pub(crate) fn of(mode: SecurityMode, mac: Mac, material: &KeyMaterial) -> Result<Self, Fault> {
+        Self::new(mode, mac, material, EncryptingKey::cbc)
     }
 
     pub(crate) fn mac(&self, message: &[u8]) -> hmac::Tag {
@@ -78,14 +79,8 @@ impl SendingKeys {
 }
 
 impl ReceivingKeys {
-    /// See [`SendingKeys::derive`].
-    pub(crate) fn derive(
-        algorithms: &Algorithms,
-        mode: SecurityMode,
-        secret: &[u8],
-        seed: &[u8],
-    ) -> Result<Self, Fault> {
-        Self::new(mode, &KeyMaterial::derive(algorithms, secret, seed), DecryptingKey::cbc)
+    pub(crate) fn of(mode: SecurityMode, mac: Mac, material: &KeyMaterial) -> Result<Self, Fault> {
+        Self::new(mode, mac, material, DecryptingKey::cbc)
     }
 
     /// Whether `mac` belongs to `message`, in constant time.
@@ -113,13 +108,12 @@ fn aes(key_len: usize) -> &'static Algorithm {
     if key_len == AES_128_KEY_LEN { &AES_128 } else { &AES_256 }
 }
 
-const _: () = assert!(MAC_LEN == 32, "HMAC-SHA-256");
-
 #[cfg(test)]
 mod tests {
     use koios_pki::SecurityPolicy;
 
     use super::*;
+    use crate::policy::Algorithms;
 
     /// NIST SP 800-38A F.2.1 and F.2.5: AES-CBC, the first two blocks.
     #[test]
@@ -139,10 +133,16 @@ mod tests {
             let key = hex(key);
             let unbound = || UnboundCipherKey::new(aes(key.len()), &key).unwrap();
             let mac = || hmac::Key::new(hmac::HMAC_SHA256, b"");
-            let sending =
-                SendingKeys { mac: mac(), cipher: Some((EncryptingKey::cbc(unbound()).unwrap(), iv)) };
-            let receiving =
-                ReceivingKeys { mac: mac(), cipher: Some((DecryptingKey::cbc(unbound()).unwrap(), iv)) };
+            let sending = SendingKeys {
+                mac: mac(),
+                mac_len: 32,
+                cipher: Some((EncryptingKey::cbc(unbound()).unwrap(), iv)),
+            };
+            let receiving = ReceivingKeys {
+                mac: mac(),
+                mac_len: 32,
+                cipher: Some((DecryptingKey::cbc(unbound()).unwrap(), iv)),
+            };
             let mut bytes = plain.clone();
             sending.encrypt(&mut bytes).unwrap();
             assert_eq!(bytes, hex(cipher));
@@ -154,7 +154,8 @@ mod tests {
     /// RFC 4231 §4.3: HMAC-SHA-256, test case 2.
     #[test]
     fn the_mac_gives_the_published_vector() {
-        let sending = SendingKeys { mac: hmac::Key::new(hmac::HMAC_SHA256, b"Jefe"), cipher: None };
+        let sending =
+            SendingKeys { mac: hmac::Key::new(hmac::HMAC_SHA256, b"Jefe"), mac_len: 32, cipher: None };
         let expected = hex("5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
         assert_eq!(sending.mac(b"what do ya want for nothing?").as_ref(), expected);
     }
@@ -162,8 +163,8 @@ mod tests {
     #[test]
     fn a_cipher_text_that_is_no_whole_number_of_blocks_is_refused() {
         let algorithms = Algorithms::of(SecurityPolicy::Basic256Sha256).unwrap();
-        let keys =
-            ReceivingKeys::derive(&algorithms, SecurityMode::SignAndEncrypt, &[1; 32], &[2; 32]).unwrap();
+        let material = KeyMaterial::of_nonces(&algorithms, &[1; 32], &[2; 32]);
+        let keys = ReceivingKeys::of(SecurityMode::SignAndEncrypt, algorithms.mac, &material).unwrap();
         assert!(matches!(keys.decrypt(&mut [0; 17]), Err(Fault::Decoding { .. })));
         keys.decrypt(&mut []).unwrap();
     }

@@ -13,8 +13,10 @@ use crate::chunk::asymmetric::{self, Own, SecurityHeader};
 use crate::chunk::{Numbers, Opened, symmetric};
 use crate::conversation::Timing;
 use crate::error::Fault;
+use crate::kdf::Label;
+use crate::key_share::{EphemeralKey, KeyShare};
 use crate::keys::{CertificateSending, ClientIdentity, Peer, Security};
-use crate::policy::Algorithms;
+use crate::policy::{Algorithms, Asymmetric};
 use crate::random::RandomSource;
 use crate::symmetric::{ReceivingKeys, SendingKeys};
 use crate::wire::{ByteReader, ChunkKind, Frame, FrameBuffer, FrameType, finish, put_byte_string, put_u32};
@@ -30,6 +32,28 @@ pub(crate) fn identity(bits: u32, slot: u32) -> Arc<ClientIdentity> {
 pub(crate) static CLIENT: LazyLock<Arc<ClientIdentity>> = LazyLock::new(|| identity(2048, 0));
 pub(crate) static SERVER: LazyLock<Arc<ClientIdentity>> = LazyLock::new(|| identity(2048, 1));
 
+/// Client and server on P-256, client and server on P-384.
+static ON_CURVES: LazyLock<[Arc<ClientIdentity>; 4]> =
+    LazyLock::new(|| [(256, 0), (256, 1), (384, 0), (384, 1)].map(|(bits, slot)| identity(bits, slot)));
+
+/// [`CLIENT`], or one with a key for the policy.
+pub(crate) fn client_for(policy: SecurityPolicy) -> Arc<ClientIdentity> {
+    Arc::clone(match policy {
+        SecurityPolicy::EccNistP256 => &ON_CURVES[0],
+        SecurityPolicy::EccNistP384 => &ON_CURVES[2],
+        _ => &CLIENT,
+    })
+}
+
+/// [`SERVER`], or one with a key for the policy.
+pub(crate) fn server_for(policy: SecurityPolicy) -> Arc<ClientIdentity> {
+    Arc::clone(match policy {
+        SecurityPolicy::EccNistP256 => &ON_CURVES[1],
+        SecurityPolicy::EccNistP384 => &ON_CURVES[3],
+        _ => &SERVER,
+    })
+}
+
 pub(crate) const TIMING: Timing =
     Timing { now: datetime!(2026-11-23 12:00 UTC), timeout: std::time::Duration::from_secs(5) };
 
@@ -42,13 +66,13 @@ pub(crate) fn own(identity: &ClientIdentity) -> Own<'_> {
     }
 }
 
-/// A client's security towards [`SERVER`].
+/// A client's security towards [`server_for`] the policy, which is [`SERVER`] for policies of RSA.
 pub(crate) fn security(policy: SecurityPolicy, mode: SecurityMode) -> Security {
     Security::Secure {
         policy,
         mode,
-        identity: Arc::clone(&CLIENT),
-        server_certificate: SERVER.chain().clone(),
+        identity: client_for(policy),
+        server_certificate: server_for(policy).chain().clone(),
         sending: CertificateSending::Chain,
     }
 }
@@ -130,8 +154,8 @@ impl TestServer {
         let opened = match self.security {
             None => asymmetric::open_plain(&header, &frame.bytes).unwrap(),
             Some((policy, _)) => {
-                let client = Peer::new(CLIENT.leaf(), policy).unwrap();
-                asymmetric::open(policy, own(&SERVER), &client, &header, &frame.bytes).unwrap()
+                let client = Peer::new(client_for(policy).leaf(), policy).unwrap();
+                asymmetric::open(policy, own(&server_for(policy)), &client, &header, &frame.bytes).unwrap()
             }
         };
         let Opened { request_id, body, .. } = opened;
@@ -143,12 +167,21 @@ impl TestServer {
         self.channel_id = 7;
         self.token_id += 1;
         if let Some((_, mode)) = self.security {
-            // The request ends with its nonce of 32 bytes and its lifetime of 4.
-            let client_nonce = &request.body[request.body.len() - 36..request.body.len() - 4];
             let algorithms = self.algorithms();
-            let sending = SendingKeys::derive(&algorithms, mode, client_nonce, &self.nonce).unwrap();
-            let receiving = ReceivingKeys::derive(&algorithms, mode, &self.nonce, client_nonce).unwrap();
-            self.old_keys = self.keys.replace((sending, receiving));
+            let share = match algorithms.asymmetric {
+                Asymmetric::Rsa(_) => KeyShare::Nonce(self.nonce.clone()),
+                Asymmetric::Ecc(curve) => KeyShare::Ephemeral(EphemeralKey::generate(curve).unwrap()),
+            };
+            self.nonce = share.nonce().to_vec();
+            // The request ends with its nonce, as long as ours, and its lifetime of 4 bytes.
+            let end = request.body.len() - 4;
+            let client_nonce = &request.body[end - self.nonce.len()..end];
+            let keys = match self.nonce.len() {
+                // What a broken server sends has no keys.
+                0..32 => None,
+                _ => Some(share.keys(&algorithms, mode, client_nonce, Label::Server).unwrap()),
+            };
+            self.old_keys = std::mem::replace(&mut self.keys, keys);
         }
         let body = self.open_response();
         self.seal_open(request.request_id, &body)
@@ -170,8 +203,8 @@ impl TestServer {
         match self.security {
             None => asymmetric::seal_plain(numbers, body),
             Some((policy, _)) => {
-                let client = Peer::new(CLIENT.leaf(), policy).unwrap();
-                asymmetric::seal(policy, own(&SERVER), &client, numbers, body).unwrap()
+                let client = Peer::new(client_for(policy).leaf(), policy).unwrap();
+                asymmetric::seal(policy, own(&server_for(policy)), &client, numbers, body).unwrap()
             }
         }
     }
@@ -222,7 +255,7 @@ impl TestServer {
         put_u32(&mut body, 0); // endpoints
         put_u32(&mut body, 0); // software certificates
         put_byte_string(&mut body, Some(session.algorithm.as_bytes()));
-        let signature = SERVER.key().sign(session.scheme, &session.signed).unwrap();
+        let signature = SERVER.key().as_rsa().unwrap().sign(session.scheme, &session.signed).unwrap();
         put_byte_string(&mut body, Some(&signature));
         put_u32(&mut body, 0);
         body

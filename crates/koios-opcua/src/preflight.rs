@@ -97,29 +97,23 @@ fn warning_of_findings(
 }
 
 fn judge_key(leaf: &Certificate, policy: Option<SecurityPolicy>) -> Result<(), Box<Verdict>> {
-    match leaf.key_algorithm() {
-        KeyAlgorithm::Rsa { bits } if fits(*bits, policy) => Ok(()),
-        KeyAlgorithm::Rsa { bits } => Err(refuse(
-            Code::CertificateKeySize,
-            match policy {
-                Some(policy) => {
-                    format!("The certificate's RSA key has {bits} bits, which {policy} does not allow.")
-                }
-                None => {
-                    format!("The certificate's RSA key has {bits} bits, which no security policy allows.")
-                }
-            },
-        )),
-        other => Err(refuse(
-            Code::CertificateKeyTypeUnsupported,
-            format!("The certificate's key is {}; this version connects with RSA keys.", key_name(other)),
-        )),
+    let key = leaf.key_algorithm();
+    if fits(key, policy) {
+        return Ok(());
     }
+    let is_for_rsa = policy.is_none_or(|policy| SecurityPolicy::RSA.contains(&policy));
+    let code = match key {
+        KeyAlgorithm::Rsa { .. } if is_for_rsa => Code::CertificateKeySize,
+        _ => Code::CertificateKeyTypeUnsupported,
+    };
+    let by = policy.map_or("no security policy", SecurityPolicy::name);
+    let not = if policy.is_some() { "not " } else { "" };
+    Err(refuse(code, format!("The certificate's key is {}, which {by} does {not}allow.", key_name(key))))
 }
 
-/// Whether an RSA key of that size fits the policy, or any policy of ours when none is asked for.
-pub(crate) fn fits(bits: u32, policy: Option<SecurityPolicy>) -> bool {
-    let allows = |policy: SecurityPolicy| policy.rsa_key_bits().is_some_and(|range| range.contains(&bits));
+/// Whether a key fits the policy, or any policy of ours when none is asked for.
+pub(crate) fn fits(key: &KeyAlgorithm, policy: Option<SecurityPolicy>) -> bool {
+    let allows = |policy: SecurityPolicy| policy != SecurityPolicy::None && policy.allows_key(key);
     policy.map_or_else(|| SecurityPolicy::SECURE.into_iter().any(allows), allows)
 }
 
@@ -197,9 +191,9 @@ mod tests {
     }
 
     #[test]
-    fn a_valid_certificate_passes_with_each_policy_and_with_auto() {
+    fn a_valid_certificate_passes_with_each_policy_for_its_key_and_with_auto() {
         let clock = ClockReading::system();
-        for policy in SecurityPolicy::SECURE.into_iter().map(Some).chain([None]) {
+        for policy in SecurityPolicy::RSA.into_iter().map(Some).chain([None]) {
             for mode in [SecurityMode::Sign, SecurityMode::SignAndEncrypt] {
                 let passed = Ok(Preflight::Passed { warning: None });
                 assert_eq!(preflight(mode, policy, &ready(), clock), passed);
@@ -271,13 +265,31 @@ mod tests {
     }
 
     #[test]
-    fn the_range_of_key_sizes_is_that_of_the_policies() {
-        for policy in SecurityPolicy::SECURE.into_iter().map(Some).chain([None]) {
+    fn keys_fit_the_policies_that_take_them() {
+        for policy in SecurityPolicy::RSA.into_iter().map(Some).chain([None]) {
             for (bits, fit) in [(1024, false), (2047, false), (2048, true), (4096, true), (4097, false)] {
-                assert_eq!(fits(bits, policy), fit, "{bits} {policy:?}");
+                assert_eq!(fits(&KeyAlgorithm::Rsa { bits }, policy), fit, "{bits} {policy:?}");
             }
         }
-        assert!(!fits(2048, Some(SecurityPolicy::None)));
+        let curve = KeyAlgorithm::Ec { curve: koios_pki::Curve::P256 };
+        assert!(fits(&curve, Some(SecurityPolicy::EccNistP256)) && fits(&curve, None));
+        assert!(!fits(&curve, Some(SecurityPolicy::EccNistP384)));
+        assert!(!fits(&KeyAlgorithm::Rsa { bits: 2048 }, Some(SecurityPolicy::EccNistP256)));
+        assert!(!fits(&KeyAlgorithm::Rsa { bits: 2048 }, Some(SecurityPolicy::None)));
+    }
+
+    #[test]
+    fn a_key_that_the_policy_does_not_take_is_named() {
+        for (policy, expected) in [
+            (SecurityPolicy::EccNistP256, Code::CertificateKeyTypeUnsupported),
+            (SecurityPolicy::None, Code::CertificateKeyTypeUnsupported),
+        ] {
+            let verdict =
+                preflight(SecurityMode::Sign, Some(policy), &ready(), ClockReading::system()).unwrap_err();
+            let detail = verdict.detail.unwrap();
+            assert_eq!(verdict.code, expected);
+            assert!(detail.contains(&format!("which {policy} does not allow")), "{detail}");
+        }
     }
 
     fn unavailable(reason: UnavailableReason) -> ClientCertificate {

@@ -4,7 +4,7 @@ use koios_channel::{Endpoint, EndpointUrl, SecurityMode, SecurityPolicy, UserTok
 use koios_pki::KeyAlgorithm;
 
 use crate::code::Code;
-use crate::preflight::fits;
+use crate::preflight::{fits, key_name};
 use crate::stage::Stage;
 use crate::verdict::{Cause, CauseCode, Confidence, ReportedBy, Verdict, quoted};
 
@@ -90,9 +90,8 @@ fn fitting_policy(endpoint: &Endpoint, criteria: &SelectionCriteria) -> Option<S
         return (policy == SecurityPolicy::None).then_some(policy);
     }
     let wanted = criteria.security_policy.is_none_or(|wanted| wanted == policy);
-    let fits_key = match criteria.key {
-        Some(KeyAlgorithm::Rsa { bits }) => fits(bits, Some(policy)),
-        Some(_) => false,
+    let fits_key = match &criteria.key {
+        Some(key) => fits(key, Some(policy)),
         None => policy != SecurityPolicy::None,
     };
     (wanted && fits_key).then_some(policy)
@@ -109,9 +108,12 @@ pub(crate) fn is_supported(endpoint: &Endpoint) -> bool {
         }
 }
 
-// OPC 10000-7 does not rank policies; PSS and OAEP with SHA-256 are the stronger constructions.
+// OPC 10000-7 does not rank policies; PSS and OAEP with SHA-256 are the stronger constructions, and of the curves the
+// longer one. A key fits the policies of RSA or those on curves, so that these never meet.
 fn strength(policy: SecurityPolicy) -> u8 {
     match policy {
+        SecurityPolicy::EccNistP384 => 5,
+        SecurityPolicy::EccNistP256 => 4,
         SecurityPolicy::Aes256Sha256RsaPss => 3,
         SecurityPolicy::Aes128Sha256RsaOaep => 2,
         SecurityPolicy::Basic256Sha256 => 1,
@@ -146,7 +148,12 @@ fn no_match(endpoints: &[Endpoint], criteria: &SelectionCriteria) -> Box<Verdict
     let wanted = match (criteria.security_mode, criteria.security_policy) {
         (SecurityMode::None, _) => "security mode None".to_owned(),
         (mode, Some(policy)) => format!("security mode {mode} with {policy}"),
-        (mode, None) => format!("security mode {mode} with a policy of this version"),
+        (mode, None) => match &criteria.key {
+            Some(key) => {
+                format!("security mode {mode} with a policy for the certificate's key, {}", key_name(key))
+            }
+            None => format!("security mode {mode} with a policy of this version"),
+        },
     };
     let offered = offered(endpoints);
     let detail = if offered.is_empty() {
@@ -291,7 +298,7 @@ mod tests {
     fn what_this_version_or_the_key_cannot_do_is_not_chosen() {
         let mut unknown = endpoint(SECURE, BASIC, 9);
         unknown.security_policy = None;
-        unknown.security_policy_uri = "http://opcfoundation.org/UA/SecurityPolicy#ECC_nistP256".to_owned();
+        unknown.security_policy_uri = "http://opcfoundation.org/UA/SecurityPolicy#ECC_curve25519".to_owned();
         let mut https = endpoint(SECURE, BASIC, 9);
         https.transport_profile_uri =
             "http://opcfoundation.org/UA-Profile/Transport/https-uabinary".to_owned();

@@ -1,7 +1,7 @@
 //! The server's certificate, judged by the device's policy.
 
 use koios_channel::SecurityPolicy;
-use koios_pki::{Certificate, CertificateChain, CertificateError, Finding, KeyAlgorithm, server_findings};
+use koios_pki::{Certificate, CertificateChain, CertificateError, Finding, server_findings};
 use time::OffsetDateTime;
 
 use crate::code::Code;
@@ -118,17 +118,16 @@ pub fn judge_server_certificate(
         return Err(changed(expected, chain));
     }
     let leaf = chain.leaf();
-    match leaf.key_algorithm() {
-        KeyAlgorithm::Rsa { bits } if fits(*bits, policy) => {}
-        other => {
-            return Err(refuse(
-                Code::ServerCertificateInvalid,
-                format!(
-                    "The key of the server's certificate is {}; 2048 to 4096 bits of RSA are needed.",
-                    key_name(other)
-                ),
-            ));
-        }
+    let key = leaf.key_algorithm();
+    if !fits(key, policy) {
+        let needed = match policy {
+            Some(SecurityPolicy::EccNistP256) => "a key on P-256 or P-384 is needed for ECC_nistP256",
+            Some(SecurityPolicy::EccNistP384) => "a key on P-384 is needed for ECC_nistP384",
+            Some(_) => "2048 to 4096 bits of RSA are needed",
+            None => "2048 to 4096 bits of RSA, or a key on P-256 or P-384, are needed",
+        };
+        let detail = format!("The key of the server's certificate is {}; {needed}.", key_name(key));
+        return Err(refuse(Code::ServerCertificateInvalid, detail));
     }
     let verifiable = VERIFIABLE.contains(&leaf.signature_algorithm());
     if leaf.is_self_issued() && verifiable && !leaf.is_self_signed() {

@@ -246,6 +246,14 @@ impl PrivateKey {
         }
     }
 
+    /// Keeps the elliptic-curve key alone, if it is one.
+    pub fn into_ec(self) -> Option<EcPrivateKey> {
+        match self.kind {
+            Kind::Rsa(_) => None,
+            Kind::Ec(key) => Some(key),
+        }
+    }
+
     /// Whether this is the private half of the certificate's key.
     pub fn matches(&self, certificate: &Certificate) -> bool {
         certificate.public_key().is_ok_and(|key| key == self.public_key)

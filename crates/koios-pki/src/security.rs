@@ -51,11 +51,24 @@ pub enum SecurityPolicy {
     Aes128Sha256RsaOaep,
     /// `Aes256_Sha256_RsaPss`: PSS signatures, OAEP with SHA-256.
     Aes256Sha256RsaPss,
+    /// `ECC_nistP256`: ECDSA, ephemeral keys on P-256, AES-128, HMAC-SHA-256.
+    EccNistP256,
+    /// `ECC_nistP384`: ECDSA, ephemeral keys on P-384, AES-256, HMAC-SHA-384.
+    EccNistP384,
 }
 
 impl SecurityPolicy {
     /// The policies that protect anything.
-    pub const SECURE: [Self; 3] = [Self::Basic256Sha256, Self::Aes128Sha256RsaOaep, Self::Aes256Sha256RsaPss];
+    pub const SECURE: [Self; 5] = [
+        Self::Basic256Sha256,
+        Self::Aes128Sha256RsaOaep,
+        Self::Aes256Sha256RsaPss,
+        Self::EccNistP256,
+        Self::EccNistP384,
+    ];
+
+    /// The policies for RSA keys.
+    pub const RSA: [Self; 3] = [Self::Basic256Sha256, Self::Aes128Sha256RsaOaep, Self::Aes256Sha256RsaPss];
 
     /// The policy named `name` (the part of the URI after `#`), if it is one of ours.
     pub fn from_name(name: &str) -> Option<Self> {
@@ -74,6 +87,8 @@ impl SecurityPolicy {
             Self::Basic256Sha256 => "Basic256Sha256",
             Self::Aes128Sha256RsaOaep => "Aes128_Sha256_RsaOaep",
             Self::Aes256Sha256RsaPss => "Aes256_Sha256_RsaPss",
+            Self::EccNistP256 => "ECC_nistP256",
+            Self::EccNistP384 => "ECC_nistP384",
         }
     }
 
@@ -84,6 +99,8 @@ impl SecurityPolicy {
             Self::Basic256Sha256 => "http://opcfoundation.org/UA/SecurityPolicy#Basic256Sha256",
             Self::Aes128Sha256RsaOaep => "http://opcfoundation.org/UA/SecurityPolicy#Aes128_Sha256_RsaOaep",
             Self::Aes256Sha256RsaPss => "http://opcfoundation.org/UA/SecurityPolicy#Aes256_Sha256_RsaPss",
+            Self::EccNistP256 => "http://opcfoundation.org/UA/SecurityPolicy#ECC_nistP256",
+            Self::EccNistP384 => "http://opcfoundation.org/UA/SecurityPolicy#ECC_nistP384",
         }
     }
 
@@ -94,15 +111,25 @@ impl SecurityPolicy {
             Self::Basic256Sha256 | Self::Aes128Sha256RsaOaep | Self::Aes256Sha256RsaPss => {
                 Some(CertificateType::RsaSha256)
             }
+            Self::EccNistP256 => Some(CertificateType::EccNistP256),
+            Self::EccNistP384 => Some(CertificateType::EccNistP384),
+        }
+    }
+
+    /// Whether a channel of this policy may be secured with such a key; [`SecurityPolicy::None`] asks for none.
+    pub const fn allows_key(self, key: &KeyAlgorithm) -> bool {
+        match self.certificate_type() {
+            Some(certificate_type) => certificate_type.allows_key(key),
+            None => true,
         }
     }
 
     /// The RSA key lengths, in bits, the policy allows for every certificate of a chain (OPC 10000-6 §6.1).
     ///
-    /// `None` for [`SecurityPolicy::None`], which has no keys.
+    /// `None` for policies without RSA keys.
     pub const fn rsa_key_bits(self) -> Option<RangeInclusive<u32>> {
         match self {
-            Self::None => None,
+            Self::None | Self::EccNistP256 | Self::EccNistP384 => None,
             Self::Basic256Sha256 | Self::Aes128Sha256RsaOaep | Self::Aes256Sha256RsaPss => Some(2048..=4096),
         }
     }
@@ -181,9 +208,11 @@ mod tests {
     }
 
     #[test]
-    fn secure_policies_take_rsa_2048_to_4096_and_none_takes_no_key() {
-        assert_eq!(SecurityPolicy::None.rsa_key_bits(), None);
-        for policy in SecurityPolicy::SECURE {
+    fn rsa_policies_take_rsa_2048_to_4096_and_others_none() {
+        for policy in [SecurityPolicy::None, SecurityPolicy::EccNistP256, SecurityPolicy::EccNistP384] {
+            assert_eq!(policy.rsa_key_bits(), None);
+        }
+        for policy in SecurityPolicy::RSA {
             assert_eq!(policy.rsa_key_bits(), Some(2048..=4096));
         }
     }
@@ -204,9 +233,13 @@ mod tests {
         assert_eq!(allowed(CertificateType::RsaSha256), [false, true, true, false, false, false, false]);
         assert_eq!(allowed(CertificateType::EccNistP256), [false, false, false, false, true, true, false]);
         assert_eq!(allowed(CertificateType::EccNistP384), [false, false, false, false, false, true, false]);
-        for policy in SecurityPolicy::SECURE {
+        for policy in SecurityPolicy::RSA {
             assert_eq!(policy.certificate_type(), Some(CertificateType::RsaSha256));
         }
+        let policies = |key: &KeyAlgorithm| SecurityPolicy::SECURE.map(|policy| policy.allows_key(key));
+        assert_eq!(policies(&KeyAlgorithm::Rsa { bits: 2048 }), [true, true, true, false, false]);
+        assert_eq!(policies(&KeyAlgorithm::Ec { curve: Curve::P256 }), [false, false, false, true, false]);
+        assert_eq!(policies(&KeyAlgorithm::Ec { curve: Curve::P384 }), [false, false, false, true, true]);
     }
 
     #[test]

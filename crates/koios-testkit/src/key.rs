@@ -1,14 +1,14 @@
-//! RSA keys, shared between tests.
+//! Keys, shared between tests.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
-use rcgen::{KeyPair, PKCS_RSA_SHA256, RsaKeySize};
+use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256, RsaKeySize};
 
 use crate::openssl;
 
-/// An RSA key of a test: cheap to clone, worthless as a secret.
+/// A key of a test: cheap to clone, worthless as a secret.
 #[derive(Clone)]
 pub struct TestKey(Arc<Inner>);
 
@@ -23,7 +23,7 @@ impl TestKey {
     /// The key of this size and slot, the same one each time within a process.
     ///
     /// Certificates that must have different keys use different slots. 2048, 3072 and 4096 bits are made by aws-lc,
-    /// other sizes by `openssl`.
+    /// other sizes by `openssl`; 256 and 384 bits are keys on P-256 and P-384.
     pub fn shared(bits: u32, slot: u32) -> Self {
         let cell = {
             let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
@@ -39,13 +39,20 @@ impl TestKey {
             2048 => RsaKeySize::_2048,
             3072 => RsaKeySize::_3072,
             4096 => RsaKeySize::_4096,
+            256 | 384 => return Self::generate_on_curve(bits),
             _ => return Self::generate_with_openssl(bits),
         };
         let pair = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, size).expect("aws-lc makes RSA keys");
         Self(Arc::new(Inner { bits, pem: pair.serialize_pem(), pair: Some(pair) }))
     }
 
-    /// The key in this PKCS#8 PEM.
+    fn generate_on_curve(bits: u32) -> Self {
+        let algorithm = if bits == 256 { &PKCS_ECDSA_P256_SHA256 } else { &PKCS_ECDSA_P384_SHA384 };
+        let pair = KeyPair::generate_for(algorithm).expect("aws-lc makes keys on curves");
+        Self(Arc::new(Inner { bits, pem: pair.serialize_pem(), pair: Some(pair) }))
+    }
+
+    /// The RSA key in this PKCS#8 PEM.
     ///
     /// # Panics
     ///
@@ -57,7 +64,7 @@ impl TestKey {
         Self(Arc::new(Inner { bits, pem: pem.to_owned(), pair: Some(pair) }))
     }
 
-    /// The size of the modulus in bits.
+    /// The size of the modulus, or of the curve, in bits.
     pub fn bits(&self) -> u32 {
         self.0.bits
     }

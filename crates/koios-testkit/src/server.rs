@@ -24,10 +24,13 @@ pub enum Stack {
     Asyncua,
     /// node-opcua 2.186 (JavaScript), a child process.
     NodeOpcua,
+    /// open62541 1.5 (C, with OpenSSL), a child process; the one with policies on curves. It reads its trusted folder
+    /// when it starts, and knows neither issuers nor rejected certificates.
+    Open62541,
 }
 
 impl Stack {
-    /// All of them.
+    /// Those that know all that a test may ask of a server.
     pub const ALL: [Self; 3] = [Self::AsyncOpcua, Self::Asyncua, Self::NodeOpcua];
 
     /// Its name as its makers write it.
@@ -36,6 +39,7 @@ impl Stack {
             Self::AsyncOpcua => "async-opcua",
             Self::Asyncua => "asyncua",
             Self::NodeOpcua => "node-opcua",
+            Self::Open62541 => "open62541",
         }
     }
 }
@@ -46,18 +50,20 @@ impl fmt::Display for Stack {
     }
 }
 
-/// A security policy with RSA keys.
+/// A security policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "OPC 10000-7 names them")]
 pub enum Policy {
     Aes128Sha256RsaOaep,
     Aes256Sha256RsaPss,
     Basic256Sha256,
+    EccNistP256,
+    EccNistP384,
 }
 
 impl Policy {
-    /// All three.
-    pub const ALL: [Self; 3] = [Self::Basic256Sha256, Self::Aes128Sha256RsaOaep, Self::Aes256Sha256RsaPss];
+    /// Those for RSA keys.
+    pub const RSA: [Self; 3] = [Self::Basic256Sha256, Self::Aes128Sha256RsaOaep, Self::Aes256Sha256RsaPss];
 
     /// The last part of its URI: `Aes128_Sha256_RsaOaep`.
     pub fn name(self) -> &'static str {
@@ -65,6 +71,8 @@ impl Policy {
             Self::Aes128Sha256RsaOaep => "Aes128_Sha256_RsaOaep",
             Self::Aes256Sha256RsaPss => "Aes256_Sha256_RsaPss",
             Self::Basic256Sha256 => "Basic256Sha256",
+            Self::EccNistP256 => "ECC_nistP256",
+            Self::EccNistP384 => "ECC_nistP384",
         }
     }
 
@@ -102,7 +110,7 @@ pub struct ServerOptions {
     pub application_name: String,
     /// The URI it tells its clients, also in its certificate.
     pub application_uri: String,
-    /// Size of its RSA key: 2048, 3072 or 4096 bits.
+    /// Size of its RSA key: 2048, 3072 or 4096 bits; 256 or 384 for a key on P-256 or P-384.
     pub key_bits: u32,
     /// Its certificate.
     pub certificate: ServerCertificate,
@@ -136,7 +144,7 @@ impl Default for ServerOptions {
             application_uri: "urn:koios:test:server".to_owned(),
             key_bits: 2048,
             certificate: ServerCertificate::Good,
-            policies: Policy::ALL.to_vec(),
+            policies: Policy::RSA.to_vec(),
             modes: Mode::ALL.to_vec(),
             none_endpoint: false,
             anonymous: true,
@@ -304,7 +312,7 @@ impl Server {
         };
         let pki = match stack {
             Stack::AsyncOpcua => async_opcua::folders(root),
-            Stack::Asyncua | Stack::NodeOpcua => foreign::folders(stack, root),
+            Stack::Asyncua | Stack::NodeOpcua | Stack::Open62541 => foreign::folders(stack, root),
         };
         pki.create().expect("a writable PKI folder");
         let certificate = options.certificate.make(&options);
@@ -367,7 +375,7 @@ impl Server {
                 let running = async_opcua::Running::start(&self.options, &self.certificate, &self.pki);
                 (running.port(), State::InProcess(running))
             }
-            Stack::Asyncua | Stack::NodeOpcua => {
+            Stack::Asyncua | Stack::NodeOpcua | Stack::Open62541 => {
                 let (port, child) = foreign::start(self.stack, &self.options, &self.certificate, &self.pki);
                 (port, State::Child(child))
             }
@@ -430,7 +438,7 @@ impl Server {
     pub fn trust_der(&self, der: &[u8]) -> PathBuf {
         let file_name = match self.stack {
             Stack::AsyncOpcua => async_opcua::file_name(der),
-            Stack::Asyncua | Stack::NodeOpcua => foreign::file_name(der),
+            Stack::Asyncua | Stack::NodeOpcua | Stack::Open62541 => foreign::file_name(der),
         };
         let trusted = self.pki.trusted.join(file_name);
         fs::write(&trusted, der).expect("a writable trusted folder");

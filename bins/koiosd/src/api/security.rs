@@ -34,7 +34,7 @@ impl From<SecurityMode> for koios_pki::SecurityMode {
 
 /// The security policy that a device asks for, by the name in its URI; `auto` takes the best one offered.
 ///
-/// The policies below the first four are known and not available in this version.
+/// `Basic256` and `Basic128Rsa15` are known and not available in this version.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, ToSchema)]
 pub(crate) enum SecurityPolicyChoice {
     #[serde(rename = "auto")]
@@ -60,9 +60,8 @@ impl SecurityPolicyChoice {
             Self::Basic256Sha256 => Ok(Some(koios_pki::SecurityPolicy::Basic256Sha256)),
             Self::Aes128Sha256RsaOaep => Ok(Some(koios_pki::SecurityPolicy::Aes128Sha256RsaOaep)),
             Self::Aes256Sha256RsaPss => Ok(Some(koios_pki::SecurityPolicy::Aes256Sha256RsaPss)),
-            Self::EccNistP256 | Self::EccNistP384 => Err(
-                "this build cannot use the elliptic-curve policies yet; use auto or one of the Sha256 policies",
-            ),
+            Self::EccNistP256 => Ok(Some(koios_pki::SecurityPolicy::EccNistP256)),
+            Self::EccNistP384 => Ok(Some(koios_pki::SecurityPolicy::EccNistP384)),
             Self::Basic256 | Self::Basic128Rsa15 => Err(
                 "this build cannot use the deprecated SHA-1 policies; use auto or one of the Sha256 policies",
             ),
@@ -90,7 +89,7 @@ mod tests {
 
     #[test]
     fn known_policies_that_this_build_lacks_say_so() {
-        for name in ["ECC_nistP256", "ECC_nistP384", "Basic256", "Basic128Rsa15"] {
+        for name in ["Basic256", "Basic128Rsa15"] {
             let choice: SecurityPolicyChoice = serde_json::from_value(name.into()).unwrap();
             assert!(choice.policy().unwrap_err().contains("this build cannot use"), "{name}");
         }

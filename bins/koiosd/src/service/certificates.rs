@@ -8,7 +8,7 @@ mod upload;
 
 use std::sync::Arc;
 
-use koios_pki::{EncryptionSeed, HostName, KeyAlgorithm, KeyError, PrivateKey, PrivateKeyPem};
+use koios_pki::{EncryptionSeed, HostName, KeyError, PrivateKey, PrivateKeyPem};
 use koios_store::{
     Apply, Assigned, CertificateId, CertificatePatch, CertificateQuery, CertificateRecord, CertificateStatus,
     DefaultChanged, Deleted, DeviceId, DeviceRef, Name, Page, PageRequest, Resource, Store, StoreError,
@@ -20,7 +20,6 @@ use zeroize::Zeroizing;
 use super::{
     access::{Access, Caller, KeyForm},
     error::ServiceError,
-    usable_keys::expect_can_connect,
 };
 use crate::config::Settings;
 
@@ -123,7 +122,6 @@ impl Certificates {
             if !statuses.contains(&CertificateStatus::Valid) {
                 return Err(ServiceError::CertificateNotUsable { statuses });
             }
-            expect_can_connect("id", record.chain.leaf().key_algorithm())?;
         }
         Ok(self.store.set_default(id, apply).await?)
     }
@@ -150,29 +148,7 @@ impl Certificates {
         }
         let record = self.store.certificate(id).await?;
         expect_revision(&record, expected_revision)?;
-        self.expect_usable_by("assign", record.chain.leaf().key_algorithm(), assign).await?;
         Ok(self.store.assign_devices(id, assign, unassign, apply).await?)
-    }
-
-    /// Refuses a key that one of the devices cannot connect with; those of mode `none` use none.
-    async fn expect_usable_by(
-        &self,
-        field: &'static str,
-        key: &KeyAlgorithm,
-        devices: &[DeviceId],
-    ) -> Result<(), ServiceError> {
-        let refusal = expect_can_connect(field, key);
-        if refusal.is_err() {
-            for id in devices {
-                // One that is not there is for the store to refuse.
-                if let Ok(device) = self.store.device(*id).await
-                    && device.security_mode.needs_certificate()
-                {
-                    return refusal;
-                }
-            }
-        }
-        Ok(())
     }
 
     /// A certificate whose files are all there.

@@ -8,11 +8,11 @@ use std::{collections::HashMap, sync::Arc};
 
 use koios_opcua::{DeviceStatus, Supervisor, effective_certificate};
 use koios_store::{
-    CertificateId, CertificateRecord, Device, DeviceId, DeviceQuery, DeviceSettings, DeviceState, Page,
-    PageRequest, Resource, Store, StoreError, Transition,
+    CertificateId, CertificateRecord, Device, DeviceId, DeviceQuery, DeviceState, Page, PageRequest,
+    Resource, Store, StoreError, Transition,
 };
 
-use super::{access::Caller, error::ServiceError, usable_keys::expect_can_connect};
+use super::{access::Caller, error::ServiceError};
 use crate::config::Settings;
 
 pub(crate) use change::{DeviceChange, TIMEOUT_RANGE, UserChange, UserKind, whole_seconds};
@@ -38,14 +38,6 @@ pub(crate) struct DeviceView {
 
 /// How often a merge patch is tried when others change the device at the same time.
 const PATCH_ATTEMPTS: usize = 8;
-
-/// Refuses a certificate whose key a device of these settings cannot connect with; mode `none` uses none.
-fn expect_usable_by(settings: &DeviceSettings, record: &CertificateRecord) -> Result<(), ServiceError> {
-    if !settings.security_mode.needs_certificate() {
-        return Ok(());
-    }
-    expect_can_connect("certificate_id", record.chain.leaf().key_algorithm())
-}
 
 impl Devices {
     pub(crate) fn new(store: Store, settings: Arc<Settings>, supervisor: Arc<Supervisor>) -> Self {
@@ -86,7 +78,6 @@ impl Devices {
     ) -> Result<DeviceView, ServiceError> {
         let settings = change.into_settings()?;
         expect_right_to_weaken(caller, None, &settings)?;
-        self.expect_usable_certificate(&settings).await?;
         let device = self.store.create_device(settings, enabled).await?;
         self.view_alone(device).await
     }
@@ -107,27 +98,12 @@ impl Devices {
             let settings = change.clone().merged_into(&before)?;
             expect_right_to_weaken(caller, Some(&before), &settings)?;
             expect_password(&before, &settings)?;
-            let before_choice = (before.security_mode, before.certificate_id);
-            if (settings.security_mode, settings.certificate_id) != before_choice {
-                self.expect_usable_certificate(&settings).await?;
-            }
             match self.store.update_device(id, settings, Some(before.revision)).await {
                 Ok(device) => return self.view_alone(device).await,
                 Err(StoreError::RevisionMismatch { .. })
                     if expected_revision.is_none() && attempt < PATCH_ATTEMPTS => {}
                 Err(error) => return Err(error.into()),
             }
-        }
-    }
-
-    /// Refuses a certificate of its own whose key the device cannot connect with.
-    async fn expect_usable_certificate(&self, settings: &DeviceSettings) -> Result<(), ServiceError> {
-        let Some(id) = settings.certificate_id else { return Ok(()) };
-        match self.store.certificate(id).await {
-            Ok(record) => expect_usable_by(settings, &record),
-            // The store says so in its own words.
-            Err(StoreError::NotFound { .. }) => Ok(()),
-            Err(error) => Err(error.into()),
         }
     }
 

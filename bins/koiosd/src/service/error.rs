@@ -1,9 +1,7 @@
 //! Why a use case failed, in words of the domain; `api::error` says what that is over HTTP.
 
 use koios_opcua::{PlanError, TestError};
-use koios_pki::{
-    ApplicationUriError, CertificateError, HostNameError, IssueError, KeyAlgorithm, KeyError, ReadError,
-};
+use koios_pki::{ApplicationUriError, CertificateError, HostNameError, IssueError, KeyError, ReadError};
 use koios_store::{CertificateId, CertificateStatus, IdentityFilesError, StoreError};
 
 /// A use case failed; nothing has changed, unless the variant says so.
@@ -37,9 +35,6 @@ pub(crate) enum ServiceError {
     /// Several fields do not fit.
     #[error("{} fields do not fit", .0.len())]
     InvalidFields(Vec<FieldFault>),
-    /// Devices cannot connect with a key of this kind yet.
-    #[error("no security policy of this version takes the certificate's key ({key})")]
-    KeyCannotConnect { field: &'static str, key: KeyAlgorithm },
     /// No certificate could be made.
     #[error("no certificate could be made")]
     Issue(#[from] IssueError),

@@ -1,10 +1,12 @@
 //! What can be asked of generation beyond the name: keys on curves, profiles, the rest of the subject.
 
+use koios_testkit::{Policy, ServerOptions, Stack, start_or_skip};
 use serde_json::{Value, json};
 
 use crate::{
     daemon::{Daemon, Setup},
     http::Answer,
+    supervision::{state, wait_for},
 };
 
 fn path(certificate: &Value, rest: &str) -> String {
@@ -25,11 +27,6 @@ fn codes(certificate: &Value) -> Vec<&str> {
 
 fn on_curve(daemon: &Daemon, name: &str, curve: &str) -> Value {
     generate(daemon, name, "key", json!({ "algorithm": "ec", "curve": curve })).expect(201)
-}
-
-fn device(name: &str, certificate: &Value, mode: &str) -> Value {
-    json!({ "name": name, "endpoint_url": "opc.tcp://127.0.0.1:1/", "security_mode": mode,
-        "certificate_id": certificate["id"] })
 }
 
 #[test]
@@ -75,61 +72,55 @@ fn keys_on_curves_are_generated_shown_downloaded_and_regenerated() {
 }
 
 #[test]
-fn a_key_that_no_policy_takes_is_not_given_to_devices() {
+fn certificates_on_curves_connect_where_a_policy_takes_them_and_a_test_says_where_none_does() {
     let daemon = Setup::new().start();
-    let default = daemon.get("certificates").expect(200)["items"][0].clone();
     let curve = on_curve(&daemon, "Curve", "p256");
-    let rsa = daemon.generate("RSA");
-    let press = daemon.post("devices", &device("Press", &rsa, "sign")).expect(201);
-    let press_path = format!("devices/{}", press["id"].as_str().unwrap());
-    let refused = |answer: Answer, field: &str| {
-        let problem = answer.expect_problem(422, "certificate_not_usable");
-        assert_eq!(problem["errors"][0]["field"], field, "{problem}");
-        assert!(problem["detail"].as_str().unwrap().contains("RSA key of 2048 to 4096 bits"), "{problem}");
+    let der = daemon.get(&path(&curve, "/certificate.der")).body;
+    let options = |key_bits, policies: &[Policy]| ServerOptions {
+        key_bits,
+        policies: policies.to_vec(),
+        trusted: vec![der.clone()],
+        ..ServerOptions::default()
     };
-    let patch = |body: Value| daemon.call("PATCH", &press_path).json(&body).send();
-    refused(daemon.post("devices", &device("B", &curve, "sign")), "certificate_id");
-    refused(patch(json!({ "certificate_id": curve["id"] })), "certificate_id");
-    refused(daemon.put(&path(&curve, "/devices"), &json!({ "assign": [press["id"]] })), "assign");
-    refused(daemon.put("certificates/default", &json!({ "id": curve["id"] })), "id");
-    let key = json!({ "algorithm": "ec", "curve": "p384" });
-    let order = json!({ "name": "C", "key": key, "assign_to": [press["id"]] });
-    refused(daemon.post("certificates/generate", &order), "key");
-    refused(
-        daemon.post("certificates/generate", &json!({ "name": "C", "key": key, "make_default": true })),
-        "key",
-    );
-    for dry_run in ["", "?dry_run=true"] {
-        refused(daemon.post(&path(&rsa, &format!("/regenerate{dry_run}")), &json!({ "key": key })), "key");
-        refused(
-            daemon.post(&path(&default, &format!("/regenerate{dry_run}")), &json!({ "key": key })),
-            "key",
-        );
+    let Some(server) = start_or_skip(Stack::Open62541, options(256, &[Policy::EccNistP256])) else { return };
+    for policy in ["auto", "ECC_nistP256"] {
+        for mode in ["sign", "sign_and_encrypt"] {
+            let report = test(&daemon, &server.endpoint_url, mode, policy, &curve);
+            assert_eq!(
+                (&report["code"], &report["endpoint"]["security_policy"]),
+                (&json!("connected"), &json!("ECC_nistP256")),
+                "{report}"
+            );
+        }
     }
-    refused(daemon.post(&path(&rsa, "/csr"), &json!({ "new_key": true, "key": key })), "key");
+    for (policy, code, stage) in [
+        ("Basic256Sha256", "certificate_key_type_unsupported", "certificate"),
+        ("ECC_nistP384", "certificate_key_type_unsupported", "certificate"),
+    ] {
+        let report = test(&daemon, &server.endpoint_url, "sign", policy, &curve);
+        assert_eq!((&report["code"], &report["failed_stage"]), (&json!(code), &json!(stage)), "{report}");
+    }
+    let rsa_only =
+        koios_testkit::start(Stack::AsyncOpcua, options(2048, &Policy::RSA)).expect("always there");
+    let report = test(&daemon, &rsa_only.endpoint_url, "sign", "auto", &curve);
+    assert_eq!(report["code"], "no_matching_endpoint", "{report}");
+    assert!(report["detail"].as_str().unwrap().contains("elliptic-curve key (P256)"), "{report}");
 
-    let import = json!({ "version": 1, "devices": [{ "name": "D", "endpoint_url": "opc.tcp://127.0.0.1:1/",
-        "security_mode": "sign", "certificate": { "name": "Curve" } }] });
-    let problem = daemon.post("devices/import", &import).expect_problem(422, "invalid_field");
-    assert_eq!(problem["errors"][0]["field"], "certificate", "{problem}");
-    assert_eq!(problem["errors"][0]["code"], "certificate_not_usable", "{problem}");
+    // A device keeps its session, and an RSA certificate is what a server on curves cannot use.
+    let device = json!({ "name": "Press", "endpoint_url": server.endpoint_url, "security_mode": "sign_and_encrypt",
+        "certificate_id": curve["id"], "enabled": true });
+    let device = daemon.post("devices", &device).expect(201);
+    wait_for(&daemon, &device, state("running"));
+    let rsa = daemon.generate("RSA");
+    let report = test(&daemon, &server.endpoint_url, "sign", "auto", &rsa);
+    assert_eq!(report["code"], "no_matching_endpoint", "{report}");
+}
 
-    // Mode none uses no certificate: it may keep one, until it would be used.
-    let plain = daemon.post("devices", &device("Plain", &curve, "none")).expect(201);
-    let plain_path = format!("devices/{}", plain["id"].as_str().unwrap());
-    daemon.put(&path(&curve, "/devices"), &json!({ "assign": [plain["id"]] })).expect(200);
-    let both = json!({ "assign": [plain["id"], press["id"]] });
-    refused(daemon.put(&path(&curve, "/devices"), &both), "assign");
-    let secured = daemon.call("PATCH", &plain_path).json(&json!({ "security_mode": "sign" })).send();
-    refused(secured, "certificate_id");
-    daemon.call("PATCH", &plain_path).json(&json!({ "description": "untouched" })).send().expect(200);
-
-    // Whoever insists gets it as the default, and a Test says what that means.
-    daemon.put("certificates/default", &json!({ "id": curve["id"], "force": true })).expect(200);
-    let test = json!({ "endpoint_url": "opc.tcp://127.0.0.1:1/", "security_mode": "sign" });
-    let report = daemon.post("devices/test", &test).expect(200);
-    assert_eq!(report["code"], "certificate_key_type_unsupported", "{report}");
-    assert_eq!(report["failed_stage"], "certificate");
+#[track_caller]
+fn test(daemon: &Daemon, url: &str, mode: &str, policy: &str, certificate: &Value) -> Value {
+    let body = json!({ "endpoint_url": url, "security_mode": mode, "security_policy": policy,
+        "certificate_id": certificate["id"] });
+    daemon.post("devices/test", &body).expect(200)
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn async_opcua(options: ServerOptions) -> Server {
 
 /// Looks, and does nothing else, until the status is as wanted.
 #[track_caller]
-fn wait_for(daemon: &Daemon, device: &Value, wanted: impl Fn(&Value) -> bool) -> Value {
+pub(crate) fn wait_for(daemon: &Daemon, device: &Value, wanted: impl Fn(&Value) -> bool) -> Value {
     let started = Instant::now();
     loop {
         let status = daemon.get(&format!("{}/status", path_of(device))).expect(200);
@@ -34,7 +34,7 @@ fn wait_for(daemon: &Daemon, device: &Value, wanted: impl Fn(&Value) -> bool) ->
     }
 }
 
-fn state(name: &'static str) -> impl Fn(&Value) -> bool {
+pub(crate) fn state(name: &'static str) -> impl Fn(&Value) -> bool {
     move |status| status["state"] == name
 }
 

@@ -1,13 +1,13 @@
 //! Chunks of OPN: signed with one certificate's key, encrypted to the other's, or plain (OPC 10000-6 §6.7.2.3).
 
-use koios_pki::{CertificateChain, RsaPrivateKey, SecurityPolicy, Sha1Thumbprint};
+use koios_pki::{CertificateChain, RsaPublicKey, SecurityPolicy, Sha1Thumbprint};
 use zeroize::Zeroizing;
 
 use super::padding::Padding;
 use super::{CHANNEL_HEADER_LEN, Numbers, Opened, SEQUENCE_HEADER_LEN, put_content, start};
 use crate::error::Fault;
-use crate::keys::Peer;
-use crate::policy::Algorithms;
+use crate::keys::{OwnKey, Peer};
+use crate::policy::{Algorithms, Asymmetric, RsaAlgorithms};
 use crate::wire::{ByteReader, ChunkKind, FrameType, finish, finish_as, put_byte_string};
 
 /// What our side of an asymmetric chunk needs.
@@ -17,7 +17,7 @@ pub(crate) struct Own<'a> {
     pub(crate) certificates: &'a CertificateChain,
     /// Whether only the leaf is sent.
     pub(crate) leaf_only: bool,
-    pub(crate) key: &'a RsaPrivateKey,
+    pub(crate) key: &'a OwnKey,
     pub(crate) thumbprint: Sha1Thumbprint,
 }
 
@@ -33,7 +33,7 @@ pub(crate) fn seal_plain(numbers: Numbers, body: &[u8]) -> Vec<u8> {
     message
 }
 
-/// Writes an OPN signed by us and encrypted to `peer`.
+/// Writes an OPN signed by us and, under a policy for RSA keys, encrypted to `peer`.
 pub(crate) fn seal(
     policy: SecurityPolicy,
     own: Own<'_>,
@@ -51,41 +51,51 @@ pub(crate) fn seal(
     let headers_len = message.len();
 
     put_content(&mut message, numbers, body);
-    let padding = Padding {
-        block_len: peer.key().max_plain_len(algorithms.encryption),
-        signature_len: own.key.modulus_len(),
-        extra_size: needs_extra_size(peer.key().modulus_len()),
-    };
-    padding.append(&mut message, headers_len);
-    // The size in the header is that of the encrypted message, and it is part of what is signed.
-    let plain_len = message.len() - headers_len + padding.signature_len;
-    let size = headers_len + plain_len / padding.block_len * peer.key().modulus_len();
-    finish_as(&mut message, size);
-    let signature =
-        own.key.sign(algorithms.signature, &message).map_err(|_| Fault::Crypto { operation: "signing" })?;
-    message.extend_from_slice(&signature);
+    match (algorithms.asymmetric, peer.key().as_rsa()) {
+        (Asymmetric::Rsa(rsa), Some(key)) => {
+            let padding = Padding {
+                block_len: key.max_plain_len(rsa.encryption),
+                signature_len: own.key.signature_len(),
+                extra_size: needs_extra_size(key.modulus_len()),
+            };
+            padding.append(&mut message, headers_len);
+            // The size in the header is that of the encrypted message, and it is part of what is signed.
+            let plain_len = message.len() - headers_len + padding.signature_len;
+            let size = headers_len + plain_len / padding.block_len * key.modulus_len();
+            finish_as(&mut message, size);
+            message.extend(own.key.sign(&algorithms, &message)?);
 
-    let (headers, plain) = message.split_at_checked(headers_len).unwrap_or_default();
-    let mut sealed = Vec::with_capacity(size);
-    sealed.extend_from_slice(headers);
-    encrypt_blocks(&algorithms, peer, plain, &mut sealed)?;
-    Ok(sealed)
+            let (headers, plain) = message.split_at_checked(headers_len).unwrap_or_default();
+            let mut sealed = Vec::with_capacity(size);
+            sealed.extend_from_slice(headers);
+            encrypt_blocks(&rsa, key, plain, &mut sealed)?;
+            Ok(sealed)
+        }
+        // OPC 10000-6 §6.8.1: nothing in it is secret.
+        (Asymmetric::Ecc(_), _) => {
+            let size = message.len() + own.key.signature_len();
+            finish_as(&mut message, size);
+            message.extend(own.key.sign(&algorithms, &message)?);
+            Ok(message)
+        }
+        (Asymmetric::Rsa(_), None) => Err(Fault::Crypto { operation: "RSA encryption" }),
+    }
 }
 
-/// Encrypts `plain` to the peer block by block (OPC 10000-6 §6.7.2.5) and appends the result to `out`.
+/// Encrypts `plain` to `key` block by block (OPC 10000-6 §6.7.2.5) and appends the result to `out`.
 pub(crate) fn encrypt_blocks(
-    algorithms: &Algorithms,
-    peer: &Peer,
+    algorithms: &RsaAlgorithms,
+    key: &RsaPublicKey,
     plain: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<(), Fault> {
     let failed = || Fault::Crypto { operation: "RSA encryption" };
-    let block_len = peer.key().max_plain_len(algorithms.encryption);
+    let block_len = key.max_plain_len(algorithms.encryption);
     if block_len == 0 {
         return Err(failed());
     }
     for block in plain.chunks(block_len) {
-        let cipher = peer.key().encrypt_block(algorithms.encryption, block).map_err(|_| failed())?;
+        let cipher = key.encrypt_block(algorithms.encryption, block).map_err(|_| failed())?;
         out.extend_from_slice(&cipher);
     }
     Ok(())
@@ -147,8 +157,28 @@ pub(crate) fn open(
     if header.thumbprint != own.thumbprint.as_bytes() {
         return Err(Fault::WrongReceiver);
     }
+    match algorithms.asymmetric {
+        Asymmetric::Rsa(rsa) => {
+            let message = decrypt_blocks(&rsa, own, header, frame)?;
+            let plain = verified(&algorithms, peer, header, &message)?;
+            let block_len = own.key.signature_len();
+            let padding = Padding { block_len, signature_len: 0, extra_size: needs_extra_size(block_len) };
+            Opened::read(padding.strip(plain)?)
+        }
+        Asymmetric::Ecc(_) => Opened::read(verified(&algorithms, peer, header, frame)?),
+    }
+}
+
+/// The message with its content decrypted.
+fn decrypt_blocks(
+    algorithms: &RsaAlgorithms,
+    own: Own<'_>,
+    header: &SecurityHeader<'_>,
+    frame: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, Fault> {
+    let key = own.key.as_rsa().ok_or(Fault::Crypto { operation: "RSA decryption" })?;
     let (headers, cipher) = frame.split_at_checked(header.end).ok_or_else(too_short)?;
-    let block_len = own.key.modulus_len();
+    let block_len = key.modulus_len();
     if cipher.is_empty() || !cipher.len().is_multiple_of(block_len) {
         return Err(Fault::decoding(format!(
             "a cipher text of {} bytes for a key of {block_len}",
@@ -160,20 +190,29 @@ pub(crate) fn open(
     for block in cipher.chunks(block_len) {
         // A block that does not decrypt and a signature that does not hold are one fault: telling them apart would
         // help nobody but the sender of forged blocks.
-        let plain = own.key.decrypt_block(algorithms.encryption, block).map_err(|_| Fault::BadSignature)?;
+        let plain = key.decrypt_block(algorithms.encryption, block).map_err(|_| Fault::BadSignature)?;
         message.extend_from_slice(plain.secret_bytes());
     }
+    Ok(message)
+}
+
+/// What follows the security header of `message`, once the peer's signature at its end holds.
+fn verified<'a>(
+    algorithms: &Algorithms,
+    peer: &Peer,
+    header: &SecurityHeader<'_>,
+    message: &'a [u8],
+) -> Result<&'a [u8], Fault> {
     let signature_at = message
         .len()
-        .checked_sub(peer.key().modulus_len())
+        .checked_sub(peer.signature_len())
         .filter(|at| *at >= header.end + SEQUENCE_HEADER_LEN)
         .ok_or_else(too_short)?;
     let (signed, signature) = message.split_at_checked(signature_at).ok_or_else(too_short)?;
-    if !peer.key().verify(algorithms.signature, signed, signature) {
+    if !algorithms.verify(peer.key(), signed, signature) {
         return Err(Fault::BadSignature);
     }
-    let padding = Padding { block_len, signature_len: 0, extra_size: needs_extra_size(block_len) };
-    Opened::read(padding.strip(signed.get(header.end..).unwrap_or_default())?)
+    Ok(signed.get(header.end..).unwrap_or_default())
 }
 
 /// OPC 10000-6 §6.7.2.5: a second size byte when the receiver's key is longer than 2,048 bits.
@@ -206,6 +245,10 @@ mod tests {
     static IDENTITIES: LazyLock<[Arc<ClientIdentity>; 3]> =
         LazyLock::new(|| [2048, 3072, 4096].map(|bits| identity(bits, 0)));
 
+    /// On P-256 and on P-384.
+    static ON_CURVES: LazyLock<[Arc<ClientIdentity>; 2]> =
+        LazyLock::new(|| [256, 384].map(|bits| identity(bits, 0)));
+
     const NUMBERS: Numbers = Numbers { channel_id: 7, sequence_number: 51, request_id: 3 };
 
     fn seal_and_open(
@@ -228,7 +271,7 @@ mod tests {
 
         #[test]
         fn what_is_sealed_opens_to_what_it_was(
-            policy in prop::sample::select(SecurityPolicy::SECURE.to_vec()),
+            policy in prop::sample::select(SecurityPolicy::RSA.to_vec()),
             sender in 0usize..3,
             receiver in 0usize..3,
             body in prop::collection::vec(any::<u8>(), 0..1200),
@@ -239,12 +282,33 @@ mod tests {
 
         #[test]
         fn a_flipped_bit_is_refused(
-            policy in prop::sample::select(SecurityPolicy::SECURE.to_vec()),
+            policy in prop::sample::select(SecurityPolicy::RSA.to_vec()),
             sender in 0usize..3,
             receiver in 0usize..3,
             bit: prop::sample::Index,
         ) {
             let opened = seal_and_open(policy, &IDENTITIES[sender], &IDENTITIES[receiver], b"body", |frame| {
+                let bit = bit.index(frame.len() * 8);
+                frame[bit / 8] ^= 1 << (bit % 8);
+            });
+            prop_assert!(opened.is_err());
+        }
+
+        #[test]
+        fn what_is_signed_on_a_curve_opens_and_a_flipped_bit_is_refused(
+            (policy, sender, receiver) in prop::sample::select(vec![
+                (SecurityPolicy::EccNistP256, 0, 0),
+                (SecurityPolicy::EccNistP256, 1, 0),
+                (SecurityPolicy::EccNistP256, 0, 1),
+                (SecurityPolicy::EccNistP384, 1, 1),
+            ]),
+            body in prop::collection::vec(any::<u8>(), 0..1200),
+            bit: prop::sample::Index,
+        ) {
+            let (sender, receiver) = (&ON_CURVES[sender], &ON_CURVES[receiver]);
+            let opened = seal_and_open(policy, sender, receiver, &body, |_| ());
+            prop_assert_eq!(opened.unwrap(), Opened { sequence_number: 51, request_id: 3, body: body.clone() });
+            let opened = seal_and_open(policy, sender, receiver, &body, |frame| {
                 let bit = bit.index(frame.len() * 8);
                 frame[bit / 8] ^= 1 << (bit % 8);
             });

@@ -3,7 +3,7 @@
 use super::padding::Padding;
 use super::{CHANNEL_HEADER_LEN, Numbers, Opened, SEQUENCE_HEADER_LEN, put_content, start};
 use crate::error::Fault;
-use crate::policy::{AES_BLOCK_LEN, MAC_LEN};
+use crate::policy::AES_BLOCK_LEN;
 use crate::symmetric::{ReceivingKeys, SendingKeys};
 use crate::wire::{ChunkKind, FrameType, finish, finish_as, put_u32};
 
@@ -24,10 +24,10 @@ pub(crate) fn seal(
         return Ok(message);
     };
     if keys.encrypts() {
-        PADDING.append(&mut message, HEADERS_LEN);
+        padding(keys.mac_len()).append(&mut message, HEADERS_LEN);
     }
     // The size is part of what is signed.
-    let size = message.len() + MAC_LEN;
+    let size = message.len() + keys.mac_len();
     finish_as(&mut message, size);
     let mac = keys.mac(&message);
     message.extend_from_slice(mac.as_ref());
@@ -45,7 +45,7 @@ pub(crate) fn open(keys: Option<&ReceivingKeys>, frame: &[u8]) -> Result<Opened,
     keys.decrypt(message.get_mut(HEADERS_LEN..).unwrap_or_default())?;
     let mac_at = message
         .len()
-        .checked_sub(MAC_LEN)
+        .checked_sub(keys.mac_len())
         .filter(|at| *at >= HEADERS_LEN + SEQUENCE_HEADER_LEN)
         .ok_or_else(too_short)?;
     let (signed, mac) = message.split_at_checked(mac_at).ok_or_else(too_short)?;
@@ -53,7 +53,7 @@ pub(crate) fn open(keys: Option<&ReceivingKeys>, frame: &[u8]) -> Result<Opened,
         return Err(Fault::BadSignature);
     }
     let plain = signed.get(HEADERS_LEN..).unwrap_or_default();
-    Opened::read(if keys.encrypts() { PADDING.strip(plain)? } else { plain })
+    Opened::read(if keys.encrypts() { padding(keys.mac_len()).strip(plain)? } else { plain })
 }
 
 /// The longest body in a chunk of at most `chunk_len` bytes.
@@ -61,8 +61,8 @@ pub(crate) fn max_body_len(chunk_len: usize, keys: Option<&SendingKeys>) -> usiz
     let room = chunk_len.saturating_sub(HEADERS_LEN);
     let used = match keys {
         None => SEQUENCE_HEADER_LEN,
-        Some(keys) if !keys.encrypts() => SEQUENCE_HEADER_LEN + MAC_LEN,
-        Some(_) => room % AES_BLOCK_LEN + SEQUENCE_HEADER_LEN + PADDING_SIZE_LEN + MAC_LEN,
+        Some(keys) if !keys.encrypts() => SEQUENCE_HEADER_LEN + keys.mac_len(),
+        Some(keys) => room % AES_BLOCK_LEN + SEQUENCE_HEADER_LEN + PADDING_SIZE_LEN + keys.mac_len(),
     };
     room.saturating_sub(used)
 }
@@ -71,11 +71,16 @@ fn too_short() -> Fault {
     Fault::decoding("a chunk is shorter than its headers and signature")
 }
 
-const PADDING: Padding = Padding { block_len: AES_BLOCK_LEN, signature_len: MAC_LEN, extra_size: false };
+const fn padding(mac_len: usize) -> Padding {
+    Padding { block_len: AES_BLOCK_LEN, signature_len: mac_len, extra_size: false }
+}
+
 /// Message header, channel id and token: what is signed and not encrypted.
 const HEADERS_LEN: usize = CHANNEL_HEADER_LEN + 4;
 const PADDING_SIZE_LEN: usize = 1;
-const MAX_OVERHEAD: usize = SEQUENCE_HEADER_LEN + PADDING_SIZE_LEN + AES_BLOCK_LEN + MAC_LEN;
+const MAX_OVERHEAD: usize = SEQUENCE_HEADER_LEN + PADDING_SIZE_LEN + AES_BLOCK_LEN + MAX_MAC_LEN;
+/// HMAC-SHA-384.
+const MAX_MAC_LEN: usize = 48;
 
 #[cfg(test)]
 mod tests {
@@ -83,13 +88,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::kdf::{KeyMaterial, Label};
     use crate::policy::Algorithms;
 
     fn keys(policy: SecurityPolicy, mode: SecurityMode) -> (SendingKeys, ReceivingKeys) {
         let algorithms = Algorithms::of(policy).unwrap();
+        let nonces: [&[u8]; 2] = [&[1; 32], &[2; 32]];
+        let material =
+            KeyMaterial::of_shared_secret(&algorithms, mode, &[3; 32], Label::Client, nonces).unwrap();
         (
-            SendingKeys::derive(&algorithms, mode, &[1; 32], &[2; 32]).unwrap(),
-            ReceivingKeys::derive(&algorithms, mode, &[1; 32], &[2; 32]).unwrap(),
+            SendingKeys::of(mode, algorithms.mac, &material).unwrap(),
+            ReceivingKeys::of(mode, algorithms.mac, &material).unwrap(),
         )
     }
 

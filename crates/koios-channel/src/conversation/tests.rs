@@ -4,7 +4,7 @@ use koios_pki::SignatureScheme;
 
 use super::*;
 use crate::test_server::{
-    CLIENT, Counter, CreatedSession, Request, SERVER, TIMING, TestServer, response, security,
+    CLIENT, Counter, CreatedSession, Request, SERVER, TIMING, TestServer, response, security, server_for,
 };
 use crate::wire::{ChunkKind, put_byte_string, put_u32};
 use crate::{Origin, SecurityMode, SecurityPolicy, StatusCode};
@@ -96,7 +96,7 @@ fn the_channel_opens_whatever_the_security() {
             client.receive(&server.answer_open(&request));
             assert!(client.poll_is_costly());
             assert!(matches!(client.poll(), Ok(Some(Event::ChannelOpened { .. }))));
-            assert_eq!(client.server_chain().unwrap().leaf(), SERVER.leaf());
+            assert_eq!(client.server_chain().unwrap().leaf(), server_for(policy).leaf());
             let request = ask(&mut client, &mut server);
             client.receive(&server.answer(&request, &no_endpoints()));
             assert_eq!(client.poll(), Ok(Some(Event::Endpoints(Vec::new()))));

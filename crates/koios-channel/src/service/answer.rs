@@ -38,6 +38,15 @@ pub(crate) struct ResponseHeader {
     pub(crate) time: Option<OffsetDateTime>,
     status: StatusCode,
     reason: Option<String>,
+    /// A key for the user's secret, when the server gave one.
+    pub(crate) ephemeral_key: Option<SignedKey>,
+}
+
+/// An `EphemeralKeyType` (OPC 10000-4 §7.15): a public key, and the signature of the server's certificate over it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SignedKey {
+    pub(crate) public: Vec<u8>,
+    pub(crate) signature: Vec<u8>,
 }
 
 /// Checks an answer's type and result, and gives its header and a reader at its first own field.
@@ -169,12 +178,7 @@ impl<'a> AnswerReader<'a> {
         Ok(id)
     }
 
-    /// Passes over an `ExtensionObject` (OPC 10000-6 §5.2.2.15) of a type we do not use.
-    pub(crate) fn skip_extension_object(&mut self) -> Result<(), Fault> {
-        self.extension_object().map(|_| ())
-    }
-
-    /// The type and the body of an `ExtensionObject`.
+    /// The type and the body of an `ExtensionObject` (OPC 10000-6 §5.2.2.15).
     pub(crate) fn extension_object(&mut self) -> Result<(NodeId, Self), Fault> {
         let id = self.node_id()?;
         let body = match self.u8()? {
@@ -191,8 +195,33 @@ impl<'a> AnswerReader<'a> {
         let status = self.status_code()?;
         let diagnostics = self.diagnostic_info()?;
         let strings = self.array("string table", MAX_STRINGS, Self::display_text)?;
-        self.skip_extension_object()?;
-        Ok(ResponseHeader { time, status, reason: diagnostics.reason(&strings) })
+        let (id, additional) = self.extension_object()?;
+        let is_parameters = id == ObjectId::AdditionalParametersType_Encoding_DefaultBinary;
+        // What stands here is nobody's but ours to ask for: other things, also broken ones, are passed over.
+        let ephemeral_key = if is_parameters { additional.ephemeral_key().ok().flatten() } else { None };
+        Ok(ResponseHeader { time, status, reason: diagnostics.reason(&strings), ephemeral_key })
+    }
+
+    /// The parameter `ECDHKey` of an `AdditionalParametersType` (OPC 10000-4 §7.41.2.6).
+    fn ephemeral_key(mut self) -> Result<Option<SignedKey>, Fault> {
+        let found = self.array("additional parameters", MAX_PARAMETERS, |reader| {
+            let _namespace = (reader.u8()?, reader.u8()?);
+            let key = reader.string()?;
+            match reader.u8()? {
+                VARIANT_STRING => reader.byte_string().map(|_| None),
+                VARIANT_EXTENSION_OBJECT => {
+                    let (id, mut value) = reader.extension_object()?;
+                    let is_key = key == "ECDHKey" && id == ObjectId::EphemeralKeyType_Encoding_DefaultBinary;
+                    if !is_key {
+                        return Ok(None);
+                    }
+                    let public = value.byte_string()?.to_vec();
+                    Ok(Some(SignedKey { public, signature: value.byte_string()?.to_vec() }))
+                }
+                other => Err(Fault::decoding(format!("a parameter of the type {other}"))),
+            }
+        })?;
+        Ok(found.into_iter().flatten().next())
     }
 
     /// The outermost level of a `DiagnosticInfo` (OPC 10000-6 §5.2.2.12).
@@ -231,12 +260,23 @@ impl<'a> AnswerReader<'a> {
 
     /// Whether nothing is left; an answer with bytes behind its end is none we understand.
     pub(crate) fn finish(self) -> Result<(), Fault> {
+        self.finish_within(0)
+    }
+
+    /// As [`finish`](Self::finish), with up to `stray` bytes forgiven.
+    pub(crate) fn finish_within(self, stray: usize) -> Result<(), Fault> {
         match self.bytes.rest().len() {
-            0 => Ok(()),
+            left if left <= stray => Ok(()),
             left => Err(Fault::decoding(format!("{left} bytes follow the answer"))),
         }
     }
 }
+
+/// Servers send two.
+const MAX_PARAMETERS: usize = 16;
+/// OPC 10000-6 §5.2.2.16: the types of values, scalars.
+const VARIANT_STRING: u8 = 12;
+const VARIANT_EXTENSION_OBJECT: u8 = 22;
 
 /// What a server adds to a status code.
 #[derive(Debug, Default)]

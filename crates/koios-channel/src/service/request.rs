@@ -1,14 +1,15 @@
 use std::io::Cursor;
 use std::time::Duration;
 
-use koios_pki::SecurityMode;
+use koios_pki::{SecurityMode, SecurityPolicy};
 use opcua_types::{
-    ActivateSessionRequest, AnonymousIdentityToken, ApplicationDescription, ApplicationType, BinaryEncodable,
-    ByteString, CloseSecureChannelRequest, CloseSessionRequest, ContextOwned, CreateSessionRequest, DateTime,
-    DecodingOptions, ExtensionObject, GetEndpointsRequest, LocalizedText, MessageSecurityMode, NamespaceMap,
-    NodeId, NumericRange, ObjectId, OpenSecureChannelRequest, QualifiedName, ReadRequest, ReadValueId,
-    RequestHeader as WireHeader, SecurityTokenRequestType, SignatureData, TimestampsToReturn,
-    TypeLoaderCollection, UAString, UserNameIdentityToken, VariableId, X509IdentityToken,
+    ActivateSessionRequest, AdditionalParametersType, AnonymousIdentityToken, ApplicationDescription,
+    ApplicationType, BinaryEncodable, ByteString, CloseSecureChannelRequest, CloseSessionRequest,
+    ContextOwned, CreateSessionRequest, DateTime, DecodingOptions, ExtensionObject, GetEndpointsRequest,
+    KeyValuePair, LocalizedText, MessageSecurityMode, NamespaceMap, NodeId, NumericRange, ObjectId,
+    OpenSecureChannelRequest, QualifiedName, ReadRequest, ReadValueId, RequestHeader as WireHeader,
+    SecurityTokenRequestType, SignatureData, TimestampsToReturn, TypeLoaderCollection, UAString,
+    UserNameIdentityToken, VariableId, Variant, X509IdentityToken,
 };
 use time::OffsetDateTime;
 use zeroize::{Zeroize, Zeroizing};
@@ -44,6 +45,7 @@ pub(crate) enum UserToken {
         user_name: String,
         /// Encrypted, or in clear for a channel that encrypts.
         password: Zeroizing<Vec<u8>>,
+        /// Under a policy on a curve none either: the secret says all itself.
         encryption: Option<&'static str>,
     },
     Certificate {
@@ -92,15 +94,26 @@ impl RequestHeader {
         encode(ObjectId::GetEndpointsRequest_Encoding_DefaultBinary, &request)
     }
 
+    /// `secrets_policy`: the policy on a curve for whose user secrets the server is to give an ephemeral key.
     pub(crate) fn create_session(
         self,
         session: &SessionRequest,
         nonce: &[u8],
         certificates: &[u8],
         max_response_size: u32,
+        secrets_policy: Option<SecurityPolicy>,
     ) -> Result<Vec<u8>, Fault> {
+        let mut request_header = self.into_wire();
+        if let Some(policy) = secrets_policy {
+            request_header.additional_header = ExtensionObject::from_message(AdditionalParametersType {
+                parameters: Some(vec![KeyValuePair {
+                    key: QualifiedName::new(0, "ECDHPolicyUri"),
+                    value: Variant::from(policy.uri()),
+                }]),
+            });
+        }
         let request = CreateSessionRequest {
-            request_header: self.into_wire(),
+            request_header,
             client_description: ApplicationDescription {
                 application_uri: session.application_uri.as_str().into(),
                 product_uri: session.product_uri.as_str().into(),
@@ -234,7 +247,7 @@ fn milliseconds(duration: Duration) -> u32 {
 }
 
 /// Steps of 100 ns since 1601.
-fn ticks(time: OffsetDateTime) -> i64 {
+pub(crate) fn ticks(time: OffsetDateTime) -> i64 {
     i64::try_from(time.unix_timestamp_nanos() / 100 + 116_444_736_000_000_000).unwrap_or_default()
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use opcua_types::ObjectId;
 use time::OffsetDateTime;
 
-use super::{AnswerReader, AuthenticationToken, ResponseHeader, Service, answer, endpoints};
+use super::{AnswerReader, AuthenticationToken, ResponseHeader, Service, SignedKey, answer, endpoints};
 use crate::endpoint::Endpoint;
 use crate::error::{Failure, Fault};
 use crate::server_status::{BuildInfo, ServerState, ServerStatus};
@@ -19,7 +19,9 @@ pub(crate) struct OpenedChannel {
     pub(crate) nonce: Vec<u8>,
 }
 
-pub(crate) fn opened_channel(body: &[u8]) -> Result<(ResponseHeader, OpenedChannel), Failure> {
+/// `stray` bytes behind the end are forgiven: open62541 writes a size of padding where nothing is padded, in its answers
+/// under policies on curves (`secure-channel.md` §3).
+pub(crate) fn opened_channel(body: &[u8], stray: usize) -> Result<(ResponseHeader, OpenedChannel), Failure> {
     let (header, mut reader) = answer(Service::OpenSecureChannel, body)?;
     let _protocol_version = reader.u32()?;
     let channel_id = reader.u32()?;
@@ -27,7 +29,7 @@ pub(crate) fn opened_channel(body: &[u8]) -> Result<(ResponseHeader, OpenedChann
     let _created_at = reader.date_time()?;
     let lifetime = Duration::from_millis(reader.u32()?.into());
     let nonce = reader.byte_string()?.to_vec();
-    reader.finish()?;
+    reader.finish_within(stray)?;
     Ok((header, OpenedChannel { channel_id, token_id, lifetime, nonce }))
 }
 
@@ -48,6 +50,8 @@ pub(crate) struct CreatedSession {
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) signature_algorithm: String,
     pub(crate) signature: Vec<u8>,
+    /// For the user's secret, when it was asked for.
+    pub(crate) ephemeral_key: Option<SignedKey>,
 }
 
 pub(crate) fn created_session(body: &[u8]) -> Result<(ResponseHeader, CreatedSession), Failure> {
@@ -66,8 +70,16 @@ pub(crate) fn created_session(body: &[u8]) -> Result<(ResponseHeader, CreatedSes
     let signature = reader.byte_string()?.to_vec();
     let _max_request_size = reader.u32()?;
     reader.finish()?;
-    let created =
-        CreatedSession { token, timeout, nonce, certificates, endpoints, signature_algorithm, signature };
+    let created = CreatedSession {
+        token,
+        timeout,
+        nonce,
+        certificates,
+        endpoints,
+        signature_algorithm,
+        signature,
+        ephemeral_key: header.ephemeral_key.clone(),
+    };
     Ok((header, created))
 }
 

@@ -1,70 +1,137 @@
 use koios_pki::{CertificateChain, SecurityMode, SecurityPolicy};
+use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
+use super::encrypted_secret::Envelope;
 use crate::chunk::asymmetric::encrypt_blocks;
 use crate::endpoint::{Endpoint, UserTokenKind, UserTokenPolicy};
 use crate::error::Fault;
-use crate::keys::Peer;
-use crate::policy::Algorithms;
+use crate::keys::{Peer, Security};
+use crate::policy::{Algorithms, Asymmetric, RsaAlgorithms};
 use crate::service::UserToken;
 use crate::{Limits, UserIdentity};
 
-/// Makes the token for `user` in the form the endpoint takes (OPC 10000-4 §7.40).
-///
-/// A password is encrypted to the server's certificate under the token's policy. Without encryption of its own it only
-/// travels inside an encrypted channel. A certificate's key signs the server's certificate and nonce under the token's
-/// policy: milliseconds.
-pub(super) fn user_token(
-    user: &UserIdentity,
-    endpoint: &Endpoint,
-    mode: SecurityMode,
-    peer: Option<&Peer>,
-    server_nonce: &[u8],
-    limits: &Limits,
-) -> Result<UserToken, Fault> {
-    match user {
-        UserIdentity::Anonymous => {
-            let policy = of_kind(endpoint, UserTokenKind::Anonymous).next();
-            let policy = policy.ok_or(Fault::NoUserTokenPolicy { kind: UserTokenKind::Anonymous })?;
-            Ok(UserToken::Anonymous { policy_id: policy.policy_id.clone() })
-        }
-        UserIdentity::UserName { user_name, password } => {
-            let chosen = choose(endpoint, mode)?;
-            let (secret, encryption) = match chosen.encryption {
-                None => (Zeroizing::new(password.as_bytes().to_vec()), None),
-                Some((policy, algorithms)) => {
-                    let mut own = None;
-                    let peer = peer_of(peer, &mut own, endpoint, policy, limits)?;
-                    let secret = encrypted(password, server_nonce, policy, &algorithms, peer)?;
-                    (Zeroizing::new(secret), Some(algorithms.encryption_uri))
-                }
-            };
-            Ok(UserToken::UserName {
-                policy_id: chosen.token.policy_id.clone(),
-                user_name: user_name.clone(),
-                password: secret,
-                encryption,
-            })
-        }
-        UserIdentity::Certificate(identity) => {
-            let (token, policy, algorithms) = signing_token(endpoint)?;
-            let bits = identity.key().bits();
-            if !crate::policy::allows_key(policy, bits) {
-                return Err(Fault::KeySize { bits, policy });
+/// What a user's token depends on beside the user.
+pub(super) struct Circumstances<'a> {
+    pub(super) endpoint: &'a Endpoint,
+    pub(super) security: &'a Security,
+    pub(super) peer: Option<&'a Peer>,
+    pub(super) server_nonce: &'a [u8],
+    /// The server's ephemeral key, proven to be the peer's.
+    pub(super) server_key: Option<&'a [u8]>,
+    pub(super) time: OffsetDateTime,
+    pub(super) limits: &'a Limits,
+}
+
+impl Circumstances<'_> {
+    /// Makes the token for `user` in the form the endpoint takes (OPC 10000-4 §7.40).
+    ///
+    /// A password is encrypted to the server's certificate or ephemeral key under the token's policy. Without encryption
+    /// of its own it only travels inside an encrypted channel. A certificate's key signs the server's certificate and nonce
+    /// under the token's policy: milliseconds.
+    pub(super) fn token_for(&self, user: &UserIdentity) -> Result<UserToken, Fault> {
+        let Self { endpoint, server_nonce, .. } = self;
+        match user {
+            UserIdentity::Anonymous => {
+                let policy = of_kind(endpoint, UserTokenKind::Anonymous).next();
+                let policy = policy.ok_or(Fault::NoUserTokenPolicy { kind: UserTokenKind::Anonymous })?;
+                Ok(UserToken::Anonymous { policy_id: policy.policy_id.clone() })
             }
-            super::check_server_nonce(server_nonce)?;
-            let mut own = None;
-            let peer = peer_of(peer, &mut own, endpoint, policy, limits)?;
-            let signature = identity
-                .key()
-                .sign(algorithms.signature, &[peer.leaf_der(), server_nonce].concat())
-                .map_err(|_| Fault::Crypto { operation: "signing" })?;
-            Ok(UserToken::Certificate {
-                policy_id: token.policy_id.clone(),
-                certificate: identity.leaf().der().to_vec(),
-                signature: (algorithms.signature_uri, signature),
-            })
+            UserIdentity::UserName { user_name, password } => {
+                let chosen = choose(endpoint, self.security)?;
+                let (secret, encryption) = match chosen.encryption {
+                    None => (password.as_bytes().to_vec(), None),
+                    Some(Encryption::Rsa(policy, rsa)) => {
+                        (self.encrypted(password, policy, &rsa)?, Some(rsa.encryption_uri))
+                    }
+                    Some(Encryption::Ecc(policy)) => (self.sealed(password, policy)?, None),
+                };
+                Ok(UserToken::UserName {
+                    policy_id: chosen.token.policy_id.clone(),
+                    user_name: user_name.clone(),
+                    password: Zeroizing::new(secret),
+                    encryption,
+                })
+            }
+            UserIdentity::Certificate(identity) => {
+                let (token, policy, algorithms) = signing_token(endpoint)?;
+                let key = identity.key().algorithm();
+                if !policy.allows_key(&key) {
+                    return Err(Fault::KeyNotAllowed { key, policy });
+                }
+                super::check_server_nonce(server_nonce)?;
+                let mut own = None;
+                let peer = self.peer_for(&mut own, policy)?;
+                let message = [peer.leaf_der(), server_nonce].concat();
+                let signature = identity.key().sign(&algorithms, &message)?;
+                Ok(UserToken::Certificate {
+                    policy_id: token.policy_id.clone(),
+                    certificate: identity.leaf().der().to_vec(),
+                    signature: (algorithms.signature_uri(), signature),
+                })
+            }
         }
+    }
+
+    /// The channel's peer. Without a secured channel the endpoint's certificate, which the caller has judged, is the one to
+    /// encrypt to; it is put into `own`.
+    fn peer_for<'b>(&'b self, own: &'b mut Option<Peer>, policy: SecurityPolicy) -> Result<&'b Peer, Fault> {
+        if let Some(peer) = self.peer {
+            return Ok(peer);
+        }
+        let missing =
+            || Fault::ServerKey { detail: "the endpoint has no certificate to encrypt to".to_owned() };
+        let blob = self.endpoint.server_certificate.as_deref().ok_or_else(missing)?;
+        let chain = CertificateChain::from_der_blob(blob, self.limits.max_chain)
+            .map_err(|error| Fault::ServerKey { detail: error.to_string() })?;
+        Ok(own.insert(Peer::new(chain.leaf(), policy)?))
+    }
+
+    /// The secret of OPC 10000-4 §7.40.2.2: length of what follows, password, server nonce; in as many blocks as it takes.
+    fn encrypted(
+        &self,
+        password: &str,
+        policy: SecurityPolicy,
+        rsa: &RsaAlgorithms,
+    ) -> Result<Vec<u8>, Fault> {
+        // The nonce is what keeps a recorded token from working twice.
+        super::check_server_nonce(self.server_nonce)?;
+        let mut own = None;
+        let peer = self.peer_for(&mut own, policy)?;
+        peer.require(policy)?;
+        let key = peer.key().as_rsa().ok_or(Fault::Crypto { operation: "RSA encryption" })?;
+        let len = password.len() + self.server_nonce.len();
+        let prefix =
+            u32::try_from(len).map_err(|_| crate::wire::limit("password in bytes", len, usize::MAX))?;
+        let mut secret = Zeroizing::new(Vec::with_capacity(size_of::<u32>() + len));
+        secret.extend_from_slice(&prefix.to_le_bytes());
+        secret.extend_from_slice(password.as_bytes());
+        secret.extend_from_slice(self.server_nonce);
+        let mut out = Vec::new();
+        encrypt_blocks(rsa, key, &secret, &mut out)?;
+        Ok(out)
+    }
+
+    /// The secret of OPC 10000-4 §7.40.2.5.
+    fn sealed(&self, password: &str, policy: SecurityPolicy) -> Result<Vec<u8>, Fault> {
+        super::check_server_nonce(self.server_nonce)?;
+        let Security::Secure { identity, .. } = self.security else { return Err(Fault::NotReady) };
+        let envelope = Envelope {
+            policy,
+            identity,
+            server_nonce: self.server_nonce,
+            server_key: self.server_key.ok_or(Fault::NoEphemeralKey)?,
+            time: self.time,
+        };
+        envelope.seal(password.as_bytes())
+    }
+}
+
+/// The policy on a curve under which [`Circumstances::token_for`] would send a password; the server is asked for a key then.
+pub(super) fn secrets_policy(endpoint: &Endpoint, security: &Security) -> Option<SecurityPolicy> {
+    match choose(endpoint, security).ok()?.encryption {
+        Some(Encryption::Ecc(policy)) => Some(policy),
+        _ => None,
     }
 }
 
@@ -89,30 +156,50 @@ fn signing_token(endpoint: &Endpoint) -> Result<(&UserTokenPolicy, SecurityPolic
 struct Chosen<'a> {
     token: &'a UserTokenPolicy,
     /// `None`: as it is, protected by the channel.
-    encryption: Option<(SecurityPolicy, Algorithms)>,
+    encryption: Option<Encryption>,
+}
+
+/// To whom, and how, a password is encrypted.
+enum Encryption {
+    /// To the server's certificate.
+    Rsa(SecurityPolicy, RsaAlgorithms),
+    /// To an ephemeral key of the server, signed with our certificate.
+    Ecc(SecurityPolicy),
 }
 
 /// The first token that encrypts the password; else one that leaves it to a channel that encrypts.
-fn choose(endpoint: &Endpoint, mode: SecurityMode) -> Result<Chosen<'_>, Fault> {
+fn choose<'a>(endpoint: &'a Endpoint, security: &Security) -> Result<Chosen<'a>, Fault> {
     let mut clear = None;
     let mut unsupported = None;
     for token in of_kind(endpoint, UserTokenKind::UserName) {
         let uri = policy_uri(token, endpoint);
         match SecurityPolicy::from_uri(uri) {
             Some(SecurityPolicy::None) => clear = clear.or(Some(token)),
-            Some(policy) => {
-                if let Some(algorithms) = Algorithms::of(policy) {
-                    return Ok(Chosen { token, encryption: Some((policy, algorithms)) });
-                }
-            }
+            Some(policy) => match encryption(policy, security) {
+                Some(encryption) => return Ok(Chosen { token, encryption: Some(encryption) }),
+                None => unsupported = unsupported.or(Some(uri)),
+            },
             None => unsupported = unsupported.or(Some(uri)),
         }
     }
     match (clear, unsupported) {
-        (Some(token), _) if mode == SecurityMode::SignAndEncrypt => Ok(Chosen { token, encryption: None }),
+        (Some(token), _) if security.mode() == SecurityMode::SignAndEncrypt => {
+            Ok(Chosen { token, encryption: None })
+        }
         (_, Some(uri)) => Err(Fault::UnsupportedUserTokenPolicy { uri: uri.to_owned() }),
         (Some(_), None) => Err(Fault::PasswordWouldBeInClear),
         (None, None) => Err(Fault::NoUserTokenPolicy { kind: UserTokenKind::UserName }),
+    }
+}
+
+/// How a policy encrypts passwords on such a channel; on a curve only for who can sign them.
+fn encryption(policy: SecurityPolicy, security: &Security) -> Option<Encryption> {
+    match (Algorithms::of(policy)?.asymmetric, security) {
+        (Asymmetric::Rsa(rsa), _) => Some(Encryption::Rsa(policy, rsa)),
+        (Asymmetric::Ecc(_), Security::Secure { identity, .. }) => {
+            policy.allows_key(&identity.key().algorithm()).then_some(Encryption::Ecc(policy))
+        }
+        (Asymmetric::Ecc(_), Security::None) => None,
     }
 }
 
@@ -123,49 +210,6 @@ fn of_kind(endpoint: &Endpoint, kind: UserTokenKind) -> impl Iterator<Item = &Us
 /// A token without a policy of its own has the endpoint's (OPC 10000-4 §7.41).
 fn policy_uri<'a>(token: &'a UserTokenPolicy, endpoint: &'a Endpoint) -> &'a str {
     token.security_policy_uri.as_deref().unwrap_or(&endpoint.security_policy_uri)
-}
-
-/// The channel's peer. Without a secured channel the endpoint's certificate, which the caller has judged, is the one to
-/// encrypt to; it is put into `own`.
-fn peer_of<'a>(
-    channels: Option<&'a Peer>,
-    own: &'a mut Option<Peer>,
-    endpoint: &Endpoint,
-    policy: SecurityPolicy,
-    limits: &Limits,
-) -> Result<&'a Peer, Fault> {
-    if let Some(peer) = channels {
-        return Ok(peer);
-    }
-    let missing = || Fault::ServerKey { detail: "the endpoint has no certificate to encrypt to".to_owned() };
-    let blob = endpoint.server_certificate.as_deref().ok_or_else(missing)?;
-    let chain = CertificateChain::from_der_blob(blob, limits.max_chain)
-        .map_err(|error| Fault::ServerKey { detail: error.to_string() })?;
-    Ok(own.insert(Peer::new(chain.leaf(), policy)?))
-}
-
-/// The secret of OPC 10000-4 §7.40.2.2: length of what follows, password, server nonce; in as many blocks as it takes.
-fn encrypted(
-    password: &str,
-    server_nonce: &[u8],
-    policy: SecurityPolicy,
-    algorithms: &Algorithms,
-    peer: &Peer,
-) -> Result<Vec<u8>, Fault> {
-    // The nonce is what keeps a recorded token from working twice.
-    super::check_server_nonce(server_nonce)?;
-    if !crate::policy::allows_key(policy, peer.key().bits()) {
-        return Err(Fault::ServerKey { detail: format!("{} bits with {policy}", peer.key().bits()) });
-    }
-    let len = password.len() + server_nonce.len();
-    let prefix = u32::try_from(len).map_err(|_| crate::wire::limit("password in bytes", len, usize::MAX))?;
-    let mut secret = Zeroizing::new(Vec::with_capacity(size_of::<u32>() + len));
-    secret.extend_from_slice(&prefix.to_le_bytes());
-    secret.extend_from_slice(password.as_bytes());
-    secret.extend_from_slice(server_nonce);
-    let mut out = Vec::new();
-    encrypt_blocks(algorithms, peer, &secret, &mut out)?;
-    Ok(out)
 }
 
 #[cfg(test)]
@@ -195,12 +239,29 @@ mod tests {
         }
     }
 
+    fn token_for(user: &UserIdentity, endpoint: &Endpoint, mode: SecurityMode) -> Result<UserToken, Fault> {
+        let security = match mode {
+            SecurityMode::None => Security::None,
+            mode => crate::test_server::security(SecurityPolicy::Basic256Sha256, mode),
+        };
+        let circumstances = Circumstances {
+            endpoint,
+            security: &security,
+            peer: None,
+            server_nonce: &[7; 32],
+            server_key: None,
+            time: OffsetDateTime::UNIX_EPOCH,
+            limits: &Limits::default(),
+        };
+        circumstances.token_for(user)
+    }
+
     fn make(endpoint: &Endpoint, mode: SecurityMode) -> Result<UserToken, Fault> {
         let user = UserIdentity::UserName {
             user_name: "op".to_owned(),
             password: Zeroizing::new("secret".to_owned()),
         };
-        user_token(&user, endpoint, mode, None, &[7; 32], &Limits::default())
+        token_for(&user, endpoint, mode)
     }
 
     const USER: UserTokenKind = UserTokenKind::UserName;
@@ -231,9 +292,7 @@ mod tests {
     fn a_certificate_needs_a_token_that_is_signed_with_a_key_that_fits() {
         let identity = std::sync::Arc::clone(&crate::test_server::CLIENT);
         let user = UserIdentity::Certificate(identity);
-        let make = |tokens: &[_]| {
-            user_token(&user, &endpoint(tokens), SecurityMode::None, None, &[7; 32], &Limits::default()).err()
-        };
+        let make = |tokens: &[_]| token_for(&user, &endpoint(tokens), SecurityMode::None).err();
         let kind = UserTokenKind::Certificate;
         assert_eq!(make(&[(USER, NONE)]), Some(Fault::NoUserTokenPolicy { kind }));
         let none = SecurityPolicy::None.uri().to_owned();
@@ -256,14 +315,15 @@ mod tests {
             make(&endpoint(&[(UserTokenKind::Anonymous, None)]), SecurityMode::Sign).err(),
             Some(Fault::NoUserTokenPolicy { kind: USER })
         );
-        let anonymous = user_token(
-            &UserIdentity::Anonymous,
-            &endpoint(&[(USER, None)]),
-            SecurityMode::None,
-            None,
-            &[],
-            &Limits::default(),
-        );
+        let curve = SecurityPolicy::EccNistP256.uri();
+        for mode in [SecurityMode::None, SecurityMode::Sign, SecurityMode::SignAndEncrypt] {
+            assert_eq!(
+                make(&endpoint(&[(USER, Some(curve))]), mode).err(),
+                Some(Fault::UnsupportedUserTokenPolicy { uri: curve.to_owned() }),
+                "who has an RSA key cannot sign it"
+            );
+        }
+        let anonymous = token_for(&UserIdentity::Anonymous, &endpoint(&[(USER, None)]), SecurityMode::None);
         assert_eq!(anonymous.err(), Some(Fault::NoUserTokenPolicy { kind: UserTokenKind::Anonymous }));
     }
 }

@@ -29,7 +29,7 @@ fn trusting_authority(authority: &TestCertificate) -> ServerOptions {
 }
 
 async fn works(client: &Client) {
-    for policy in SecurityPolicy::SECURE {
+    for policy in SecurityPolicy::RSA {
         let mut session = client.session(policy, MODE, &UserIdentity::Anonymous).await.unwrap();
         session.read_server_status(soon()).await.unwrap();
         session.renew(soon()).await.unwrap();

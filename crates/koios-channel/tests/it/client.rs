@@ -18,15 +18,17 @@ pub(crate) fn soon() -> Deadline {
     Deadline::after(Duration::from_secs(60))
 }
 
-/// The key lengths of [`certificate`].
+/// The RSA key lengths of [`certificate`].
 pub(crate) const KEY_BITS: [u32; 3] = [2048, 3072, 4096];
+/// Those, and keys on P-256 and P-384.
+const ALL_KEY_BITS: [u32; 5] = [2048, 3072, 4096, 256, 384];
 
 /// A certificate every server of the tests accepts once it trusts it; the same one in all tests.
 pub(crate) fn certificate(key_bits: u32) -> TestCertificate {
-    static CERTIFICATES: LazyLock<[TestCertificate; 3]> = LazyLock::new(|| {
-        KEY_BITS.map(|bits| CertificateSpec::application(APPLICATION_URI).with_shared_key(bits, 0).make())
+    static CERTIFICATES: LazyLock<[TestCertificate; 5]> = LazyLock::new(|| {
+        ALL_KEY_BITS.map(|bits| CertificateSpec::application(APPLICATION_URI).with_shared_key(bits, 0).make())
     });
-    let at = KEY_BITS.iter().position(|bits| *bits == key_bits).unwrap();
+    let at = ALL_KEY_BITS.iter().position(|bits| *bits == key_bits).unwrap();
     CERTIFICATES[at].clone()
 }
 

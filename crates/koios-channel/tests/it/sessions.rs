@@ -1,7 +1,7 @@
 //! Whole sessions on real servers of three stacks.
 
 use koios_channel::{SecurityMode, SecurityPolicy, ServerState, UserIdentity};
-use koios_testkit::{Server, ServerOptions, Stack, start_or_skip};
+use koios_testkit::{Policy, Server, ServerOptions, Stack, start_or_skip};
 
 use crate::client::{Client, KEY_BITS, certificate, soon};
 
@@ -27,7 +27,7 @@ async fn use_session(client: &Client, policy: SecurityPolicy, mode: SecurityMode
 async fn every_policy_mode_and_client_key(server: &Server) {
     for key_bits in KEY_BITS {
         let client = Client::of(server, &certificate(key_bits)).await;
-        for policy in SecurityPolicy::SECURE {
+        for policy in SecurityPolicy::RSA {
             for mode in MODES {
                 use_session(&client, policy, mode).await;
             }
@@ -58,6 +58,32 @@ async fn sessions_work_on_asyncua_with_every_policy_mode_and_client_key() {
     every_policy_mode_and_client_key(&server).await;
 }
 
+/// The policies on curves, with the size of the keys. `ECC_nistP256` allows keys on P-384 too, of which open62541 takes the
+/// signatures for ones of P-256.
+const ON_CURVES: [(SecurityPolicy, Policy, u32); 2] = [
+    (SecurityPolicy::EccNistP256, Policy::EccNistP256, 256),
+    (SecurityPolicy::EccNistP384, Policy::EccNistP384, 384),
+];
+
+#[tokio::test]
+async fn sessions_work_on_open62541_with_the_policies_on_curves() {
+    for (policy, offered, key_bits) in ON_CURVES {
+        let own = certificate(key_bits);
+        let options = ServerOptions { key_bits, policies: vec![offered], ..ServerOptions::trusting(&[&own]) };
+        let Some(server) = start_or_skip(Stack::Open62541, options) else { return };
+        let client = Client::of(&server, &own).await;
+        for mode in MODES {
+            use_session(&client, policy, mode).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn sessions_work_on_open62541_with_every_policy_of_rsa() {
+    let Some(server) = start(Stack::Open62541, ServerOptions::default()) else { return };
+    every_policy_mode_and_client_key(&server).await;
+}
+
 #[tokio::test]
 async fn long_server_keys_work_on_every_stack() {
     for stack in [Stack::AsyncOpcua, Stack::NodeOpcua, Stack::Asyncua] {
@@ -67,7 +93,7 @@ async fn long_server_keys_work_on_every_stack() {
             };
             for client_bits in [2048, 4096] {
                 let client = Client::of(&server, &certificate(client_bits)).await;
-                for policy in SecurityPolicy::SECURE {
+                for policy in SecurityPolicy::RSA {
                     use_session(&client, policy, SecurityMode::SignAndEncrypt).await;
                 }
             }

@@ -3,7 +3,7 @@
 use koios_channel::{
     Fault, Origin, SecurityMode, SecurityPolicy, SessionRequest, Stage, StatusCode, UserIdentity,
 };
-use koios_testkit::{CertificateSpec, ServerOptions, Stack, TestCertificate, start_or_skip};
+use koios_testkit::{CertificateSpec, Policy, ServerOptions, Stack, TestCertificate, start_or_skip};
 
 use crate::client::{APPLICATION_URI, Client, certificate, identity, soon};
 
@@ -39,7 +39,7 @@ async fn the_right_password_opens_and_wrong_ones_are_refused_under_every_policy(
         let own = certificate(2048);
         let Some(server) = start_or_skip(stack, ServerOptions::trusting(&[&own])) else { continue };
         let client = Client::of(&server, &own).await;
-        for policy in SecurityPolicy::SECURE {
+        for policy in SecurityPolicy::RSA {
             for mode in [SecurityMode::Sign, SecurityMode::SignAndEncrypt] {
                 in_and_out(&client, policy, mode).await;
                 is_refused(&client, policy, mode, "wrong").await;
@@ -57,7 +57,7 @@ async fn a_password_of_several_blocks_is_understood() {
         options.users = vec![("op".to_owned(), long_password())];
         let Some(server) = start_or_skip(stack, options) else { continue };
         let client = Client::of(&server, &own).await;
-        for policy in SecurityPolicy::SECURE {
+        for policy in SecurityPolicy::RSA {
             let mode = SecurityMode::SignAndEncrypt;
             let session = client.session(policy, mode, &user(&long_password())).await.unwrap();
             session.close(soon()).await.unwrap();
@@ -77,7 +77,7 @@ async fn the_holder_of_a_certificate_comes_in_and_a_stranger_does_not() {
     let options = ServerOptions::trusting(&[&own, &known]);
     let Some(server) = start_or_skip(Stack::NodeOpcua, options) else { return };
     let client = Client::of(&server, &own).await;
-    for policy in SecurityPolicy::SECURE {
+    for policy in SecurityPolicy::RSA {
         for mode in [SecurityMode::Sign, SecurityMode::SignAndEncrypt] {
             let user = UserIdentity::Certificate(identity(&known));
             let mut session = client.session(policy, mode, &user).await.unwrap();
@@ -91,13 +91,41 @@ async fn the_holder_of_a_certificate_comes_in_and_a_stranger_does_not() {
     }
 }
 
+/// The secret is sealed for an ephemeral key of the server (OPC 10000-4 §7.40.2.5).
+#[tokio::test]
+async fn passwords_and_certificates_of_users_work_under_the_policies_on_curves() {
+    for (policy, offered, bits) in [
+        (SecurityPolicy::EccNistP256, Policy::EccNistP256, 256),
+        (SecurityPolicy::EccNistP384, Policy::EccNistP384, 384),
+    ] {
+        let own = certificate(bits);
+        let person = CertificateSpec::application("urn:koios:test:person").with_shared_key(bits, 1).make();
+        let mut options = ServerOptions::trusting(&[&own, &person]);
+        options.key_bits = bits;
+        options.policies = vec![offered];
+        options.users.push(("long".to_owned(), long_password()));
+        let Some(server) = start_or_skip(Stack::Open62541, options) else { return };
+        let client = Client::of(&server, &own).await;
+        for mode in [SecurityMode::Sign, SecurityMode::SignAndEncrypt] {
+            in_and_out(&client, policy, mode).await;
+            is_refused(&client, policy, mode, "wrong").await;
+            is_refused(&client, policy, mode, "").await;
+            let long =
+                UserIdentity::UserName { user_name: "long".to_owned(), password: long_password().into() };
+            client.session(policy, mode, &long).await.unwrap().close(soon()).await.unwrap();
+            let user = UserIdentity::Certificate(identity(&person));
+            client.session(policy, mode, &user).await.unwrap().close(soon()).await.unwrap();
+        }
+    }
+}
+
 /// asyncua's user name token has no encryption of its own where the channel encrypts.
 #[tokio::test]
 async fn a_token_without_encryption_is_used_in_an_encrypted_channel() {
     let own = certificate(2048);
     let Some(server) = start_or_skip(Stack::Asyncua, ServerOptions::trusting(&[&own])) else { return };
     let client = Client::of(&server, &own).await;
-    for policy in SecurityPolicy::SECURE {
+    for policy in SecurityPolicy::RSA {
         let mode = SecurityMode::SignAndEncrypt;
         let none = Some(SecurityPolicy::None.uri());
         let endpoint = client.endpoint(policy, mode);

@@ -2,7 +2,7 @@
 //!
 //! The status code alone is ambiguous: the same one means other things from another mouth and at another stage.
 
-use koios_channel::{Fault, SecurityMode, Stage as Step, StatusCode};
+use koios_channel::{Fault, KeyAlgorithm, SecurityMode, SecurityPolicy, Stage as Step, StatusCode};
 
 use super::Observed;
 use crate::code::Code;
@@ -36,11 +36,18 @@ pub(super) fn classify(observed: &Observed<'_>, stage: Stage, mode: SecurityMode
         Fault::ServerCertificateDiffers | Fault::WrongSenderCertificate | Fault::ServerKey { .. } => {
             Code::ServerCertificateInvalid
         }
-        Fault::KeySize { .. } => Code::CertificateKeySize,
+        Fault::KeyNotAllowed { key: KeyAlgorithm::Rsa { .. }, policy }
+            if SecurityPolicy::RSA.contains(policy) =>
+        {
+            Code::CertificateKeySize
+        }
+        Fault::KeyNotAllowed { .. } => Code::CertificateKeyTypeUnsupported,
         Fault::BadPadding
         | Fault::BadSignature
         | Fault::Downgraded
         | Fault::EndpointsDiffer { .. }
+        | Fault::NoEphemeralKey
+        | Fault::ServerEphemeralKey
         | Fault::ServerNonce { .. }
         | Fault::WrongReceiver => Code::HandshakeFailed,
         // The first bytes from there: nothing has shown yet that it is an OPC UA server.

@@ -52,7 +52,10 @@ pub(super) fn remedy_for(code: Code) -> Vec<Remedy> {
         Code::CertificateKeySize => {
             vec![say("Assign a certificate whose RSA key has 2048 to 4096 bits, or regenerate this one so.")]
         }
-        Code::CertificateKeyTypeUnsupported => vec![say("Assign a certificate with an RSA key.")],
+        Code::CertificateKeyTypeUnsupported => vec![say(
+            "Assign a certificate whose kind of key the security policy takes (RSA, or P-256 and P-384 for the ECC \
+             policies), or set the policy to auto.",
+        )],
         Code::NoCertificate => {
             vec![say("Generate or upload a certificate; the first one becomes the default.")]
         }

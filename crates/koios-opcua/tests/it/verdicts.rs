@@ -37,7 +37,7 @@ fn r13_a_trusted_certificate_connects_and_the_report_shows_the_way() {
 fn every_policy_and_mode_connects() {
     let certificate = certificate();
     for server in servers(&ServerOptions::trusting(&[&certificate])) {
-        for policy in SecurityPolicy::SECURE {
+        for policy in SecurityPolicy::RSA {
             for mode in [SecurityMode::Sign, SecurityMode::SignAndEncrypt] {
                 let mut target = secured(&server, &certificate);
                 target.security_mode = mode;
@@ -59,14 +59,15 @@ fn every_policy_and_mode_connects() {
 #[test]
 fn r14_r17_an_untrusted_certificate_is_rejected_in_plain_words_and_connects_once_it_is_moved_to_trusted() {
     let certificate = certificate();
-    for mut server in servers(&ServerOptions::default()) {
+    let options = ServerOptions::default();
+    for mut server in servers(&options).chain(start_or_skip(Stack::Open62541, options.clone())) {
         let target = secured(&server, &certificate);
         let refused = report(&target);
         let verdict = &refused.verdict;
         assert_eq!(verdict.code, Code::CertificateRejectedByServer, "{}: {verdict:?}", server.stack());
         assert_eq!(verdict.message, "Certificate rejected by server");
         let expected_stage = match server.stack() {
-            Stack::NodeOpcua => Stage::SecureChannel,
+            Stack::NodeOpcua | Stack::Open62541 => Stage::SecureChannel,
             Stack::AsyncOpcua | Stack::Asyncua => Stage::Session,
         };
         assert_eq!(verdict.failed_stage, Some(expected_stage));
@@ -81,8 +82,8 @@ fn r14_r17_an_untrusted_certificate_is_rejected_in_plain_words_and_connects_once
         );
 
         match server.stack() {
-            // asyncua keeps no rejected certificates, and reads its trust list at its start.
-            Stack::Asyncua => {
+            // These keep no rejected certificates, and read their trust list at their start.
+            Stack::Asyncua | Stack::Open62541 => {
                 server.trust_der(certificate.der());
                 server.restart();
             }

@@ -44,7 +44,8 @@ fn check_key(certificate: &Certificate, wanted: Option<CertificateType>, found: 
         }
         other => {
             let remedy = match wanted {
-                None | Some(CertificateType::RsaMin | CertificateType::RsaSha256) => "Make an RSA key.",
+                None => "Make an RSA key, or one on P-256 or P-384.",
+                Some(CertificateType::RsaMin | CertificateType::RsaSha256) => "Make an RSA key.",
                 Some(CertificateType::EccNistP256) => "Make a key on P-256.",
                 Some(CertificateType::EccNistP384) => "Make a key on P-384.",
             };
@@ -53,7 +54,7 @@ fn check_key(certificate: &Certificate, wanted: Option<CertificateType>, found: 
                 FindingCode::KeyKindUnsupported,
                 POLICIES,
                 wanted.map_or_else(
-                    || format!("The security policies that servers have, on RSA, do not take the key ({other}). {remedy}"),
+                    || format!("No security policy takes the key ({other}). {remedy}"),
                     |wanted| format!("The type {wanted} does not take the key ({other}). {remedy}"),
                 ),
             );

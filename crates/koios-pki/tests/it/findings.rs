@@ -367,9 +367,9 @@ fn the_type_wanted_decides_about_keys_and_signatures() {
 
     let curve = make("EC -pkeyopt ec_paramgen_curve:P-256", "-sha256");
     assert_eq!(judged(&curve, Some(CertificateType::EccNistP256)), [], "the usage may be left out");
-    for wanted in [Some(CertificateType::EccNistP384), None] {
-        assert_eq!(judged(&curve, wanted), [(FindingCode::KeyKindUnsupported, error)]);
-    }
+    assert_eq!(judged(&curve, None), [], "some policy takes it");
+    let wanted = Some(CertificateType::EccNistP384);
+    assert_eq!(judged(&curve, wanted), [(FindingCode::KeyKindUnsupported, error)]);
     assert_eq!(
         judged(&curve, Some(CertificateType::RsaSha256)),
         [(FindingCode::KeyKindUnsupported, error), (FindingCode::UnusualSignature, warning)]

@@ -19,7 +19,7 @@ use crate::{PkiFolders, TestCertificate};
 pub(super) fn require_installed(stack: Stack) -> Result<(), Unavailable> {
     let interpreter = match stack {
         Stack::AsyncOpcua => return Ok(()),
-        Stack::Asyncua | Stack::NodeOpcua => interpreter(stack),
+        Stack::Asyncua | Stack::NodeOpcua | Stack::Open62541 => interpreter(stack),
     };
     if interpreter.is_some() {
         return Ok(());
@@ -36,8 +36,8 @@ pub(super) fn folders(stack: Stack, root: PathBuf) -> PkiFolders {
         trusted: root.join("trusted/certs"),
         // asyncua writes no rejected certificates.
         rejected: (stack == Stack::NodeOpcua).then(|| root.join("rejected")),
-        issuers: Some(root.join("issuers/certs")),
-        revocation_lists: Some(root.join("trusted/crl")),
+        issuers: (stack != Stack::Open62541).then(|| root.join("issuers/certs")),
+        revocation_lists: (stack != Stack::Open62541).then(|| root.join("trusted/crl")),
         root,
     }
 }
@@ -63,7 +63,7 @@ pub(super) fn start(
     // Only node-opcua sends a chain; asyncua takes one certificate.
     let certificate_pem = match stack {
         Stack::NodeOpcua => certificate.chain_pem(),
-        Stack::AsyncOpcua | Stack::Asyncua => certificate.pem(),
+        Stack::AsyncOpcua | Stack::Asyncua | Stack::Open62541 => certificate.pem(),
     };
     fs::write(&certificate_file, certificate_pem).expect("a writable PKI folder");
     write_private_key(&key_file, certificate.key_pem()).expect("a writable PKI folder");
@@ -72,6 +72,14 @@ pub(super) fn start(
     for attempt in 0..ATTEMPTS {
         // A port that was free a moment ago may be taken by now: then another one, or the fixed one a little later.
         let port = if options.port == 0 { free_port() } else { options.port };
+        if stack == Stack::Open62541 {
+            let mut server = open62541(port, options, certificate, pki, &key_file);
+            match Child::start(&mut server) {
+                Ok(child) => return (port, child),
+                Err(not_ready) => last = Some(not_ready),
+            }
+            continue;
+        }
         let configuration = json!({
             "port": port,
             "applicationName": options.application_name,
@@ -97,11 +105,36 @@ pub(super) fn start(
     panic!("{stack} does not start: {}\n{}", last.reason, last.log);
 }
 
+/// The arguments that `fixtures/servers/open62541/server.c` tells.
+fn open62541(
+    port: u16,
+    options: &ServerOptions,
+    certificate: &TestCertificate,
+    pki: &PkiFolders,
+    key_file: &Path,
+) -> Command {
+    let der_file = pki.root.join("own/server.der");
+    fs::write(&der_file, certificate.der()).expect("a writable PKI folder");
+    let flag = |set| if set { "1" } else { "0" };
+    let mut command = Command::new(interpreter(Stack::Open62541).expect("checked at the start"));
+    command.arg(port.to_string()).arg(&options.application_uri).arg(der_file).arg(key_file).arg(&pki.trusted);
+    command.args([flag(options.anonymous), flag(options.none_endpoint)]);
+    command.arg(options.policies.iter().map(|policy| policy.name()).collect::<Vec<_>>().join(","));
+    command.arg(options.modes.iter().map(|mode| mode.name()).collect::<Vec<_>>().join(","));
+    for (name, password) in &options.users {
+        command.args([name, password]);
+    }
+    command
+}
+
 fn write_lists(options: &ServerOptions, pki: &PkiFolders) {
     for (folder, files) in
         [(&pki.issuers, &options.issuers), (&pki.revocation_lists, &options.revocation_lists)]
     {
-        let folder = folder.as_deref().expect("both stacks have issuers and revocation lists");
+        let Some(folder) = folder.as_deref() else {
+            assert!(files.is_empty(), "this stack knows no issuers and no revocation lists");
+            continue;
+        };
         for der in files {
             // asyncua reads revocation lists only from .der and .pem files.
             fs::write(folder.join(file_name(der)), der).expect("a writable PKI folder");
@@ -113,7 +146,7 @@ fn command(stack: Stack, configuration: &str) -> Command {
     let folder = folder(stack);
     let program = match stack {
         Stack::NodeOpcua => folder.join("server.mjs"),
-        Stack::AsyncOpcua | Stack::Asyncua => folder.join("server.py"),
+        Stack::AsyncOpcua | Stack::Asyncua | Stack::Open62541 => folder.join("server.py"),
     };
     let mut command = Command::new(interpreter(stack).expect("checked at the start"));
     command.arg(program).arg(configuration).current_dir(folder);
@@ -132,13 +165,13 @@ pub fn bench_client(stack: Stack) -> Option<Command> {
     Some(command)
 }
 
-/// The Node.js or Python that has the stack's packages; `None` when they are not installed.
+/// The Node.js or Python that has the stack's packages, or the server itself; `None` when they are not installed.
 fn interpreter(stack: Stack) -> Option<PathBuf> {
     let folder = folder(stack);
     match stack {
         Stack::AsyncOpcua => None,
         // xtask writes the stamp after a complete installation; it names the interpreter.
-        Stack::Asyncua | Stack::NodeOpcua => {
+        Stack::Asyncua | Stack::NodeOpcua | Stack::Open62541 => {
             let stamp = fs::read_to_string(folder.join(STAMP)).ok()?;
             let interpreter = PathBuf::from(stamp.lines().nth(1)?);
             let interpreter =

@@ -70,6 +70,7 @@ impl<'a> Visit<'a> {
             Some((Policy::Basic256Sha256, mode)) => ("Basic256Sha256", security_mode(mode)),
             Some((Policy::Aes128Sha256RsaOaep, mode)) => ("Aes128-Sha256-RsaOaep", security_mode(mode)),
             Some((Policy::Aes256Sha256RsaPss, mode)) => ("Aes256-Sha256-RsaPss", security_mode(mode)),
+            Some((policy, _)) => panic!("this client has no {}", policy.name()),
         };
         let endpoint: EndpointDescription = (endpoint_url, policy, mode, UserTokenPolicy::anonymous()).into();
         let token = match self.user {

@@ -106,7 +106,7 @@ impl From<GenerateRequest> for GenerateOrder {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct KeyRequest {
-    /// `rsa` or `ec`. Devices cannot connect with keys on elliptic curves yet.
+    /// `rsa` or `ec`. Keys on elliptic curves are for servers that offer the policies `ECC_nistP256` or `ECC_nistP384`.
     algorithm: String,
     /// Of an RSA key: 2048, 3072 or 4096.
     #[serde(default)]

@@ -232,7 +232,6 @@ impl TryFrom<CertificateReferenceBody> for CertificateReference {
 impl From<DeviceProblem> for FieldError {
     fn from(problem: DeviceProblem) -> Self {
         let code = match problem.kind {
-            ProblemKind::CertificateNotUsable => Code::CertificateNotUsable,
             ProblemKind::InvalidField => Code::InvalidField,
             ProblemKind::NameTaken => Code::NameTaken,
             ProblemKind::UnknownCertificate => Code::UnknownCertificate,

@@ -23,11 +23,6 @@ impl From<ServiceError> for ApiError {
                     sentence(&error)
                 ),
             ),
-            ServiceError::KeyCannotConnect { field, .. } => Self::of_field(
-                Code::CertificateNotUsable,
-                *field,
-                format!("{}; devices need one with an RSA key of 2048 to 4096 bits.", sentence(&error)),
-            ),
             ServiceError::AnswerOfAnotherKey => Self::of_field(
                 Code::KeyMismatch,
                 "certificate",

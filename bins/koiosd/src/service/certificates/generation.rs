@@ -12,7 +12,7 @@ use super::{
     Certificates, check_description, parse_name,
     subject::{Hosts, Place, check_name_part, check_validity_days, key_spec, not_blank, profile_of},
 };
-use crate::service::{error::ServiceError, usable_keys::expect_can_connect};
+use crate::service::error::ServiceError;
 
 /// The organization where neither request nor settings name one; servers may refuse a subject without.
 const ORGANIZATION: &str = "Koios";
@@ -75,10 +75,6 @@ impl Certificates {
         let validity_days =
             check_validity_days(order.validity_days.unwrap_or(self.settings.default_validity_days))?;
         let spec = order.key.as_ref().map_or_else(|| Ok(self.settings.default_key.spec()), key_spec)?;
-        if order.make_default {
-            expect_can_connect("key", &spec.algorithm())?;
-        }
-        self.expect_usable_by("key", &spec.algorithm(), &order.assign_to).await?;
 
         let key = self.generate_key(spec).await?;
         let _naming = self.naming.lock().await;

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::{
     Certificates, KeyOrder, Regenerated, expect_revision, subject::key_spec, upload::length_in_days,
 };
-use crate::service::{access::Caller, error::ServiceError, usable_keys::expect_successor_can_connect};
+use crate::service::{access::Caller, error::ServiceError};
 
 /// What is to be asked for.
 #[derive(Clone, Debug, Default)]
@@ -48,7 +48,6 @@ impl Certificates {
             .map_err(|error| ServiceError::NotRequestable { reason: error.to_string() })?;
         let (request, new_key) = if order.new_key {
             let spec = spec.unwrap_or_else(|| super::regeneration::key_like(record.chain.leaf()));
-            expect_successor_can_connect("key", &record, &spec.algorithm())?;
             let key = self.generate_key(spec).await?;
             let pem = key.to_pem();
             (sign(params, key).await?, Some(pem))
@@ -85,7 +84,6 @@ impl Certificates {
         let pending = self.store.pending_request(id).await?;
         let chain = read_certificates(&order.certificate)?;
         let chain = chain.for_key(pending.request.public_key()).ok_or(ServiceError::AnswerOfAnotherKey)?;
-        expect_successor_can_connect("certificate", &record, chain.leaf().key_algorithm())?;
         let self_signed = chain.leaf().is_self_signed();
         let days = length_in_days(chain.leaf().validity());
         let mut answer = InstallAnswer::new(pending.request, chain, days);

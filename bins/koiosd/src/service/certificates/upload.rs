@@ -9,11 +9,7 @@ use zeroize::Zeroizing;
 use super::{Certificates, Regenerated, check_description, parse_name};
 use crate::{
     config::VALIDITY_DAYS_MAX,
-    service::{
-        access::Caller,
-        error::ServiceError,
-        usable_keys::{expect_can_connect, expect_successor_can_connect},
-    },
+    service::{access::Caller, error::ServiceError},
 };
 
 /// Certificate and key as they were sent.
@@ -59,9 +55,6 @@ impl Certificates {
         let description = check_description(order.description)?;
         let (chain, key) = order.pair.read().await?;
         let days = length_in_days(chain.leaf().validity());
-        if order.make_default {
-            expect_can_connect("make_default", chain.leaf().key_algorithm())?;
-        }
         let mut new = NewCertificate::new(name, Origin::Uploaded, chain, key.to_pem(), days);
         new.description = description;
         new.make_default = order.make_default;
@@ -80,10 +73,6 @@ impl Certificates {
         let description = check_description(order.description)?;
         let (chain, key) = order.pair.read().await?;
         let record = self.store.certificate(id).await?;
-        expect_successor_can_connect("certificate", &record, chain.leaf().key_algorithm())?;
-        if order.make_default {
-            expect_can_connect("make_default", chain.leaf().key_algorithm())?;
-        }
         let days = length_in_days(chain.leaf().validity());
         let self_signed = chain.leaf().is_self_signed();
         let mut pair = ReplacePair::new(Origin::Uploaded, chain, key.to_pem(), days, EndReason::Replaced);

@@ -7,7 +7,7 @@ use koios_store::{
 };
 use time::OffsetDateTime;
 
-use super::{DeviceChange, Devices, expect_right_to_weaken, expect_usable_by};
+use super::{DeviceChange, Devices, expect_right_to_weaken};
 use crate::service::{access::Caller, error::ServiceError};
 
 /// A device on its way out.
@@ -53,7 +53,6 @@ pub(crate) struct Problem {
 /// The kinds of problems.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum ProblemKind {
-    CertificateNotUsable,
     InvalidField,
     NameTaken,
     UnknownCertificate,
@@ -178,16 +177,7 @@ fn resolved(
         Err(detail) => problems.push(problem("certificate", ProblemKind::UnknownCertificate, detail)),
     }
     match change.into_settings() {
-        Ok(settings) if problems.is_empty() => {
-            let named = certificates.iter().find(|record| Some(record.id) == settings.certificate_id);
-            match named.map_or(Ok(()), |record| expect_usable_by(&settings, record)) {
-                Ok(()) => return Ok((settings, enabled)),
-                Err(error) => {
-                    let kind = ProblemKind::CertificateNotUsable;
-                    problems.push(problem("certificate", kind, error.to_string()));
-                }
-            }
-        }
+        Ok(settings) if problems.is_empty() => return Ok((settings, enabled)),
         Ok(_) => {}
         Err(ServiceError::InvalidFields(faults)) => {
             let faults = faults.into_iter();
