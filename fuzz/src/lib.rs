@@ -6,7 +6,7 @@
 //! - Make the corpora anew: `fuzz/make-corpus` (openssl), `fuzz/make-channel-corpus` (Python)
 #![forbid(unsafe_code)]
 
-pub use koios_channel::fuzzing::{answer, asymmetric, conversation, err, symmetric};
+pub use koios_channel::fuzzing::{answer, asymmetric, conversation, err, reverse_hello, symmetric};
 mod pki;
 pub use pki::{certificate, chain, crl, hostname, pair, pkcs7, pkcs12, private_key, request, trust};
 
@@ -33,6 +33,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "pkcs7", run: pkcs7 },
     Target { name: "private_key", run: private_key },
     Target { name: "request", run: request },
+    Target { name: "reverse_hello", run: reverse_hello },
     Target { name: "symmetric", run: symmetric },
     Target { name: "trust", run: trust },
 ];

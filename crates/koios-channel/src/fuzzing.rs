@@ -21,7 +21,7 @@ use crate::policy::{AES_BLOCK_LEN, Algorithms, Asymmetric};
 use crate::random::SystemRandom;
 use crate::service::response;
 use crate::symmetric::{ReceivingKeys, SendingKeys};
-use crate::wire::{put_byte_string, put_u32, refusal};
+use crate::wire::{self, put_byte_string, put_u32, refusal};
 use crate::{ClientIdentity, EndpointUrl, Limits};
 
 /// What a server sends, from the first byte on: frames, ACK, the answers of a channel without security.
@@ -46,6 +46,15 @@ pub fn conversation(data: &[u8]) {
 pub fn err(data: &[u8]) {
     let failure = refusal(data);
     assert!(failure.status.is_none_or(crate::StatusCode::is_bad), "a refusal with a good code");
+}
+
+/// What a server says that connects by itself.
+pub fn reverse_hello(data: &[u8]) {
+    let _ = wire::reverse_hello(data);
+    assert!(wire::reverse_hello_wants(data) > 0, "the listener would wait for nothing");
+    let whole =
+        [b"RHEF".as_slice(), &u32::try_from(data.len() + 8).unwrap_or(u32::MAX).to_le_bytes(), data].concat();
+    let _ = wire::reverse_hello(&whole);
 }
 
 /// An OPN answer: as it comes, and as the content behind a signature that holds.

@@ -23,6 +23,10 @@
 //!        any failure but a service's refusal ─► over      renew: ChannelRenewed, at any time while open
 //! ```
 //!
+//! A [`Connection`] comes from [`connect`], which tries a host's addresses as RFC 8305 says, from a [`ReverseListener`], to
+//! which servers connect by themselves (OPC 10000-6 §7.1.3), or from any stream ([`Connection::from_stream`]: a proxy, a
+//! tunnel, a test).
+//!
 //! # Policies
 //!
 //! `Basic256Sha256`, `Aes128_Sha256_RsaOaep`, `Aes256_Sha256_RsaPss` with RSA keys; `ECC_nistP256` and `ECC_nistP384` with
@@ -90,7 +94,10 @@ pub use keys::{CertificateSending, ClientIdentity, IdentityError, Security};
 mod limits;
 pub use limits::Limits;
 mod net;
-pub use net::{Connection, CreatedSession, Deadline, SecureChannel, Session, Transport, connect, resolve};
+pub use net::{
+    Connection, CreatedSession, Deadline, Incoming, ReverseConnection, ReverseListener, SecureChannel,
+    Session, Transport, connect, resolve,
+};
 mod policy;
 mod random;
 pub use random::{RandomSource, SystemRandom};

@@ -5,6 +5,8 @@ pub use deadline::Deadline;
 mod dial;
 pub use dial::{Connection, connect, resolve};
 mod link;
+mod reverse;
+pub use reverse::{Incoming, ReverseConnection, ReverseListener};
 mod secure_channel;
 pub use secure_channel::{SecureChannel, Transport};
 mod session;

@@ -4,6 +4,8 @@ mod bytes;
 pub(crate) use bytes::{ByteReader, put_byte_string, put_u32};
 mod refusal;
 pub(crate) use refusal::refusal;
+mod reverse_hello;
+pub(crate) use reverse_hello::{ReverseHello, reverse_hello, reverse_hello_wants};
 
 use crate::error::Fault;
 use crate::{EndpointUrl, Limits};

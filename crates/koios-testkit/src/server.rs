@@ -133,6 +133,8 @@ pub struct ServerOptions {
     pub issuers: Vec<Vec<u8>>,
     /// Revocation lists (DER) that it knows (node-opcua and asyncua).
     pub revocation_lists: Vec<Vec<u8>>,
+    /// The URL of a client to which it connects as well, by reverse connect (open62541 only).
+    pub reverse_connect: Option<String>,
     /// Its PKI folder; a temporary one, removed with the server, when `None`.
     pub pki_dir: Option<PathBuf>,
 }
@@ -153,6 +155,7 @@ impl Default for ServerOptions {
             trusted: vec![],
             issuers: vec![],
             revocation_lists: vec![],
+            reverse_connect: None,
             pki_dir: None,
         }
     }

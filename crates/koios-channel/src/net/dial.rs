@@ -1,10 +1,13 @@
 use std::borrow::Cow;
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use koios_pki::HostName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
+use tokio::task::JoinSet;
 
 use super::link::{Cost, Link};
 use super::{Deadline, Transport};
@@ -35,43 +38,83 @@ fn dialled(host: &str) -> Option<Cow<'_, str>> {
     HostName::parse(host).ok().map(|name| Cow::Owned(name.to_string()))
 }
 
-/// A TCP connection to the first of `addresses` that takes one. Each gets an equal share of the time that is left, so
-/// that one that swallows packets leaves some to the next.
+/// A TCP connection to the first of `addresses` that takes one.
+///
+/// As RFC 8305 says, the families take turns, and the next address is tried when one fails or says nothing for a quarter of
+/// a second, while the ones before go on.
 ///
 /// # Errors
 /// At [`Stage::Connect`]: [`Fault::Refused`] when any address refused, else [`Fault::TimedOut`],
 /// [`Fault::Unreachable`] or [`Fault::Io`]; [`Fault::NotResolved`] without an address.
 pub async fn connect(addresses: &[SocketAddr], deadline: Deadline) -> Result<Connection, ChannelError> {
+    let mut left = in_turns(addresses).into_iter();
+    // Dropping it ends the attempts that lost.
+    let mut attempts = JoinSet::new();
     let mut worst = Fault::NotResolved;
-    for (index, address) in addresses.iter().enumerate() {
-        let left = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
-        let fault = match tokio::time::timeout(share(deadline, left), TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                // Requests are small and answered one by one: waiting to fill a segment would only cost time. A
-                // stream that does not take the option works all the same.
-                let _ = stream.set_nodelay(true);
-                return Ok(Connection { stream });
+    loop {
+        if let Some(address) = left.next() {
+            attempts.spawn(TcpStream::connect(address));
+        } else if attempts.is_empty() {
+            return Err(ChannelError::transport(Stage::Connect, worst));
+        }
+        let patience = if left.len() > 0 { deadline.at_most(ATTEMPT_DELAY) } else { deadline };
+        let fault = match tokio::time::timeout_at(patience.instant(), attempts.join_next()).await {
+            Ok(Some(Ok(Ok(stream)))) => return Ok(Connection::of_tcp(stream)),
+            Ok(Some(Ok(Err(error)))) => connect_fault(&error),
+            // Nobody else ends these tasks, and they do not panic.
+            Ok(Some(Err(_)) | None) => Fault::NotReady,
+            Err(_) if deadline.remaining().is_zero() => {
+                let worst = if telling(&Fault::TimedOut) > telling(&worst) { Fault::TimedOut } else { worst };
+                return Err(ChannelError::transport(Stage::Connect, worst));
             }
-            Ok(Err(error)) => connect_fault(&error),
-            Err(_) => Fault::TimedOut,
+            Err(_) => continue,
         };
         if telling(&fault) >= telling(&worst) {
             worst = fault;
         }
     }
-    Err(ChannelError::transport(Stage::Connect, worst))
 }
 
-/// A TCP connection on which nothing was said yet.
-#[derive(Debug)]
+/// The addresses with the families in turns, that of the first one first (RFC 8305 §4).
+fn in_turns(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+    let is_first_family =
+        |address: &&SocketAddr| addresses.first().is_some_and(|first| first.is_ipv6() == address.is_ipv6());
+    let mut first = addresses.iter().filter(is_first_family);
+    let mut second = addresses.iter().filter(|address| !is_first_family(address));
+    let mut ordered = Vec::with_capacity(addresses.len());
+    while ordered.len() < addresses.len() {
+        ordered.extend(first.next().into_iter().chain(second.next()));
+    }
+    ordered
+}
+
+/// What a conversation runs on.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// A connection on which nothing was said yet.
 pub struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
+    peer: Option<SocketAddr>,
 }
 
 impl Connection {
-    /// The address that answered.
-    pub fn peer_addr(&self) -> Option<SocketAddr> {
-        self.stream.peer_addr().ok()
+    /// A connection that was made elsewhere: through a proxy or a tunnel, or in memory.
+    pub fn from_stream(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
+        Self { stream: Box::new(stream), peer: None }
+    }
+
+    pub(super) fn of_tcp(stream: TcpStream) -> Self {
+        // Requests are small and answered one by one: waiting to fill a segment would only cost time. A stream that does
+        // not take the option works all the same.
+        let _ = stream.set_nodelay(true);
+        Self { peer: stream.peer_addr().ok(), stream: Box::new(stream) }
+    }
+
+    /// The address that answered; `None` for a stream that was made elsewhere.
+    pub const fn peer_addr(&self) -> Option<SocketAddr> {
+        self.peer
     }
 
     /// Says HELLO and waits for ACK.
@@ -92,8 +135,10 @@ impl Connection {
     }
 }
 
-fn share(deadline: Deadline, addresses_left: u32) -> Duration {
-    deadline.remaining() / addresses_left.max(1)
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("peer", &self.peer).finish_non_exhaustive()
+    }
 }
 
 fn connect_fault(error: &io::Error) -> Fault {
@@ -107,6 +152,9 @@ fn connect_fault(error: &io::Error) -> Fault {
         kind => Fault::Io(kind),
     }
 }
+
+/// RFC 8305 §8: the delay between attempts that it recommends.
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// How much a fault of one address says about the host: a refusal comes from a machine that is there.
 const fn telling(fault: &Fault) -> u8 {
@@ -137,10 +185,13 @@ mod tests {
     }
 
     #[test]
-    fn time_is_shared_between_the_addresses_that_are_left() {
-        let deadline = Deadline::after(Duration::from_secs(4000));
-        assert!(share(deadline, 4) <= Duration::from_secs(1000));
-        assert!(share(deadline, 4) > Duration::from_secs(990));
-        assert_eq!(share(Deadline::after(Duration::ZERO), 0), Duration::ZERO);
+    fn the_families_take_turns_and_the_systems_order_is_kept_within_each() {
+        let addresses = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>();
+        let given = addresses(&["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "2.2.2.2:1"]);
+        let expected = addresses(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "[::3]:1"]);
+        assert_eq!(in_turns(&given), expected);
+        let given = addresses(&["1.1.1.1:1", "2.2.2.2:1", "[::1]:1"]);
+        assert_eq!(in_turns(&given), addresses(&["1.1.1.1:1", "[::1]:1", "2.2.2.2:1"]));
+        assert_eq!(in_turns(&[]), []);
     }
 }

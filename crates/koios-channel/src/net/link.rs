@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use super::Deadline;
+use super::dial::Stream;
 use crate::conversation::{Conversation, Event, Timing};
 use crate::error::{ChannelError, Fault, Stage};
 
 /// A stream and the conversation on it.
 pub(super) struct Link {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     /// Absent while a step computes on another thread, and for good when that step was given up.
     conversation: Option<Box<Conversation>>,
     buffer: Vec<u8>,
@@ -29,7 +29,7 @@ pub(super) enum Cost {
 }
 
 impl Link {
-    pub(super) fn new(stream: TcpStream, conversation: Conversation) -> Self {
+    pub(super) fn new(stream: Box<dyn Stream>, conversation: Conversation) -> Self {
         Self {
             stream,
             conversation: Some(Box::new(conversation)),
@@ -140,10 +140,7 @@ impl Link {
 
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Link")
-            .field("stream", &self.stream)
-            .field("stage", &self.stage)
-            .finish_non_exhaustive()
+        f.debug_struct("Link").field("stage", &self.stage).finish_non_exhaustive()
     }
 }
 

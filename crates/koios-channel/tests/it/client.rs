@@ -83,7 +83,11 @@ impl Client {
         policy: SecurityPolicy,
         mode: SecurityMode,
     ) -> Result<SecureChannel, ChannelError> {
-        let security = match mode {
+        hello(&self.url, soon()).await?.open(self.security(policy, mode), soon()).await
+    }
+
+    fn security(&self, policy: SecurityPolicy, mode: SecurityMode) -> Security {
+        match mode {
             SecurityMode::None => Security::None,
             _ => Security::Secure {
                 policy,
@@ -92,8 +96,7 @@ impl Client {
                 server_certificate: server_chain(&self.endpoint(policy, mode)),
                 sending: self.sending,
             },
-        };
-        hello(&self.url, soon()).await?.open(security, soon()).await
+        }
     }
 
     pub(crate) async fn create(
@@ -102,9 +105,26 @@ impl Client {
         mode: SecurityMode,
     ) -> Result<CreatedSession, ChannelError> {
         let channel = self.open(policy, mode).await?;
+        channel.create_session(self.request(policy, mode), soon()).await
+    }
+
+    fn request(&self, policy: SecurityPolicy, mode: SecurityMode) -> SessionRequest {
         let mut request = SessionRequest::new(self.url.clone(), self.endpoint(policy, mode), APPLICATION_URI);
         request.expected_endpoints.clone_from(&self.endpoints);
-        channel.create_session(request, soon()).await
+        request
+    }
+
+    /// A session on a connection that is there already.
+    pub(crate) async fn session_on(
+        &self,
+        transport: Transport,
+        policy: SecurityPolicy,
+        mode: SecurityMode,
+        user: &UserIdentity,
+    ) -> Result<Session, ChannelError> {
+        let channel = transport.open(self.security(policy, mode), soon()).await?;
+        let created = channel.create_session(self.request(policy, mode), soon()).await?;
+        created.activate(user, soon()).await
     }
 
     pub(crate) async fn session(

@@ -2,6 +2,7 @@
 
 mod chains;
 mod client;
+mod connections;
 mod hostile;
 mod odd_peers;
 mod sessions;

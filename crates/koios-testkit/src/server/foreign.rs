@@ -124,6 +124,7 @@ fn open62541(
     for (name, password) in &options.users {
         command.args([name, password]);
     }
+    command.envs(options.reverse_connect.as_ref().map(|url| ("REVERSE_CONNECT", url)));
     command
 }
 
