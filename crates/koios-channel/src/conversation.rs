@@ -50,6 +50,26 @@ struct Open {
     next_handle: u32,
 }
 
+/// A session without a channel: who has it can go on with it, as long as the server keeps it.
+pub struct DetachedSession {
+    token: AuthenticationToken,
+    session: Session,
+}
+
+impl DetachedSession {
+    /// The time of silence after which the server drops it.
+    pub const fn timeout(&self) -> Duration {
+        self.session.timeout
+    }
+}
+
+impl fmt::Debug for DetachedSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The token is as good as a password.
+        f.debug_struct("DetachedSession").field("timeout", &self.timeout()).finish_non_exhaustive()
+    }
+}
+
 /// The answer that is awaited.
 enum Pending {
     Acknowledge,
@@ -204,6 +224,39 @@ impl Conversation {
         })?;
         self.pending = Some(Pending::Activated { request_id });
         Ok(bytes)
+    }
+
+    /// Takes the session out of a conversation whose connection is lost, to go on with it in another one
+    /// ([`attach_session`](Self::attach_session)). `None` when there is none, or when the server has broken the rules: then
+    /// nothing it has said is worth keeping.
+    pub fn detach_session(&mut self) -> Option<DetachedSession> {
+        let State::Open(open) = &mut self.state else { return None };
+        let token = open.token.take()?;
+        Some(DetachedSession { token, session: open.session.take()? })
+    }
+
+    /// Puts a session of an earlier conversation with the same server on this channel; it is to be activated next, with the
+    /// same user (OPC 10000-4 §5.7.3).
+    ///
+    /// # Errors
+    /// [`Fault::NotReady`] without an open channel or when there is a session; [`Fault::UnsupportedSecurity`] when this
+    /// channel protects otherwise than the session's first one.
+    pub fn attach_session(&mut self, detached: DetachedSession) -> Result<(), ChannelError> {
+        self.begin(Stage::ActivateSession)?;
+        let stage = self.stage;
+        let refused = |fault| Err(ChannelError::local(stage, fault));
+        let State::Open(open) = &mut self.state else { return refused(Fault::NotReady) };
+        if open.token.is_some() {
+            return refused(Fault::NotReady);
+        }
+        let DetachedSession { token, session } = detached;
+        let security = open.channel.security();
+        if !session.fits(security) {
+            return refused(Fault::UnsupportedSecurity { policy: security.policy(), mode: security.mode() });
+        }
+        open.token = Some(token);
+        open.session = Some(session);
+        Ok(())
     }
 
     /// `Read` of `Server_ServerStatus`; [`Event::ServerStatus`] follows.
@@ -449,7 +502,11 @@ impl Conversation {
                 (header, Event::SessionCreated { timeout })
             }
             Pending::Activated { .. } => {
-                (response::activated_session(&message.body)?, Event::SessionActivated)
+                let (mut header, nonce) = response::activated_session(&message.body)?;
+                let session = open.session.as_mut().ok_or(Fault::NotReady)?;
+                // The user is in; without these the session cannot be taken to another channel, and that is all.
+                let _ = session.note_proofs(&open.channel, nonce, header.ephemeral_key.take());
+                (header, Event::SessionActivated)
             }
             Pending::Status { .. } => {
                 let (header, status) = response::server_status(&message.body)?;

@@ -23,6 +23,9 @@
 //!        any failure but a service's refusal ─► over      renew: ChannelRenewed, at any time while open
 //! ```
 //!
+//! A session outlives its connection: [`Session::detach`] keeps it, [`SecureChannel::attach_session`] goes on with it on
+//! another channel (OPC 10000-4 §5.7.3).
+//!
 //! A [`Connection`] comes from [`connect`], which tries a host's addresses as RFC 8305 says, from a [`ReverseListener`], to
 //! which servers connect by themselves (OPC 10000-6 §7.1.3), or from any stream ([`Connection::from_stream`]: a proxy, a
 //! tunnel, a test).
@@ -77,7 +80,7 @@
 mod channel;
 mod chunk;
 mod conversation;
-pub use conversation::{Conversation, Event, Timing};
+pub use conversation::{Conversation, DetachedSession, Event, Timing};
 mod endpoint;
 pub use endpoint::{ApplicationDescription, Endpoint, UserTokenKind, UserTokenPolicy};
 mod endpoint_url;

@@ -10,7 +10,7 @@ use crate::channel::Channel;
 use crate::error::Fault;
 use crate::keys::{CertificateSending, Security};
 use crate::policy::Algorithms;
-use crate::service::{RequestHeader, response};
+use crate::service::{RequestHeader, SignedKey, response};
 use crate::{Limits, SecurityPolicy, SessionRequest, UserIdentity};
 
 /// A session that was asked for.
@@ -66,12 +66,6 @@ impl RequestedSession {
             if !signs(leaf) && (self.certificates == leaf || !signs(&self.certificates)) {
                 return Err(Fault::BadSignature);
             }
-            check_server_nonce(&answer.nonce)?;
-            if let (Some(_), Some(key)) = (self.secrets_policy, &answer.ephemeral_key)
-                && !algorithms.verify(peer.key(), &key.public, &key.signature)
-            {
-                return Err(Fault::BadSignature);
-            }
             // Small servers answer no list at all; there is nothing to compare then, and nothing an attacker could
             // have done to this signed answer.
             if !self.request.expected_endpoints.is_empty() && !answer.endpoints.is_empty() {
@@ -82,12 +76,15 @@ impl RequestedSession {
                 )?;
             }
         }
-        Ok(Session {
+        let mut session = Session {
             timeout: answer.timeout,
-            server_nonce: answer.nonce,
-            server_key: self.secrets_policy.and(answer.ephemeral_key).map(|key| key.public),
+            server_nonce: Vec::new(),
+            server_key: None,
+            secrets_policy: self.secrets_policy,
             endpoint: self.request.endpoint,
-        })
+        };
+        session.note_proofs(channel, answer.nonce, answer.ephemeral_key)?;
+        Ok(session)
     }
 }
 
@@ -97,10 +94,38 @@ pub(crate) struct Session {
     server_nonce: Vec<u8>,
     /// The server's ephemeral key for the user's secret.
     server_key: Option<Vec<u8>>,
+    secrets_policy: Option<SecurityPolicy>,
     endpoint: crate::Endpoint,
 }
 
 impl Session {
+    /// Takes what the next activation is made with: the server's nonce, and a key when one was asked for.
+    pub(crate) fn note_proofs(
+        &mut self,
+        channel: &Channel,
+        nonce: Vec<u8>,
+        key: Option<SignedKey>,
+    ) -> Result<(), Fault> {
+        (self.server_nonce, self.server_key) = (Vec::new(), None);
+        if let (Some(algorithms), Some(peer)) = (Algorithms::of(channel.security().policy()), channel.peer())
+        {
+            check_server_nonce(&nonce)?;
+            let is_forged = |key: &SignedKey| !algorithms.verify(peer.key(), &key.public, &key.signature);
+            if self.secrets_policy.is_some() && key.as_ref().is_some_and(is_forged) {
+                return Err(Fault::BadSignature);
+            }
+        }
+        self.server_nonce = nonce;
+        self.server_key = self.secrets_policy.and(key).map(|key| key.public);
+        Ok(())
+    }
+
+    /// Whether the session may go on, on this channel: one that protects as the channel did on which it was created.
+    pub(crate) fn fits(&self, security: &Security) -> bool {
+        self.endpoint.security_mode == Some(security.mode())
+            && self.endpoint.security_policy == Some(security.policy())
+    }
+
     /// Our proof that we hold our certificate's key, and the user's token. Signs with RSA: milliseconds.
     pub(crate) fn activation(
         &self,
@@ -123,12 +148,13 @@ impl Session {
         let signature = match (security, channel.peer()) {
             (Security::Secure { policy, identity, .. }, Some(peer)) => {
                 let algorithms = Algorithms::of(*policy).ok_or(Fault::NotReady)?;
+                check_server_nonce(&self.server_nonce)?;
                 let message = [peer.leaf_der(), &self.server_nonce].concat();
                 Some((algorithms.signature_uri(), identity.key().sign(&algorithms, &message)?))
             }
             _ => None,
         };
-        header.activate_session(signature, user)
+        header.activate_session(signature, user, self.secrets_policy)
     }
 }
 

@@ -42,6 +42,10 @@ impl Link {
         self.conversation.as_deref()
     }
 
+    pub(super) fn conversation_mut(&mut self) -> Option<&mut Conversation> {
+        self.conversation.as_deref_mut()
+    }
+
     /// Takes one step: writes the request that `make` gives and waits for the event it brings.
     pub(super) async fn exchange(
         &mut self,

@@ -6,10 +6,10 @@ use tokio::time::Instant;
 
 use super::link::{Cost, Link};
 use super::session::close_session;
-use super::{CreatedSession, Deadline};
-use crate::conversation::{Conversation, Event};
+use super::{CreatedSession, Deadline, Session};
+use crate::conversation::{Conversation, DetachedSession, Event};
 use crate::error::{ChannelError, Fault, Stage};
-use crate::{Endpoint, EndpointUrl, Security, SecurityMode, SessionRequest};
+use crate::{Endpoint, EndpointUrl, Security, SecurityMode, SessionRequest, UserIdentity};
 
 /// A connection whose HELLO was acknowledged.
 #[derive(Debug)]
@@ -128,6 +128,39 @@ impl SecureChannel {
                 // Says nothing when the server has created no session; else it would keep a dead one.
                 let _ = close_session(&mut self.link, farewell).await;
                 self.link.close(farewell).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Goes on with a session whose connection was lost: activates it on this channel, for the same user
+    /// (OPC 10000-4 §5.7.3). The server must be the same, and so must be our certificate and the protection.
+    ///
+    /// # Errors
+    /// At [`Stage::ActivateSession`]; the channel is closed. A server that has dropped the session meanwhile says
+    /// `BadSessionIdInvalid` or `BadSessionClosed`: then a new one is to be created. Some (asyncua) drop a session with its
+    /// connection.
+    pub async fn attach_session(
+        mut self,
+        detached: DetachedSession,
+        user: &UserIdentity,
+        deadline: Deadline,
+    ) -> Result<Session, ChannelError> {
+        let stage = Stage::ActivateSession;
+        let timeout = detached.timeout();
+        let user = user.clone();
+        let attached = self
+            .link
+            .exchange(stage, deadline, self.renewal.cost, move |conversation, timing| {
+                conversation.attach_session(detached)?;
+                conversation.activate_session(&user, timing)
+            })
+            .await;
+        match attached {
+            Ok(Event::SessionActivated) => Ok(Session::new(self, timeout)),
+            Ok(other) => Err(unexpected(stage, &other)),
+            Err(error) => {
+                self.link.close(deadline.at_most(FAREWELL)).await;
                 Err(error)
             }
         }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::link::Cost;
 use super::secure_channel::{FAREWELL, Renewal, SecureChannel, unexpected};
 use super::{Deadline, link::Link};
-use crate::conversation::{Conversation, Event};
+use crate::conversation::{Conversation, DetachedSession, Event};
 use crate::error::{ChannelError, Stage};
 use crate::{ServerStatus, UserIdentity};
 
@@ -58,7 +58,7 @@ impl CreatedSession {
             })
             .await;
         match outcome {
-            Ok(Event::SessionActivated) => Ok(Session { channel: self.channel, timeout: self.timeout }),
+            Ok(Event::SessionActivated) => Ok(Session::new(self.channel, self.timeout)),
             Ok(other) => Err(unexpected(stage, &other)),
             Err(error) => {
                 self.close(deadline.at_most(FAREWELL)).await;
@@ -86,6 +86,10 @@ pub struct Session {
 }
 
 impl Session {
+    pub(super) const fn new(channel: SecureChannel, timeout: Duration) -> Self {
+        Self { channel, timeout }
+    }
+
     /// The server's clock in its last answer.
     pub fn server_time(&self) -> Option<OffsetDateTime> {
         self.channel.server_time()
@@ -122,6 +126,12 @@ impl Session {
             Event::ServerStatus(status) => Ok(status),
             other => Err(unexpected(stage, &other)),
         }
+    }
+
+    /// Lets go of the connection, which is lost or will be, and keeps the session, to go on with it on another channel
+    /// ([`SecureChannel::attach_session`]). `None` when the conversation ended with a fault of the server.
+    pub fn detach(mut self) -> Option<DetachedSession> {
+        self.channel.link.conversation_mut()?.detach_session()
     }
 
     /// Renews the channel's token; the old one is still taken for what the server sends before it has seen the new.

@@ -103,17 +103,8 @@ impl RequestHeader {
         max_response_size: u32,
         secrets_policy: Option<SecurityPolicy>,
     ) -> Result<Vec<u8>, Fault> {
-        let mut request_header = self.into_wire();
-        if let Some(policy) = secrets_policy {
-            request_header.additional_header = ExtensionObject::from_message(AdditionalParametersType {
-                parameters: Some(vec![KeyValuePair {
-                    key: QualifiedName::new(0, "ECDHPolicyUri"),
-                    value: Variant::from(policy.uri()),
-                }]),
-            });
-        }
         let request = CreateSessionRequest {
-            request_header,
+            request_header: self.asking_for_a_key(secrets_policy),
             client_description: ApplicationDescription {
                 application_uri: session.application_uri.as_str().into(),
                 product_uri: session.product_uri.as_str().into(),
@@ -132,16 +123,18 @@ impl RequestHeader {
         encode(ObjectId::CreateSessionRequest_Encoding_DefaultBinary, &request)
     }
 
-    /// `signature`: the algorithm's URI and the signature; `None` without security.
+    /// `signature`: the algorithm's URI and the signature; `None` without security. `secrets_policy` as for
+    /// [`create_session`](Self::create_session): the key is for the next activation.
     pub(crate) fn activate_session(
         self,
         signature: Option<(&'static str, Vec<u8>)>,
         user: UserToken,
+        secrets_policy: Option<SecurityPolicy>,
     ) -> Result<Vec<u8>, Fault> {
         let client_signature = signature.map(signature_data);
         let (user_identity_token, user_token_signature) = user.into_wire();
         let mut request = ActivateSessionRequest {
-            request_header: self.into_wire(),
+            request_header: self.asking_for_a_key(secrets_policy),
             client_signature: client_signature.unwrap_or_default(),
             client_software_certificates: None,
             locale_ids: None,
@@ -179,6 +172,20 @@ impl RequestHeader {
     pub(crate) fn close_secure_channel(self) -> Result<Vec<u8>, Fault> {
         let request = CloseSecureChannelRequest { request_header: self.into_wire() };
         encode(ObjectId::CloseSecureChannelRequest_Encoding_DefaultBinary, &request)
+    }
+
+    /// With the wish for an ephemeral key (OPC 10000-4 §7.15), when a user's secret needs one.
+    fn asking_for_a_key(self, secrets_policy: Option<SecurityPolicy>) -> WireHeader {
+        let mut header = self.into_wire();
+        if let Some(policy) = secrets_policy {
+            header.additional_header = ExtensionObject::from_message(AdditionalParametersType {
+                parameters: Some(vec![KeyValuePair {
+                    key: QualifiedName::new(0, "ECDHPolicyUri"),
+                    value: Variant::from(policy.uri()),
+                }]),
+            });
+        }
+        header
     }
 
     fn into_wire(self) -> WireHeader {

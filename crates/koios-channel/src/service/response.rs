@@ -88,10 +88,12 @@ fn session_timeout(milliseconds: f64) -> Duration {
     Duration::try_from_secs_f64(milliseconds / 1000.0).unwrap_or(DAY).min(DAY)
 }
 
-/// `ActivateSessionResponse` holds a nonce for the next activation and results for software certificates we do not
-/// send: only its result counts.
-pub(crate) fn activated_session(body: &[u8]) -> Result<ResponseHeader, Failure> {
-    answer(Service::ActivateSession, body).map(|(header, _)| header)
+/// The nonce for the next activation, out of an `ActivateSessionResponse`; what follows it is about software certificates,
+/// of which we send none.
+pub(crate) fn activated_session(body: &[u8]) -> Result<(ResponseHeader, Vec<u8>), Failure> {
+    let (header, mut reader) = answer(Service::ActivateSession, body)?;
+    let nonce = reader.byte_string()?.to_vec();
+    Ok((header, nonce))
 }
 
 pub(crate) fn closed_session(body: &[u8]) -> Result<ResponseHeader, Failure> {

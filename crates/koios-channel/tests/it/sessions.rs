@@ -1,6 +1,6 @@
 //! Whole sessions on real servers of three stacks.
 
-use koios_channel::{SecurityMode, SecurityPolicy, ServerState, UserIdentity};
+use koios_channel::{Fault, Origin, SecurityMode, SecurityPolicy, ServerState, Stage, UserIdentity};
 use koios_testkit::{Policy, Server, ServerOptions, Stack, start_or_skip};
 
 use crate::client::{Client, KEY_BITS, certificate, soon};
@@ -99,6 +99,74 @@ async fn long_server_keys_work_on_every_stack() {
             }
         }
     }
+}
+
+/// A connection is lost, the session goes on with another one. asyncua drops sessions with their connection.
+#[tokio::test]
+async fn a_session_is_taken_to_another_channel() {
+    let own = certificate(2048);
+    let users = [
+        UserIdentity::Anonymous,
+        UserIdentity::UserName { user_name: "op".to_owned(), password: "secret".to_owned().into() },
+    ];
+    for stack in [Stack::AsyncOpcua, Stack::NodeOpcua, Stack::Open62541] {
+        let Some(server) = start_or_skip(stack, ServerOptions::trusting(&[&own])) else { continue };
+        let client = Client::of(&server, &own).await;
+        for user in &users {
+            let (policy, mode) = (SecurityPolicy::Basic256Sha256, SecurityMode::SignAndEncrypt);
+            let session = client.session(policy, mode, user).await.unwrap();
+            let timeout = session.timeout();
+            let mut detached = session.detach().expect("it was alive");
+            for round in 0..2 {
+                let channel = client.open(policy, mode).await.unwrap();
+                let mut session = channel
+                    .attach_session(detached, user, soon())
+                    .await
+                    .unwrap_or_else(|error| panic!("{stack} {user:?} {round}: {error}"));
+                assert_eq!(session.timeout(), timeout);
+                session.read_server_status(soon()).await.unwrap();
+                detached = session.detach().unwrap();
+            }
+            // What protects less is not given the session, nor asked.
+            let channel = client.open(policy, SecurityMode::Sign).await.unwrap();
+            let error = channel.attach_session(detached, user, soon()).await.unwrap_err();
+            assert!(matches!(error.fault, Fault::UnsupportedSecurity { .. }), "{error}");
+            assert_eq!(error.origin, Origin::Local);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_session_under_a_policy_on_a_curve_is_taken_to_another_channel() {
+    let own = certificate(256);
+    let options = ServerOptions {
+        key_bits: 256,
+        policies: vec![Policy::EccNistP256],
+        ..ServerOptions::trusting(&[&own])
+    };
+    let Some(server) = start_or_skip(Stack::Open62541, options) else { return };
+    let client = Client::of(&server, &own).await;
+    let user = UserIdentity::UserName { user_name: "op".to_owned(), password: "secret".to_owned().into() };
+    let (policy, mode) = (SecurityPolicy::EccNistP256, SecurityMode::Sign);
+    let detached = client.session(policy, mode, &user).await.unwrap().detach().unwrap();
+    let channel = client.open(policy, mode).await.unwrap();
+    let mut session = channel.attach_session(detached, &user, soon()).await.unwrap();
+    session.read_server_status(soon()).await.unwrap();
+    session.close(soon()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_session_that_the_server_has_dropped_is_refused_by_the_server() {
+    let own = certificate(2048);
+    let Some(mut server) = start_or_skip(Stack::AsyncOpcua, ServerOptions::trusting(&[&own])) else { return };
+    let client = Client::of(&server, &own).await;
+    let (policy, mode) = (SecurityPolicy::Basic256Sha256, SecurityMode::SignAndEncrypt);
+    let session = client.session(policy, mode, &UserIdentity::Anonymous).await.unwrap();
+    let detached = session.detach().unwrap();
+    server.restart();
+    let channel = client.open(policy, mode).await.unwrap();
+    let error = channel.attach_session(detached, &UserIdentity::Anonymous, soon()).await.unwrap_err();
+    assert_eq!((error.stage, error.origin), (Stage::ActivateSession, Origin::Peer), "{error}");
 }
 
 #[tokio::test]
