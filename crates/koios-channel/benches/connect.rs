@@ -5,7 +5,8 @@
 //! `cargo bench -p koios-channel --bench connect [-- RUNS]`, 30 runs of each unless told; on a quiet machine. Each
 //! client is a process of its own that tells wall and CPU time of each of its iterations; the clients take turns in
 //! blocks, so that all meet the same disturbances. Endpoints are fetched, and our key is parsed, before the clock
-//! starts; the peers load their keys themselves, as they do for every connect.
+//! starts; the peers load their keys themselves, as they do for every connect. The floor, in the same run, is the CPU time
+//! of the RSA operations that no client can do without.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,8 +18,8 @@ use koios_channel::{
     CertificateSending, ClientIdentity, Deadline, EndpointUrl, Limits, Security, SecurityMode,
     SecurityPolicy, SessionRequest, UserIdentity, connect, resolve,
 };
-use koios_pki::{CertificateChain, PrivateKey, PrivateKeyPem};
-use koios_testkit::{CertificateSpec, ServerOptions, Stack};
+use koios_pki::{CertificateChain, OaepHash, PrivateKey, PrivateKeyPem, SignatureScheme};
+use koios_testkit::{CertificateSpec, ServerOptions, Stack, TestCertificate};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 
@@ -37,9 +38,9 @@ fn main() -> Result<()> {
         "Connect, session, close: Basic256Sha256, SignAndEncrypt, medians of {runs} runs on {cores} cores"
     );
     println!();
-    println!("| server | key bits | client | wall ms | CPU ms | CPU / node-opcua's |");
-    println!("| --- | --- | --- | --- | --- | --- |");
-    for stack in Stack::ALL {
+    println!("| server | key bits | client | wall ms | CPU ms | CPU / node-opcua's | CPU / floor |");
+    println!("| --- | --- | --- | --- | --- | --- | --- |");
+    for stack in Stack::ALL.into_iter().chain([Stack::Open62541]) {
         for bits in [2048, 4096] {
             compare(stack, bits, runs)?;
         }
@@ -54,7 +55,7 @@ fn compare(stack: Stack, bits: u32, runs: usize) -> Result<()> {
     let server = match koios_testkit::start(stack, options) {
         Ok(server) => server,
         Err(unavailable) => {
-            println!("| {stack} | {bits} | {unavailable} | | | |");
+            println!("| {stack} | {bits} | {unavailable} | | | | |");
             return Ok(());
         }
     };
@@ -86,17 +87,47 @@ fn compare(stack: Stack, bits: u32, runs: usize) -> Result<()> {
             times.extend(client.run(&configuration(block))?);
         }
     }
+    let floor = floor(&certificate)?;
+    println!("| {stack} | {bits} | floor | | {floor:.2} | | 1.00 |");
     let medians = measured.map(median);
     let node = medians.get(1).copied().flatten();
     for (client, median) in Client::ALL.into_iter().zip(medians) {
         let Some((wall, cpu)) = median else {
-            println!("| {stack} | {bits} | {} | not installed | | |", client.name());
+            println!("| {stack} | {bits} | {} | not installed | | | |", client.name());
             continue;
         };
         let ratio = node.map_or_else(String::new, |(_, node)| format!("{:.2}", cpu / node));
-        println!("| {stack} | {bits} | {} | {wall:.1} | {cpu:.2} | {ratio} |", client.name());
+        let over = cpu / floor;
+        println!("| {stack} | {bits} | {} | {wall:.1} | {cpu:.2} | {ratio} | {over:.2} |", client.name());
     }
     Ok(())
+}
+
+/// The CPU time in ms of what RSA costs a client with this key: two signatures, the answer to OPN decrypted, which takes
+/// two blocks with a server key of the same length, two verifications, the request of OPN encrypted.
+fn floor(certificate: &TestCertificate) -> Result<f64> {
+    let key = PrivateKeyPem::from_bytes(certificate.key_pem().as_bytes().to_vec());
+    let key = PrivateKey::from_pem(&key)?.into_rsa().ok_or("an RSA key")?;
+    let (scheme, hash) = (SignatureScheme::RsaPkcs1Sha256, OaepHash::Sha1);
+    let public = key.public_key();
+    let request = vec![0xA5; certificate.der().len() + 2 * key.modulus_len()];
+    let message = b"what is signed".as_slice();
+    let signature = key.sign(scheme, message)?;
+    let block = public.encrypt_block(hash, &[0xA5; 100])?;
+    let mut times = Vec::new();
+    for _ in 0..FLOORS {
+        let cpu = cpu_time();
+        for _ in 0..2 {
+            std::hint::black_box(key.sign(scheme, message)?);
+            std::hint::black_box(key.decrypt_block(hash, &block)?);
+            std::hint::black_box(public.verify(scheme, message, &signature));
+        }
+        for part in request.chunks(public.max_plain_len(hash)) {
+            std::hint::black_box(public.encrypt_block(hash, part)?);
+        }
+        times.push((0.0, (cpu_time() - cpu).as_secs_f64() * 1e3));
+    }
+    Ok(median(times).ok_or("no run")?.1)
 }
 
 #[derive(Clone, Copy)]
@@ -227,4 +258,6 @@ const APPLICATION_URI: &str = "urn:koios:bench:client";
 const CLIENT: &str = "--client";
 /// Iterations of one client before the next has its turn.
 const BLOCK: usize = 10;
+/// Runs of the floor.
+const FLOORS: usize = 51;
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -10,7 +10,9 @@ use crate::error::{Failure, Fault, Stage};
 use crate::key_share::KeyShare;
 use crate::keys::Security;
 use crate::random::RandomSource;
-use crate::service::{AuthenticationToken, RequestHeader, ResponseHeader, response};
+use crate::service::{
+    AuthenticationToken, RequestHeader, ResponseHeader, ServiceAnswer, ServiceRequest, any_answer, response,
+};
 use crate::session::{RequestedSession, Session};
 use crate::wire::{self, Frame, FrameBuffer, FrameType, SendLimits};
 use crate::{ChannelError, Endpoint, EndpointUrl, Limits, ServerStatus, SessionRequest, UserIdentity};
@@ -78,6 +80,7 @@ enum Pending {
     Created { request_id: u32, requested: Box<RequestedSession> },
     Activated { request_id: u32 },
     Status { request_id: u32 },
+    Service { request_id: u32 },
     Closed { request_id: u32 },
 }
 
@@ -118,6 +121,8 @@ pub enum Event {
     SessionActivated,
     /// The value of `Server_ServerStatus`.
     ServerStatus(ServerStatus),
+    /// The answer to a service that the caller has encoded.
+    Service(ServiceAnswer),
     /// The session is closed.
     SessionClosed,
 }
@@ -270,6 +275,30 @@ impl Conversation {
             None => Err(Fault::NotReady),
         })?;
         self.pending = Some(Pending::Status { request_id });
+        Ok(bytes)
+    }
+
+    /// Any other service; [`Event::Service`] follows.
+    ///
+    /// # Errors
+    /// [`Fault::NotReady`] without an open channel.
+    pub fn request_service(
+        &mut self,
+        request: &ServiceRequest,
+        timing: Timing,
+    ) -> Result<Vec<u8>, ChannelError> {
+        self.request_service_at(Stage::OtherService, request, timing)
+    }
+
+    pub(crate) fn request_service_at(
+        &mut self,
+        stage: Stage,
+        request: &ServiceRequest,
+        timing: Timing,
+    ) -> Result<Vec<u8>, ChannelError> {
+        self.begin(stage)?;
+        let Sent { request_id, bytes } = self.request(timing, |header, _| header.service(request))?;
+        self.pending = Some(Pending::Service { request_id });
         Ok(bytes)
     }
 
@@ -512,6 +541,10 @@ impl Conversation {
                 let (header, status) = response::server_status(&message.body)?;
                 (header, Event::ServerStatus(status))
             }
+            Pending::Service { .. } => {
+                let (header, answer) = any_answer(&message.body)?;
+                (header, Event::Service(answer))
+            }
             Pending::Closed { .. } => {
                 let header = response::closed_session(&message.body)?;
                 open.session = None;
@@ -538,6 +571,7 @@ impl Pending {
             | Self::Created { request_id, .. }
             | Self::Activated { request_id }
             | Self::Status { request_id }
+            | Self::Service { request_id }
             | Self::Closed { request_id } => Some(*request_id),
         }
     }

@@ -59,6 +59,27 @@ pub struct ApplicationDescription {
     pub application_uri: String,
     /// The URI of the product, for people as well.
     pub product_uri: String,
+    /// What it is.
+    pub application_type: ApplicationType,
+    /// Where its endpoints can be asked for.
+    pub discovery_urls: Vec<String>,
+}
+
+/// What an application is (OPC 10000-4 §7.4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ApplicationType {
+    /// A server.
+    #[default]
+    Server,
+    /// A client.
+    Client,
+    /// Both.
+    ClientAndServer,
+    /// A server that knows others.
+    DiscoveryServer,
+    /// A number OPC UA does not define.
+    Unknown(i32),
 }
 
 /// A way to prove who the user is (OPC 10000-4 §7.41).

@@ -70,6 +70,14 @@ pub enum Stage {
     ActivateSession,
     /// `Read` (OPC 10000-4 §5.11.2).
     Read,
+    /// `FindServers` (OPC 10000-4 §5.5.2).
+    FindServers,
+    /// `Browse` and `BrowseNext` (OPC 10000-4 §5.9.2).
+    Browse,
+    /// `Call` (OPC 10000-4 §5.12.2).
+    Call,
+    /// A service that the caller has encoded.
+    OtherService,
     /// A later `OpenSecureChannel`, for a fresh token.
     RenewSecureChannel,
     /// `CloseSession` (OPC 10000-4 §5.7.4).
@@ -89,6 +97,10 @@ impl fmt::Display for Stage {
             Self::CreateSession => "create session",
             Self::ActivateSession => "activate session",
             Self::Read => "read",
+            Self::FindServers => "find servers",
+            Self::Browse => "browse",
+            Self::Call => "call",
+            Self::OtherService => "other service",
             Self::RenewSecureChannel => "renew secure channel",
             Self::CloseSession => "close session",
             Self::CloseSecureChannel => "close secure channel",
@@ -189,6 +201,12 @@ pub enum Fault {
     NoUserTokenPolicy {
         /// The kind asked for.
         kind: UserTokenKind,
+    },
+    /// What the caller wants to send has no encoding.
+    #[error("{what} cannot be sent")]
+    NotSendable {
+        /// What it is.
+        what: &'static str,
     },
     /// The server gave no key to encrypt the user's secret to, which a policy on a curve needs (OPC 10000-4 §7.40.2.5).
     #[error("the server gave no ephemeral key for the password")]

@@ -19,7 +19,7 @@ use crate::kdf::KeyMaterial;
 use crate::keys::{Peer, Security};
 use crate::policy::{AES_BLOCK_LEN, Algorithms, Asymmetric};
 use crate::random::SystemRandom;
-use crate::service::response;
+use crate::service::{any_answer, nodes, response};
 use crate::symmetric::{ReceivingKeys, SendingKeys};
 use crate::wire::{self, put_byte_string, put_u32, refusal};
 use crate::{ClientIdentity, EndpointUrl, Limits};
@@ -160,7 +160,7 @@ pub fn symmetric(data: &[u8]) {
 
 /// The body of an answer, by every reader; the first byte that fits a type decides which one goes far.
 pub fn answer(data: &[u8]) {
-    const TYPES: [u16; 6] = [449, 431, 464, 470, 634, 476];
+    const TYPES: [u16; 10] = [449, 431, 464, 470, 634, 476, 425, 530, 536, 715];
     read_all(data);
     for id in TYPES {
         let mut body = vec![1, 0];
@@ -181,4 +181,7 @@ fn read_all(body: &[u8]) {
     let _ = response::activated_session(body);
     let _ = response::server_status(body);
     let _ = response::closed_session(body);
+    if let Ok((_, answer)) = any_answer(body) {
+        let _ = (nodes::found_servers(&answer), nodes::browsed(&answer), nodes::called(&answer));
+    }
 }

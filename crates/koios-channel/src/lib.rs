@@ -23,6 +23,9 @@
 //!        any failure but a service's refusal ─► over      renew: ChannelRenewed, at any time while open
 //! ```
 //!
+//! Beside what the drawing shows there are [`SecureChannel::find_servers`], [`Session::browse`] and [`Session::call`]
+//! ([`NodeId`], [`Value`]), and [`Session::request_service`] for any other service, whose fields the caller encodes.
+//!
 //! A session outlives its connection: [`Session::detach`] keeps it, [`SecureChannel::attach_session`] goes on with it on
 //! another channel (OPC 10000-4 §5.7.3).
 //!
@@ -82,7 +85,7 @@ mod chunk;
 mod conversation;
 pub use conversation::{Conversation, DetachedSession, Event, Timing};
 mod endpoint;
-pub use endpoint::{ApplicationDescription, Endpoint, UserTokenKind, UserTokenPolicy};
+pub use endpoint::{ApplicationDescription, ApplicationType, Endpoint, UserTokenKind, UserTokenPolicy};
 mod endpoint_url;
 pub use endpoint_url::{EndpointUrl, EndpointUrlError};
 mod error;
@@ -101,12 +104,17 @@ pub use net::{
     Connection, CreatedSession, Deadline, Incoming, ReverseConnection, ReverseListener, SecureChannel,
     Session, Transport, connect, resolve,
 };
+mod node_id;
+pub use node_id::NodeId;
 mod policy;
 mod random;
 pub use random::{RandomSource, SystemRandom};
+mod reference;
+pub use reference::{NodeClass, Reference};
 mod server_status;
 pub use server_status::{BuildInfo, ServerState, ServerStatus};
 mod service;
+pub use service::{ServiceAnswer, ServiceRequest};
 mod session;
 mod session_request;
 pub use session_request::SessionRequest;
@@ -117,6 +125,8 @@ mod symmetric;
 mod test_server;
 mod user;
 pub use user::UserIdentity;
+mod value;
+pub use value::Value;
 mod wire;
 
 pub use koios_pki::{KeyAlgorithm, SecurityMode, SecurityPolicy};

@@ -5,9 +5,12 @@
 //! whole answer for one name that is not UTF-8 or one number it does not know (`docs/adr/0002`).
 
 mod answer;
-pub(crate) use answer::{AnswerReader, ResponseHeader, Service, SignedKey, answer};
+pub(crate) use answer::{AnswerReader, ResponseHeader, Service, SignedKey, answer, any_answer};
 mod endpoints;
 pub(crate) use endpoints::endpoints;
+mod generic;
+pub use generic::{ServiceAnswer, ServiceRequest};
+pub(crate) mod nodes;
 mod request;
 pub(crate) use request::{AuthenticationToken, RequestHeader, UserToken, ticks};
 pub(crate) mod response;

@@ -7,8 +7,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::Deadline;
 use super::dial::Stream;
+use super::secure_channel::unexpected;
 use crate::conversation::{Conversation, Event, Timing};
 use crate::error::{ChannelError, Fault, Stage};
+use crate::service::{ServiceAnswer, ServiceRequest};
 
 /// A stream and the conversation on it.
 pub(super) struct Link {
@@ -69,6 +71,24 @@ impl Link {
                 || ChannelError::transport(stage, Fault::TimedOut),
                 |conversation| conversation.timed_out(),
             )),
+        }
+    }
+
+    /// A request of any service, and its answer.
+    pub(super) async fn service(
+        &mut self,
+        stage: Stage,
+        request: ServiceRequest,
+        deadline: Deadline,
+    ) -> Result<ServiceAnswer, ChannelError> {
+        let event = self
+            .exchange(stage, deadline, Cost::Small, move |conversation, timing| {
+                conversation.request_service_at(stage, &request, timing)
+            })
+            .await?;
+        match event {
+            Event::Service(answer) => Ok(answer),
+            other => Err(unexpected(stage, &other)),
         }
     }
 

@@ -9,7 +9,10 @@ use super::session::close_session;
 use super::{CreatedSession, Deadline, Session};
 use crate::conversation::{Conversation, DetachedSession, Event};
 use crate::error::{ChannelError, Fault, Stage};
-use crate::{Endpoint, EndpointUrl, Security, SecurityMode, SessionRequest, UserIdentity};
+use crate::service::nodes;
+use crate::{
+    ApplicationDescription, Endpoint, EndpointUrl, Security, SecurityMode, SessionRequest, UserIdentity,
+};
 
 /// A connection whose HELLO was acknowledged.
 #[derive(Debug)]
@@ -100,6 +103,20 @@ impl SecureChannel {
             Event::Endpoints(endpoints) => Ok(endpoints),
             other => Err(unexpected(stage, &other)),
         }
+    }
+
+    /// Asks for the servers that this one knows (OPC 10000-4 §5.5.2); a server that knows no others names itself.
+    ///
+    /// # Errors
+    /// At [`Stage::FindServers`].
+    pub async fn find_servers(
+        &mut self,
+        url: &EndpointUrl,
+        deadline: Deadline,
+    ) -> Result<Vec<ApplicationDescription>, ChannelError> {
+        let stage = Stage::FindServers;
+        let answer = self.link.service(stage, nodes::find_servers(url), deadline).await?;
+        nodes::found_servers(&answer).map_err(|failure| failure.at(stage))
     }
 
     /// Creates a session and checks the server's part of it: certificate, signature, nonce and, when the request

@@ -9,7 +9,8 @@ use super::secure_channel::{FAREWELL, Renewal, SecureChannel, unexpected};
 use super::{Deadline, link::Link};
 use crate::conversation::{Conversation, DetachedSession, Event};
 use crate::error::{ChannelError, Stage};
-use crate::{ServerStatus, UserIdentity};
+use crate::service::nodes;
+use crate::{NodeId, Reference, ServerStatus, ServiceAnswer, ServiceRequest, UserIdentity, Value};
 
 /// A session that no user has yet.
 #[derive(Debug)]
@@ -128,6 +129,69 @@ impl Session {
         }
     }
 
+    /// The hierarchical references of a node, such as [`NodeId::SERVER_CONFIGURATION`], in the server's order.
+    ///
+    /// # Errors
+    /// At [`Stage::Browse`], as [`read_server_status`](Self::read_server_status); [`Fault::LimitExceeded`] when there are
+    /// more than 10,000.
+    pub async fn browse(
+        &mut self,
+        node: &NodeId,
+        deadline: Deadline,
+    ) -> Result<Vec<Reference>, ChannelError> {
+        let stage = Stage::Browse;
+        let mut request = nodes::browse(node);
+        let mut references = Vec::new();
+        loop {
+            let answer = self.channel.link.service(stage, request, deadline).await?;
+            let browsed = nodes::browsed(&answer).map_err(|failure| failure.at(stage))?;
+            references.extend(browsed.references);
+            if browsed.continuation.is_empty() {
+                return Ok(references);
+            }
+            let (found, most) = (references.len(), MAX_REFERENCES);
+            // The server keeps a place for us until it is told.
+            let is_enough = found > most;
+            request = nodes::browse_next(&browsed.continuation, is_enough);
+            if is_enough {
+                let _ = self.channel.link.service(stage, request, deadline).await;
+                return Err(ChannelError::local(stage, crate::wire::limit("references", found, most)));
+            }
+        }
+    }
+
+    /// Calls a method of an object and gives its output arguments.
+    ///
+    /// # Errors
+    /// At [`Stage::Call`], as [`read_server_status`](Self::read_server_status): what the method says is the status of
+    /// [`Fault::ServiceResult`], that of the first bad argument when there is one. [`Fault::NotSendable`] for an array of
+    /// several types.
+    pub async fn call(
+        &mut self,
+        object: &NodeId,
+        method: &NodeId,
+        arguments: &[Value],
+        deadline: Deadline,
+    ) -> Result<Vec<Value>, ChannelError> {
+        let stage = Stage::Call;
+        let request =
+            nodes::call(object, method, arguments).map_err(|fault| ChannelError::local(stage, fault))?;
+        let answer = self.channel.link.service(stage, request, deadline).await?;
+        nodes::called(&answer).map_err(|failure| failure.at(stage))
+    }
+
+    /// Any other service, whose fields the caller encodes and decodes: headers, security and limits are as ever.
+    ///
+    /// # Errors
+    /// At [`Stage::OtherService`], as [`read_server_status`](Self::read_server_status).
+    pub async fn request_service(
+        &mut self,
+        request: ServiceRequest,
+        deadline: Deadline,
+    ) -> Result<ServiceAnswer, ChannelError> {
+        self.channel.link.service(Stage::OtherService, request, deadline).await
+    }
+
     /// Lets go of the connection, which is lost or will be, and keeps the session, to go on with it on another channel
     /// ([`SecureChannel::attach_session`]). `None` when the conversation ended with a fault of the server.
     pub fn detach(mut self) -> Option<DetachedSession> {
@@ -165,3 +229,6 @@ pub(super) async fn close_session(link: &mut Link, deadline: Deadline) -> Result
         other => Err(unexpected(stage, &other)),
     }
 }
+
+/// More than this below one node is not for a certificate manager.
+const MAX_REFERENCES: usize = 10_000;

@@ -3,6 +3,7 @@ use opcua_types::{
 };
 use time::OffsetDateTime;
 
+use super::ServiceAnswer;
 use crate::StatusCode;
 use crate::error::{Failure, Fault, MAX_REASON_CHARS as MAX_DISPLAY_CHARS, bounded_text};
 use crate::wire::{ByteReader, limit};
@@ -70,6 +71,26 @@ pub(crate) fn answer(service: Service, body: &[u8]) -> Result<(ResponseHeader, A
     Ok((header, reader))
 }
 
+/// Checks the result of an answer of any type, and gives its header and what follows.
+///
+/// # Errors
+/// As [`answer`].
+pub(crate) fn any_answer(body: &[u8]) -> Result<(ResponseHeader, ServiceAnswer), Failure> {
+    let mut reader = AnswerReader::new(body);
+    let id = reader.node_id()?;
+    let header = reader.response_header()?;
+    if id == ObjectId::ServiceFault_Encoding_DefaultBinary {
+        return Err(Failure::peer(Fault::ServiceFault, Some(header.status), header.reason));
+    }
+    if header.status.is_bad() {
+        return Err(Failure::peer(Fault::ServiceResult, Some(header.status), header.reason));
+    }
+    let Some(type_id) = id.as_u32().filter(|_| id.namespace == 0) else {
+        return Err(Fault::unexpected(format!("an answer of type {id}")).into());
+    };
+    Ok((header, ServiceAnswer { type_id, fields: reader.bytes.rest().to_vec() }))
+}
+
 /// Reads OPC UA binary (OPC 10000-6 §5.2) from an answer that is all there.
 ///
 /// Nothing is allocated before its bytes were seen, nothing recurses, and text is taken as it comes: what is not UTF-8
@@ -80,7 +101,7 @@ pub(crate) struct AnswerReader<'a> {
 }
 
 impl<'a> AnswerReader<'a> {
-    const fn new(body: &'a [u8]) -> Self {
+    pub(crate) const fn new(body: &'a [u8]) -> Self {
         Self { bytes: ByteReader::new(body) }
     }
 
@@ -88,8 +109,17 @@ impl<'a> AnswerReader<'a> {
         self.bytes.u8()
     }
 
+    pub(crate) fn u16(&mut self) -> Result<u16, Fault> {
+        self.bytes().map(u16::from_le_bytes)
+    }
+
     pub(crate) fn u32(&mut self) -> Result<u32, Fault> {
         self.bytes.u32()
+    }
+
+    /// Bytes as they come.
+    pub(crate) fn bytes<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
+        self.bytes.array()
     }
 
     pub(crate) fn i32(&mut self) -> Result<i32, Fault> {

@@ -1,7 +1,7 @@
 use koios_pki::{SecurityMode, SecurityPolicy};
 
 use super::AnswerReader;
-use crate::endpoint::{ApplicationDescription, Endpoint, UserTokenKind, UserTokenPolicy};
+use crate::endpoint::{ApplicationDescription, ApplicationType, Endpoint, UserTokenKind, UserTokenPolicy};
 use crate::error::Fault;
 
 /// An array of `EndpointDescription` (OPC 10000-4 §7.14).
@@ -30,15 +30,29 @@ fn endpoint(reader: &mut AnswerReader<'_>) -> Result<Endpoint, Fault> {
     })
 }
 
-fn application_description(reader: &mut AnswerReader<'_>) -> Result<ApplicationDescription, Fault> {
+pub(super) fn application_description(
+    reader: &mut AnswerReader<'_>,
+) -> Result<ApplicationDescription, Fault> {
     let application_uri = reader.string()?;
     let product_uri = reader.display_text()?;
     let application_name = reader.localized_text()?;
-    let _application_type = reader.i32()?;
+    let application_type = match reader.i32()? {
+        0 => ApplicationType::Server,
+        1 => ApplicationType::Client,
+        2 => ApplicationType::ClientAndServer,
+        3 => ApplicationType::DiscoveryServer,
+        other => ApplicationType::Unknown(other),
+    };
     let _gateway_server_uri = reader.byte_string()?;
     let _discovery_profile_uri = reader.byte_string()?;
-    reader.array("discovery URLs", MAX_DISCOVERY_URLS, |reader| reader.byte_string().map(|_| ()))?;
-    Ok(ApplicationDescription { application_name, application_uri, product_uri })
+    let discovery_urls = reader.array("discovery URLs", MAX_DISCOVERY_URLS, AnswerReader::string)?;
+    Ok(ApplicationDescription {
+        application_name,
+        application_uri,
+        product_uri,
+        application_type,
+        discovery_urls,
+    })
 }
 
 fn user_token_policy(reader: &mut AnswerReader<'_>) -> Result<UserTokenPolicy, Fault> {

@@ -14,6 +14,7 @@ use opcua_types::{
 use time::OffsetDateTime;
 use zeroize::{Zeroize, Zeroizing};
 
+use super::ServiceRequest;
 use crate::error::Fault;
 use crate::{EndpointUrl, SessionRequest};
 
@@ -164,6 +165,13 @@ impl RequestHeader {
         encode(ObjectId::ReadRequest_Encoding_DefaultBinary, &request)
     }
 
+    /// Any other service.
+    pub(crate) fn service(self, request: &ServiceRequest) -> Result<Vec<u8>, Fault> {
+        let mut body = encode_id(&NodeId::new(0, request.type_id), &self.into_wire())?;
+        body.extend_from_slice(&request.fields);
+        Ok(body)
+    }
+
     pub(crate) fn close_session(self) -> Result<Vec<u8>, Fault> {
         let request = CloseSessionRequest { request_header: self.into_wire(), delete_subscriptions: true };
         encode(ObjectId::CloseSessionRequest_Encoding_DefaultBinary, &request)
@@ -232,6 +240,10 @@ fn signature_data((algorithm, signature): (&'static str, Vec<u8>)) -> SignatureD
 }
 
 fn encode(id: ObjectId, request: &impl BinaryEncodable) -> Result<Vec<u8>, Fault> {
+    encode_id(&NodeId::from(id), request)
+}
+
+fn encode_id(id: &NodeId, request: &impl BinaryEncodable) -> Result<Vec<u8>, Fault> {
     let failed = |_| Fault::decoding("our own request cannot be encoded");
     let owned = ContextOwned::new(
         NamespaceMap::default(),
@@ -240,7 +252,7 @@ fn encode(id: ObjectId, request: &impl BinaryEncodable) -> Result<Vec<u8>, Fault
     );
     let context = owned.context();
     let mut out = Cursor::new(Vec::with_capacity(request.byte_len(&context) + TYPE_ID_LEN));
-    BinaryEncodable::encode(&NodeId::from(id), &mut out, &context).map_err(failed)?;
+    BinaryEncodable::encode(id, &mut out, &context).map_err(failed)?;
     request.encode(&mut out, &context).map_err(failed)?;
     Ok(out.into_inner())
 }

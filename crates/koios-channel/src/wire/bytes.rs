@@ -16,9 +16,7 @@ impl<'a> ByteReader<'a> {
     }
 
     pub(crate) fn u32(&mut self) -> Result<u32, Fault> {
-        let (value, rest) = self.rest.split_first_chunk::<4>().ok_or_else(cut_short)?;
-        self.rest = rest;
-        Ok(u32::from_le_bytes(*value))
+        self.array().map(u32::from_le_bytes)
     }
 
     pub(crate) fn u8(&mut self) -> Result<u8, Fault> {
@@ -32,11 +30,11 @@ impl<'a> ByteReader<'a> {
     }
 
     pub(crate) fn i64(&mut self) -> Result<i64, Fault> {
-        self.eight_bytes().map(i64::from_le_bytes)
+        self.array().map(i64::from_le_bytes)
     }
 
     pub(crate) fn f64(&mut self) -> Result<f64, Fault> {
-        self.eight_bytes().map(f64::from_le_bytes)
+        self.array().map(f64::from_le_bytes)
     }
 
     pub(crate) fn length(&mut self) -> Result<usize, Fault> {
@@ -57,8 +55,8 @@ impl<'a> ByteReader<'a> {
         self.take(len)
     }
 
-    fn eight_bytes(&mut self) -> Result<[u8; 8], Fault> {
-        let (value, rest) = self.rest.split_first_chunk::<8>().ok_or_else(cut_short)?;
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
+        let (value, rest) = self.rest.split_first_chunk::<N>().ok_or_else(cut_short)?;
         self.rest = rest;
         Ok(*value)
     }

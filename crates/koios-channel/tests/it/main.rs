@@ -5,5 +5,6 @@ mod client;
 mod connections;
 mod hostile;
 mod odd_peers;
+mod services;
 mod sessions;
 mod users;
