@@ -132,7 +132,7 @@ impl Session {
     /// The hierarchical references of a node, such as [`NodeId::SERVER_CONFIGURATION`], in the server's order.
     ///
     /// # Errors
-    /// At [`Stage::Browse`], as [`read_server_status`](Self::read_server_status); [`Fault::LimitExceeded`] when there are
+    /// At [`Stage::Browse`], as [`read_server_status`](Self::read_server_status); [`Fault::LimitExceeded`](crate::Fault::LimitExceeded) when there are
     /// more than 10,000.
     pub async fn browse(
         &mut self,
@@ -164,7 +164,7 @@ impl Session {
     ///
     /// # Errors
     /// At [`Stage::Call`], as [`read_server_status`](Self::read_server_status): what the method says is the status of
-    /// [`Fault::ServiceResult`], that of the first bad argument when there is one. [`Fault::NotSendable`] for an array of
+    /// [`Fault::ServiceResult`](crate::Fault::ServiceResult), that of the first bad argument when there is one. [`Fault::NotSendable`](crate::Fault::NotSendable) for an array of
     /// several types.
     pub async fn call(
         &mut self,
