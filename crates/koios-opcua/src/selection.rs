@@ -163,11 +163,16 @@ fn no_match(endpoints: &[Endpoint], criteria: &SelectionCriteria) -> Box<Verdict
     };
     let mut verdict =
         Verdict::failure(Code::NoMatchingEndpoint, Stage::EndpointSelection, ReportedBy::Koios, detail);
-    let mut cause = Cause::new(
-        CauseCode::NotOffered,
-        Confidence::Certain,
-        "The server's settings do not offer this combination of mode and policy.",
-    );
+    let is_for_another_key = |endpoint: &Endpoint| {
+        let wanted = SelectionCriteria { key: None, ..criteria.clone() };
+        fitting_policy(endpoint, &wanted).is_some()
+    };
+    let explanation = if criteria.key.is_some() && endpoints.iter().any(is_for_another_key) {
+        "The server offers this mode with policies for another kind of key only; assign a certificate with such a key."
+    } else {
+        "The server's settings do not offer this combination of mode and policy."
+    };
+    let mut cause = Cause::new(CauseCode::NotOffered, Confidence::Certain, explanation);
     cause.evidence = offered;
     verdict.causes.push(cause);
     Box::new(verdict)
@@ -292,6 +297,20 @@ mod tests {
     fn a_policy_asked_for_is_taken_even_when_a_better_one_is_offered() {
         let endpoints = [endpoint(SECURE, AES256, 9), endpoint(SECURE, BASIC, 1)];
         assert_eq!(select(&endpoints, &criteria(SECURE, Some(BASIC))).unwrap().security_policy, BASIC);
+    }
+
+    #[test]
+    fn a_server_for_another_kind_of_key_is_told_from_one_without_the_mode() {
+        let endpoints = [endpoint(SECURE, SecurityPolicy::EccNistP256, 1)];
+        let explanation = |criteria: &SelectionCriteria| {
+            let verdict = select(&endpoints, criteria).unwrap_err();
+            verdict.causes[0].explanation.to_string()
+        };
+        assert!(explanation(&criteria(SECURE, None)).contains("another kind of key"));
+        assert!(!explanation(&criteria(SecurityMode::Sign, None)).contains("another kind of key"));
+        let mut on_a_curve = criteria(SECURE, None);
+        on_a_curve.key = Some(KeyAlgorithm::Ec { curve: Curve::P256 });
+        assert_eq!(select(&endpoints, &on_a_curve).unwrap().security_policy, SecurityPolicy::EccNistP256);
     }
 
     #[test]

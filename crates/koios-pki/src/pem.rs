@@ -80,8 +80,10 @@ fn block<'a>(label: &'a str, lines: &mut impl Iterator<Item = &'a [u8]>) -> Resu
                 return Err(PemError::Unterminated { label: label.to_owned() });
             }
             let base64 = || PemError::Base64 { label: label.to_owned() };
-            let text = str::from_utf8(&body).map_err(|_| base64())?;
-            let der = Zeroizing::new(Base64::decode_vec(text).map_err(|_| base64())?);
+            // Into memory that is wiped also when the text turns out to be damaged in its middle.
+            let mut der = Zeroizing::new(vec![0; body.len().div_ceil(4) * 3]);
+            let len = Base64::decode(body.as_slice(), &mut der).map_err(|_| base64())?.len();
+            der.truncate(len);
             return Ok(Block { label, legacy_encrypted, dek_info, der });
         }
         if label_of(line, BEGIN).is_some() {
