@@ -3,6 +3,7 @@
 use koios_pki::SignatureScheme;
 
 use super::*;
+use crate::policy::Algorithms;
 use crate::test_server::{
     CLIENT, Counter, CreatedSession, Request, SERVER, TIMING, TestServer, response, security, server_for,
 };
@@ -182,6 +183,82 @@ fn a_server_nonce_of_another_length_is_refused() {
         server.nonce = vec![1; len];
         assert_eq!(fault_of(&mut client, &server.answer_open(&request)).fault, Fault::ServerNonce { len });
     }
+}
+
+/// A client that has asked for a channel under a policy on a curve, with an answer of a good server changed in its body.
+fn opened_on_a_curve(policy: SecurityPolicy, change: impl FnOnce(&mut Vec<u8>)) -> Result<(), Fault> {
+    let mut client = acknowledged(65_536);
+    let mut server = TestServer::new(Some((policy, MODE)));
+    let request = server.read_open(&client.open(security(policy, MODE), TIMING).unwrap());
+    // The keys are derived, and its body is made anew below.
+    server.answer_open(&request);
+    let mut body = server.open_response();
+    change(&mut body);
+    client.receive(&server.seal_open(request.request_id, &body));
+    client.poll().map(|_| ()).map_err(|error| {
+        assert_eq!((error.stage, error.origin), (Stage::OpenSecureChannel, Origin::Local));
+        error.fault
+    })
+}
+
+#[test]
+fn an_ephemeral_key_that_is_none_is_refused() {
+    for (policy, len) in [(SecurityPolicy::EccNistP256, 64), (SecurityPolicy::EccNistP384, 96)] {
+        assert_eq!(opened_on_a_curve(policy, |_| ()), Ok(()));
+        let key_at = |body: &Vec<u8>| body.len() - len;
+        for byte in [0x00, 0x01, 0xFF] {
+            let refused = opened_on_a_curve(policy, |body| {
+                let at = key_at(body);
+                body[at..].fill(byte);
+            });
+            assert_eq!(refused, Err(Fault::ServerEphemeralKey), "{policy} {byte}");
+        }
+        let flipped = opened_on_a_curve(policy, |body| *body.last_mut().unwrap() ^= 1);
+        assert_eq!(flipped, Err(Fault::ServerEphemeralKey), "off the curve");
+        for other in [0, 32, len - 1, len + 1, 64 + 96 - len] {
+            let refused = opened_on_a_curve(policy, |body| {
+                let at = key_at(body);
+                body.truncate(at - 4);
+                put_byte_string(body, Some(&vec![1; other]));
+            });
+            assert_eq!(refused, Err(Fault::ServerNonce { len: other }), "{policy}");
+        }
+    }
+}
+
+#[test]
+fn one_stray_byte_is_forgiven_under_a_policy_on_a_curve_and_nowhere_else() {
+    let policy = SecurityPolicy::EccNistP256;
+    assert_eq!(opened_on_a_curve(policy, |body| body.push(0)), Ok(()));
+    let refused = opened_on_a_curve(policy, |body| body.extend([0, 0]));
+    assert!(matches!(refused, Err(Fault::Decoding { .. })), "{refused:?}");
+    let (mut client, mut server, request) = opening(true);
+    server.answer_open(&request);
+    let mut body = server.open_response();
+    body.push(0);
+    let fault = fault_of(&mut client, &server.seal_open(request.request_id, &body)).fault;
+    assert!(matches!(fault, Fault::Decoding { .. }), "{fault:?}");
+}
+
+#[test]
+fn a_renewal_under_a_policy_on_a_curve_makes_other_keys() {
+    let policy = SecurityPolicy::EccNistP384;
+    let mut client = acknowledged(65_536);
+    let mut server = TestServer::new(Some((policy, MODE)));
+    let request = server.read_open(&client.open(security(policy, MODE), TIMING).unwrap());
+    client.receive(&server.answer_open(&request));
+    client.poll().unwrap();
+    let first = server.nonce.clone();
+    for _ in 0..3 {
+        renew(&mut client, &mut server);
+        assert_ne!(server.nonce, first);
+        let request = ask(&mut client, &mut server);
+        client.receive(&server.answer(&request, &no_endpoints()));
+        assert_eq!(client.poll(), Ok(Some(Event::Endpoints(Vec::new()))));
+    }
+    let request = ask(&mut client, &mut server);
+    let error = fault_of(&mut client, &server.answer_with_old_token(&request, &no_endpoints()));
+    assert!(matches!(error.fault, Fault::UnknownToken { .. }), "{error}");
 }
 
 #[test]
@@ -463,6 +540,86 @@ fn keys_and_modes_that_do_not_fit_are_named_before_anything_is_sent() {
     let mut small = acknowledged(1024);
     let error = small.open(security(POLICY, MODE), TIMING).unwrap_err();
     assert!(matches!(error.fault, Fault::LimitExceeded { limit: 1024, .. }), "{error}");
+}
+
+/// A client with an active session, and its server.
+fn active() -> (Conversation, TestServer) {
+    let (mut client, mut server) = opened(true);
+    let mut wanted = a_session_request(&SERVER);
+    wanted.endpoint = Endpoint::new("", MODE, POLICY);
+    wanted.endpoint.server_certificate = Some(SERVER.leaf().der().to_vec());
+    wanted.endpoint.user_tokens = vec![crate::UserTokenPolicy::new("a", crate::UserTokenKind::Anonymous)];
+    let request = server.read(&client.create_session(wanted, TIMING).unwrap());
+    let session = CreatedSession {
+        nonce: vec![9; 32],
+        certificate: SERVER.leaf().der().to_vec(),
+        algorithm: "",
+        scheme: SignatureScheme::RsaPkcs1Sha256,
+        signed: [CLIENT.leaf().der(), &(32..64).collect::<Vec<u8>>()].concat(),
+    };
+    let body = server.created_session(&session);
+    client.receive(&server.answer(&request, &body));
+    assert!(matches!(client.poll(), Ok(Some(Event::SessionCreated { .. }))));
+    let request = server.read(&client.activate_session(&UserIdentity::Anonymous, TIMING).unwrap());
+    client.receive(&server.answer(&request, &activated(&[8; 32])));
+    assert_eq!(client.poll(), Ok(Some(Event::SessionActivated)));
+    (client, server)
+}
+
+fn activated(nonce: &[u8]) -> Vec<u8> {
+    let mut body = response(470, 0);
+    put_byte_string(&mut body, Some(nonce));
+    put_u32(&mut body, 0);
+    put_u32(&mut body, 0);
+    body
+}
+
+#[test]
+fn a_session_goes_on_in_another_conversation_with_its_token_and_the_newest_nonce() {
+    let (mut lost, _) = active();
+    let detached = lost.detach_session().expect("it was alive");
+    assert!(lost.detach_session().is_none(), "there is one of it");
+    assert_eq!(lost.read_server_status(TIMING).unwrap_err().fault, Fault::NotReady);
+    assert!(!format!("{detached:?}").contains("token"));
+
+    let (mut client, mut server) = opened(true);
+    client.attach_session(detached).unwrap();
+    let second = active().0.detach_session().unwrap();
+    assert_eq!(client.attach_session(second).unwrap_err().fault, Fault::NotReady, "it has one");
+    let request = server.read(&client.activate_session(&UserIdentity::Anonymous, TIMING).unwrap());
+    // The type of the request, and the token of the session.
+    assert_eq!(request.body[..6], [0x01, 0, 0xd3, 0x01, 0, 2]);
+    let signed = [SERVER.leaf().der(), &[8; 32]].concat();
+    let holds = |signature: &[u8]| {
+        let key = CLIENT.leaf().public_key().unwrap();
+        Algorithms::of(POLICY).unwrap().verify(&key, &signed, signature)
+    };
+    assert!(request.body.windows(256).any(holds), "our signature is over the server's newest nonce");
+    client.receive(&server.answer(&request, &activated(&[7; 32])));
+    assert_eq!(client.poll(), Ok(Some(Event::SessionActivated)));
+}
+
+#[test]
+fn a_session_whose_server_gave_no_nonce_goes_on_here_and_nowhere_else() {
+    let (mut client, mut server) = active();
+    let request = server.read(&client.activate_session(&UserIdentity::Anonymous, TIMING).unwrap());
+    client.receive(&server.answer(&request, &activated(&[])));
+    assert_eq!(client.poll(), Ok(Some(Event::SessionActivated)), "the user is in");
+    let detached = client.detach_session().unwrap();
+    let (mut other, _) = opened(true);
+    other.attach_session(detached).unwrap();
+    let error = other.activate_session(&UserIdentity::Anonymous, TIMING).unwrap_err();
+    assert_eq!(error.fault, Fault::ServerNonce { len: 0 });
+}
+
+#[test]
+fn nothing_is_kept_of_a_server_that_broke_the_rules() {
+    let (mut client, mut server) = active();
+    let request = ask(&mut client, &mut server);
+    let mut bytes = server.answer(&request, &no_endpoints());
+    *bytes.last_mut().unwrap() ^= 1;
+    assert_eq!(fault_of(&mut client, &bytes).fault, Fault::BadSignature);
+    assert!(client.detach_session().is_none());
 }
 
 /// The largest amount of memory an answer makes us hold, over what it is long itself.
