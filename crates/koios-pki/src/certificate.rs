@@ -290,6 +290,11 @@ impl Certificate {
         &self.known_extensions().limiting
     }
 
+    /// What of the extensions is not DER, if anything.
+    pub(crate) fn not_der(&self) -> Option<&'static str> {
+        self.known_extensions().not_der
+    }
+
     pub(crate) fn subject_name(&self) -> &DistinguishedName {
         &self.subject_parts().typed
     }

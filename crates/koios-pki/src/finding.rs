@@ -36,11 +36,12 @@ pub fn lint(chain: &CertificateChain, params: &LintParams<'_>) -> Vec<Finding> {
     leaf::check_validity(leaf, params, &mut found);
     encoding::check(leaf, &mut found);
     key::check(leaf, params.certificate_type, &mut found);
-    if params.role.is_own() {
+    if params.role.is_own_application() {
         leaf::check_application_uri(leaf, &mut found);
     }
-    leaf::check_key_usage(leaf, &mut found);
+    leaf::check_key_usage(leaf, params.role, &mut found);
     match params.role {
+        LintRole::User => {}
         LintRole::Client => leaf::check_client_usage(leaf, &mut found),
         LintRole::Either => leaf::check_both_usages(leaf, &mut found),
         LintRole::Server { host, application_uri } => {
@@ -202,6 +203,8 @@ finding_codes! {
     ExtendedKeyUsageIncomplete = "extended_key_usage_incomplete",
     /// An extension that cannot be read.
     ExtensionMalformed = "extension_malformed",
+    /// An extension is marked critical that must not be.
+    ExtensionMustNotBeCritical = "extension_must_not_be_critical",
     /// The files on disk are not those that were stored; found by the store.
     FilesChanged = "files_changed",
     /// The host connected to is not in the certificate.
@@ -214,32 +217,42 @@ finding_codes! {
     IssuerExpired = "issuer_expired",
     /// An issuer without subjectKeyIdentifier or authorityKeyIdentifier.
     IssuerIdentifiersMissing = "issuer_identifiers_missing",
+    /// An issuer's certificate breaks the structure of X.509, or limits what it may do in a way peers do not apply.
+    IssuerInvalid = "issuer_invalid",
     /// An issuer's key is shorter than that of the certificate it issued.
     IssuerKeyTooShort = "issuer_key_too_short",
     /// An issuer's key is none the security policy takes.
     IssuerKeyUnsupported = "issuer_key_unsupported",
     /// An issuer's key usage lacks keyCertSign or cRLSign.
     IssuerKeyUsageIncomplete = "issuer_key_usage_incomplete",
+    /// The certificate does not name its issuer.
+    IssuerNameEmpty = "issuer_name_empty",
     /// The issuer's name is the same text as the authority's subject in other bytes.
     IssuerNameReencoded = "issuer_name_reencoded",
     /// An issuer's certificate is not one of an authority.
     IssuerNotCa = "issuer_not_ca",
+    /// An issuer's certificate is signed with an algorithm that the security policies do not name.
+    IssuerUnusualSignature = "issuer_unusual_signature",
     /// An issuer's certificate is signed with a broken hash.
     IssuerWeakSignature = "issuer_weak_signature",
-    /// Not an RSA key.
+    /// A key of a kind that the security policy, or every one, does not take.
     KeyKindUnsupported = "key_kind_unsupported",
-    /// Over 4096 bits.
+    /// More bits than the security policy takes; 4096 where none is wanted.
     KeyTooLong = "key_too_long",
-    /// Under 2048 bits.
+    /// Fewer bits than the security policy takes; 2048 where none is wanted.
     KeyTooShort = "key_too_short",
-    /// One of the four usages of RSA is not there.
+    /// One of the four usages of RSA, or the one of curves and users, is not there.
     KeyUsageIncomplete = "key_usage_incomplete",
     /// keyUsage is not critical.
     KeyUsageNotCritical = "key_usage_not_critical",
+    /// A key on a curve has usages beyond those of OPC UA.
+    KeyUsageSurplus = "key_usage_surplus",
     /// Self-signed with cA TRUE and pathLen 0, as older applications made them.
     LegacyCaCertificate = "legacy_ca_certificate",
     /// There is no application URI.
     NoApplicationUri = "no_application_uri",
+    /// Something is written as BER lets it be and DER does not.
+    NotDer = "not_der",
     /// An older X.509 version, without extensions.
     NotVersion3 = "not_version_3",
     /// The validity period has not begun.
@@ -316,6 +329,17 @@ impl Collected {
     /// What is to be done: `own` for our certificate, else what only the server's operator can do.
     fn remedy(&self, own: &'static str) -> &'static str {
         if self.own { own } else { "Its operator should have it issued anew." }
+    }
+
+    /// As [`Self::warning`], with the peers known to refuse for this form of it.
+    fn warning_of(
+        &mut self,
+        code: FindingCode,
+        reference: &'static str,
+        peers: &'static [PeerStack],
+        message: String,
+    ) {
+        self.push(Finding { peers, ..Finding::new(code, Severity::Warning, message, reference) });
     }
 
     fn push(&mut self, finding: Finding) {

@@ -18,6 +18,7 @@ use time::OffsetDateTime;
 pub use self::error::{TrustError, TrustErrorKind};
 use self::path::Search;
 pub use self::status::{TrustStatus, ValidationStep};
+pub(crate) use self::structure::fault as structure_fault;
 pub use self::suppression::{Suppression, Suppressions};
 use crate::{Certificate, CertificateChain, CertificateType, RevocationList};
 

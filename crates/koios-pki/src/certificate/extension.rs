@@ -139,6 +139,8 @@ pub(crate) struct Extensions {
     pub(crate) malformed: Vec<MalformedExtension>,
     /// Those a validator must refuse because it does not apply them, as dotted object identifiers.
     pub(crate) limiting: Vec<String>,
+    /// The first thing that is written as DER does not let it be (X.690 §11).
+    pub(crate) not_der: Option<&'static str>,
 }
 
 impl Extensions {
@@ -150,6 +152,9 @@ impl Extensions {
         known.list.reserve_exact(12);
         while let Ok(element) = elements.expect(tlv::SEQUENCE) {
             let Ok((oid, critical, content)) = layout::extension(element) else { break };
+            if !critical && element.content.get(oid.as_bytes().len() + 2) == Some(&tlv::BOOLEAN) {
+                known.not_der.get_or_insert("an encoded FALSE");
+            }
             let name = KNOWN.iter().find(|(known, _)| *known == oid).map(|(_, name)| *name);
             // RFC 5280 §4.2: an extension stands there once; the first one counts.
             let repeated = seen.contains(&oid);
@@ -179,12 +184,22 @@ impl Extensions {
     fn value(&mut self, oid: ObjectIdentifier, critical: bool, content: &[u8]) -> ExtensionValue {
         let read = match oid {
             SUBJECT_ALT_NAME => self.subject_alt_name(content),
-            KEY_USAGE => key_usage(content, critical).map(ExtensionValue::KeyUsage),
+            KEY_USAGE => {
+                if has_trailing_zero_bits(content) {
+                    self.not_der.get_or_insert("trailing zero bits in the key usage");
+                }
+                key_usage(content, critical).map(ExtensionValue::KeyUsage)
+            }
             EXTENDED_KEY_USAGE => object_identifiers(content).map(|purposes| {
                 let purposes = purposes.iter().map(ToString::to_string).collect();
                 ExtensionValue::ExtendedKeyUsage(ExtendedKeyUsage { purposes, critical })
             }),
-            BASIC_CONSTRAINTS => basic_constraints(content, critical).map(ExtensionValue::BasicConstraints),
+            BASIC_CONSTRAINTS => {
+                if content.get(2..5) == Some(&ENCODED_FALSE) {
+                    self.not_der.get_or_insert("an encoded FALSE");
+                }
+                basic_constraints(content, critical).map(ExtensionValue::BasicConstraints)
+            }
             SUBJECT_KEY_IDENTIFIER => {
                 let octets = single(content, tlv::OCTET_STRING);
                 octets.map(|octets| ExtensionValue::SubjectKeyIdentifier(octets.content.to_vec()))
@@ -250,6 +265,14 @@ fn key_usage(content: &[u8], critical: bool) -> Result<KeyUsage, TlvError> {
         [0..=7, high] => Ok(KeyUsage { bits: u16::from_be_bytes([*high, 0]), critical }),
         [0..=7, high, low] => Ok(KeyUsage { bits: u16::from_be_bytes([*high, *low]), critical }),
         _ => Err(TlvError::Malformed),
+    }
+}
+
+/// X.690 §11.2.2: of a list of named bits the zeros at its end are left out.
+fn has_trailing_zero_bits(content: &[u8]) -> bool {
+    match single(content, tlv::BIT_STRING).map(|bits| bits.content) {
+        Ok([unused @ 0..=7, .., last]) => last.trailing_zeros() != u32::from(*unused),
+        _ => false,
     }
 }
 
@@ -393,6 +416,9 @@ const KEY_USAGES: [&str; 9] = [
     "encipherOnly",
     "decipherOnly",
 ];
+
+/// X.690 §11.5: what is the default is left out.
+const ENCODED_FALSE: [u8; 3] = [tlv::BOOLEAN, 1, 0];
 
 const SERVER_AUTH: &str = "1.3.6.1.5.5.7.3.1";
 const CLIENT_AUTH: &str = "1.3.6.1.5.5.7.3.2";

@@ -1,7 +1,7 @@
 //! Checks of the links between the certificates of a chain.
 
 use super::{APPLICATION_CERTIFICATE, Collected, FindingCode, LintParams, VALIDATION, issuer};
-use crate::{Certificate, CertificateChain, GeneralName, KeyAlgorithm, ValidityStatus};
+use crate::{AuthorityKeyIdentifier, Certificate, CertificateChain, GeneralName, ValidityStatus};
 
 pub(super) fn check(chain: &CertificateChain, params: &LintParams<'_>, found: &mut Collected) {
     for (certificate, issuer) in chain.iter().zip(chain.issuers()) {
@@ -71,8 +71,11 @@ fn is_same_text(certificate: &Certificate, issuer: &Certificate) -> bool {
     certificate.issuer_der() != issuer.subject_der() && certificate.issuer() == issuer.subject()
 }
 
-fn check_authority_key_identifier(certificate: &Certificate, issuer: &Certificate, found: &mut Collected) {
-    let Some(authority) = certificate.authority_key_identifier() else { return };
+/// What an authorityKeyIdentifier names otherwise than `issuer` has it.
+pub(super) fn differing_part(
+    authority: &AuthorityKeyIdentifier,
+    issuer: &Certificate,
+) -> Option<&'static str> {
     let key_differs = match (authority.key_identifier.as_deref(), issuer.subject_key_identifier()) {
         (Some(named), Some(own)) => named != own,
         _ => false,
@@ -84,15 +87,23 @@ fn check_authority_key_identifier(certificate: &Certificate, issuer: &Certificat
         .issuer
         .iter()
         .any(|name| matches!(name, GeneralName::Directory(name) if name != issuer.issuer_name()));
-    if key_differs || serial_differs || name_differs {
+    match (key_differs, serial_differs || name_differs) {
+        (true, _) => Some("another key"),
+        (false, true) => Some("another issuer name or serial number"),
+        (false, false) => None,
+    }
+}
+
+fn check_authority_key_identifier(certificate: &Certificate, issuer: &Certificate, found: &mut Collected) {
+    let Some(authority) = certificate.authority_key_identifier() else { return };
+    if let Some(what) = differing_part(authority, issuer) {
         let remedy = found.remedy("Have it issued anew, or give the right issuer.");
         found.error(
             FindingCode::AuthorityKeyIdentifierMismatch,
             "RFC 5280 §4.2.1.1",
             format!(
-                "The authorityKeyIdentifier of {} does not fit its issuer ({}); peers cannot link the two. {remedy}",
-                certificate.subject(),
-                if key_differs { "another key" } else { "another issuer name or serial number" }
+                "The authorityKeyIdentifier of {} does not fit its issuer ({what}); peers cannot link the two. {remedy}",
+                certificate.subject()
             ),
         );
     }
@@ -156,16 +167,15 @@ fn check_link(
             ),
         );
     }
-    if let (KeyAlgorithm::Rsa { bits }, KeyAlgorithm::Rsa { bits: issuer_bits }) =
-        (certificate.key_algorithm(), issuer.key_algorithm())
-        && issuer_bits < bits
-    {
+    if certificate.key_algorithm().is_longer_than(issuer.key_algorithm()) {
         found.warning(
             FindingCode::IssuerKeyTooShort,
             "OPC 10000-6 §6.1",
             format!(
-                "The issuer's key has {issuer_bits} bits, fewer than the {bits} of the certificate it issued, which \
-                 the specification forbids. Use a shorter key, or an issuer with a longer one."
+                "The issuer's key ({}) is shorter than that of the certificate it issued ({}), which the specification \
+                 forbids. Use a shorter key, or an issuer with a longer one.",
+                issuer.key_algorithm(),
+                certificate.key_algorithm()
             ),
         );
     }

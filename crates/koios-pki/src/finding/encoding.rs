@@ -61,14 +61,37 @@ pub(super) fn check(certificate: &Certificate, found: &mut Collected) {
             ),
         );
     }
-    if let Some(unknown) = certificate.extensions().iter().find(|extension| is_unknown_critical(extension)) {
+    if let Some(unknown) = certificate.limiting_extensions().first() {
         let remedy = found.remedy("Have it issued without.");
         found.error(
             FindingCode::UnknownCriticalExtension,
             "RFC 5280 §4.2",
             format!(
-                "The critical extension {} is one that peers do not know, so they must refuse it. {remedy}",
-                unknown.oid
+                "The extension {unknown} limits the certificate in a way that peers do not know or do not apply, so they must \
+                 refuse it. {remedy}"
+            ),
+        );
+    }
+    let has_subject = !certificate.subject_name().is_empty();
+    if let Some(name) =
+        certificate.extensions().iter().find_map(|extension| wrongly_critical(extension, has_subject))
+    {
+        found.info(
+            FindingCode::ExtensionMustNotBeCritical,
+            "RFC 5280 §4.2.1",
+            format!(
+                "The extension {name} is marked critical, which RFC 5280 does not want; nothing needs to be done unless a peer \
+                 refuses it."
+            ),
+        );
+    }
+    if let Some(what) = certificate.not_der() {
+        found.info(
+            FindingCode::NotDer,
+            "X.690 §11",
+            format!(
+                "The certificate is not written in DER throughout ({what}); peers that encode it anew break its signature. \
+                 Nothing needs to be done unless a peer refuses it."
             ),
         );
     }
@@ -86,7 +109,12 @@ pub(super) fn check(certificate: &Certificate, found: &mut Collected) {
     }
 }
 
-/// Those that are read here, peers know as well.
-fn is_unknown_critical(extension: &Extension) -> bool {
-    extension.critical && matches!(extension.value, ExtensionValue::Unknown { .. })
+/// RFC 5280 §4.2.1.1, §4.2.1.2 and §4.2.1.6.
+fn wrongly_critical(extension: &Extension, has_subject: bool) -> Option<&'static str> {
+    let must_not = match extension.value {
+        ExtensionValue::SubjectKeyIdentifier(_) | ExtensionValue::AuthorityKeyIdentifier(_) => true,
+        ExtensionValue::SubjectAltName(_) => has_subject,
+        _ => false,
+    };
+    extension.name.filter(|_| extension.critical && must_not)
 }

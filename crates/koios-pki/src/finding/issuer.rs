@@ -1,10 +1,33 @@
 //! Checks of an authority's certificate (OPC 10000-6 §6.2.4).
 
-use super::{Collected, FindingCode, LintParams, POLICIES, key};
-use crate::Certificate;
+use super::{Collected, FindingCode, LintParams, POLICIES, VALIDATION, chain, key};
+use crate::{Certificate, trust};
 
 pub(super) fn check(issuer: &Certificate, params: &LintParams<'_>, found: &mut Collected) {
     let name = issuer.subject();
+    if let Some(fault) = trust::structure_fault(issuer) {
+        found.error(
+            FindingCode::IssuerInvalid,
+            VALIDATION,
+            format!(
+                "The certificate of the issuer {name} is refused by peers that validate: {fault}. Have the authority's \
+                 certificate made anew."
+            ),
+        );
+    }
+    if issuer.is_self_signed()
+        && let Some(authority) = issuer.authority_key_identifier()
+        && let Some(what) = chain::differing_part(authority, issuer)
+    {
+        found.warning(
+            FindingCode::AuthorityKeyIdentifierMismatch,
+            "RFC 5280 §4.2.1.1",
+            format!(
+                "The issuer {name} is a root, but its authorityKeyIdentifier names {what} than its own; some peers look \
+                 for another issuer. Have the authority's certificate made anew."
+            ),
+        );
+    }
     if issuer.basic_constraints().is_some_and(|constraints| constraints.ca && !constraints.critical) {
         found.info(
             FindingCode::IssuerBasicConstraintsNotCritical,
@@ -56,15 +79,31 @@ pub(super) fn check(issuer: &Certificate, params: &LintParams<'_>, found: &mut C
             ),
         );
     }
-    // Nobody needs the signature a root puts on itself.
-    if !issuer.is_self_issued() && issuer.inspect().signature_algorithm().is_broken() {
-        found.error(
-            FindingCode::IssuerWeakSignature,
+    check_signature(issuer, params, found);
+}
+
+/// The security policies name the signatures of every certificate of a chain; peers differ about what a root puts on
+/// itself, which proves nothing.
+fn check_signature(issuer: &Certificate, params: &LintParams<'_>, found: &mut Collected) {
+    let name = issuer.subject();
+    let algorithm = issuer.inspect().signature_algorithm();
+    if algorithm.is_broken() {
+        let message = format!(
+            "The certificate of the issuer {name} is signed with {algorithm}; peers want SHA-256 throughout the chain. Have \
+             it signed anew."
+        );
+        if issuer.is_self_issued() {
+            found.warning(FindingCode::IssuerWeakSignature, POLICIES, message);
+        } else {
+            found.error(FindingCode::IssuerWeakSignature, POLICIES, message);
+        }
+    } else if !key::is_usual(algorithm, params.certificate_type) {
+        found.warning(
+            FindingCode::IssuerUnusualSignature,
             POLICIES,
             format!(
-                "The certificate of the issuer {name} is signed with {}; peers want SHA-256 throughout the chain. Have it \
-                 signed anew.",
-                issuer.signature_algorithm()
+                "The certificate of the issuer {name} is signed with {algorithm}, which the security policies do not name; \
+                 some peers refuse the chain. Have it signed anew."
             ),
         );
     }

@@ -99,7 +99,7 @@ fn check_signature(certificate: &Certificate, wanted: Option<CertificateType>, f
             ),
         );
     }
-    if certificate.is_self_issued() && !certificate.is_self_signed() && is_usual(algorithm, None) {
+    if certificate.is_self_issued() && !certificate.is_self_signed() && is_verifiable(algorithm) {
         found.error(
             FindingCode::SignatureInvalid,
             VALIDATION,
@@ -109,16 +109,23 @@ fn check_signature(certificate: &Certificate, wanted: Option<CertificateType>, f
     }
 }
 
-/// The policies name SHA-256; its longer siblings are taken wherever it is. Curves have theirs.
-fn is_usual(algorithm: SignatureAlgorithm, wanted: Option<CertificateType>) -> bool {
-    use SignatureAlgorithm::{EcdsaSha256, EcdsaSha384, Ed25519, RsaSha256, RsaSha384, RsaSha512};
-    let rsa = matches!(algorithm, RsaSha256 | RsaSha384 | RsaSha512);
+/// The policies name SHA-256 for RSA, and for curves the hash of each.
+pub(super) fn is_usual(algorithm: SignatureAlgorithm, wanted: Option<CertificateType>) -> bool {
+    use SignatureAlgorithm::{EcdsaSha256, EcdsaSha384, Ed25519, RsaSha1, RsaSha256};
+    let rsa = algorithm == RsaSha256;
     let curves = matches!(algorithm, EcdsaSha256 | EcdsaSha384);
     match wanted {
-        Some(CertificateType::RsaMin | CertificateType::RsaSha256) => rsa,
+        Some(CertificateType::RsaMin) => rsa || algorithm == RsaSha1,
+        Some(CertificateType::RsaSha256) => rsa,
         Some(CertificateType::EccNistP256 | CertificateType::EccNistP384) => curves,
         None => rsa || curves || algorithm == Ed25519,
     }
+}
+
+/// Whether a signature that does not verify here is a wrong one.
+fn is_verifiable(algorithm: SignatureAlgorithm) -> bool {
+    use SignatureAlgorithm::{RsaSha384, RsaSha512};
+    is_usual(algorithm, None) || matches!(algorithm, RsaSha384 | RsaSha512)
 }
 
 /// A self-signed certificate's hash is that of its curve; an issued one's is its issuer's affair.

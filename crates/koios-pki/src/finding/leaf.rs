@@ -2,7 +2,9 @@
 
 use time::Duration;
 
-use super::{APPLICATION_CERTIFICATE, Collected, FindingCode, LintParams, LintRole, VALIDATION};
+use super::{
+    APPLICATION_CERTIFICATE, Collected, FindingCode, LintParams, LintRole, PeerStack, VALIDATION, chain,
+};
 use crate::{ApplicationUri, Certificate, KeyAlgorithm, Sha1Thumbprint, Sha256Thumbprint, ValidityStatus};
 
 pub(super) fn check_validity(certificate: &Certificate, params: &LintParams<'_>, found: &mut Collected) {
@@ -117,26 +119,45 @@ fn has_upper_case(uri: &str) -> bool {
         .any(|part| part.bytes().any(|byte| byte.is_ascii_uppercase()))
 }
 
-pub(super) fn check_key_usage(certificate: &Certificate, found: &mut Collected) {
+pub(super) fn check_key_usage(certificate: &Certificate, role: LintRole<'_>, found: &mut Collected) {
     let usage = certificate.key_usage();
-    let wanted: &[&str] = match certificate.key_algorithm() {
-        KeyAlgorithm::Rsa { .. } => {
-            &["digitalSignature", "nonRepudiation", "keyEncipherment", "dataEncipherment"]
-        }
+    let is_user = role == LintRole::User;
+    let is_rsa = matches!(certificate.key_algorithm(), KeyAlgorithm::Rsa { .. });
+    let wanted: &[&str] = match (is_rsa, is_user) {
+        (true, false) => &["digitalSignature", "nonRepudiation", "keyEncipherment", "dataEncipherment"],
+        // .NET asks for the second one (`opcua-certificates.md` §6, trap 21).
+        (true, true) => &["digitalSignature", "dataEncipherment"],
         // Keys that sign only.
-        _ => &["digitalSignature"],
+        (false, _) => &["digitalSignature"],
     };
     let has = |name: &&&str| usage.is_some_and(|usage| usage.names().any(|set| set == **name));
     let missing: Vec<_> = wanted.iter().filter(|name| !has(name)).copied().collect();
     if !missing.is_empty() {
-        found.warning(
+        found.warning_of(
             FindingCode::KeyUsageIncomplete,
-            APPLICATION_CERTIFICATE,
+            if is_user { USER_CERTIFICATE } else { APPLICATION_CERTIFICATE },
+            refusing_without(&missing, is_user),
             format!(
                 "The key usage lacks {}; some peers refuse that. Have it issued with it.",
                 missing.join(", ")
             ),
         );
+    }
+    if let Some(usage) = usage.filter(|_| matches!(certificate.key_algorithm(), KeyAlgorithm::Ec { .. })) {
+        let surplus: Vec<_> =
+            usage.names().filter(|name| !["digitalSignature", "keyCertSign"].contains(name)).collect();
+        // nonRepudiation is harmless (`opcua-certificates.md` §7).
+        if surplus.iter().any(|name| *name != "nonRepudiation") {
+            found.info(
+                FindingCode::KeyUsageSurplus,
+                APPLICATION_CERTIFICATE,
+                format!(
+                    "The key usage holds {}, which a key on a curve does not need in OPC UA and should not have; nothing \
+                     needs to be done.",
+                    surplus.join(", ")
+                ),
+            );
+        }
     }
     if usage.is_some_and(|usage| !usage.is_critical()) {
         found.info(
@@ -145,7 +166,7 @@ pub(super) fn check_key_usage(certificate: &Certificate, found: &mut Collected) 
             "The key usage is not marked critical, which RFC 5280 asks for; nothing needs to be done.",
         );
     }
-    if certificate.is_self_signed() && !usage.is_some_and(|usage| usage.key_cert_sign()) {
+    if !is_user && certificate.is_self_signed() && !usage.is_some_and(|usage| usage.key_cert_sign()) {
         found.warning(
             FindingCode::SelfSignedWithoutKeyCertSign,
             APPLICATION_CERTIFICATE,
@@ -256,17 +277,15 @@ pub(super) fn check_identifiers(certificate: &Certificate, found: &mut Collected
         return;
     };
     if certificate.is_self_signed()
-        && let (Some(of_issuer), Some(own)) =
-            (authority.key_identifier.as_deref(), certificate.subject_key_identifier())
-        && of_issuer != own
+        && let Some(what) = chain::differing_part(authority, certificate)
     {
         let remedy = found.remedy("Make a new certificate.");
         found.warning(
             FindingCode::AuthorityKeyIdentifierMismatch,
             "RFC 5280 §4.2.1.1",
             format!(
-                "The certificate is self-signed, but its authorityKeyIdentifier is not its subjectKeyIdentifier; peers \
-                 look for another issuer. {remedy}"
+                "The certificate is self-signed, but its authorityKeyIdentifier names {what} than its own; some peers look \
+                 for another issuer. {remedy}"
             ),
         );
     }
@@ -297,7 +316,20 @@ fn check_subject_key_identifier(certificate: &Certificate, found: &mut Collected
     }
 }
 
+/// Those whose checks of these usages are known (`opcua-certificates.md` §1.3, §6).
+fn refusing_without(missing: &[&str], is_user: bool) -> &'static [PeerStack] {
+    use PeerStack::{Milo, Net, S2opc};
+    let of_net = missing.contains(&"dataEncipherment") || missing == ["digitalSignature"];
+    match (is_user, of_net) {
+        (true, true) => &[Net],
+        (true, false) => &[],
+        (false, true) => &[Milo, Net, S2opc],
+        (false, false) => &[Milo, S2opc],
+    }
+}
+
 /// A peer's clock may well be that far behind (`opcua-certificates.md` §6, trap 25).
 const JUST_NOW: Duration = Duration::minutes(5);
+const USER_CERTIFICATE: &str = "OPC 10000-6 §6.2.3";
 /// Our own limit: no clause names one.
 const VERY_LONG: Duration = Duration::days(20 * 366);

@@ -15,6 +15,15 @@ pub(super) fn check_subject(certificate: &Certificate, role: LintRole<'_>, found
             format!("The subject is empty. {remedy}"),
         );
     }
+    // One that issued itself has the fault above.
+    if certificate.issuer_name().is_empty() && !certificate.is_self_issued() {
+        let remedy = found.remedy("Have it issued by an authority with a name.");
+        found.error(
+            FindingCode::IssuerNameEmpty,
+            "RFC 5280 §4.1.2.4",
+            format!("The certificate does not name its issuer, which peers that validate refuse. {remedy}"),
+        );
+    }
     if let Some(name) = certificate.common_name()
         && name.chars().count() > MAX_COMMON_NAME
     {
@@ -64,7 +73,7 @@ pub(super) fn check_alternative_names(certificate: &Certificate, role: LintRole<
             format!("The host name {wildcard} is a wildcard, which OPC UA does not know. {remedy}"),
         );
     }
-    let needs_host = !matches!(role, LintRole::Client);
+    let needs_host = !matches!(role, LintRole::Client | LintRole::User);
     // With a host to compare, the comparison says so.
     let is_compared = matches!(role, LintRole::Server { host: Some(_), .. });
     if needs_host && !is_compared && names.is_empty() && certificate.ip_addresses().is_empty() {

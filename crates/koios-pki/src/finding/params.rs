@@ -42,10 +42,17 @@ pub enum LintRole<'a> {
     },
     /// Our own, of an application that is client and server.
     Either,
+    /// Our own, by which a person or a program logs on inside of a session (OPC 10000-6 §6.2.3).
+    User,
 }
 
 impl LintRole<'_> {
     pub(super) const fn is_own(self) -> bool {
         !matches!(self, Self::Server { .. })
+    }
+
+    /// Whether it stands for an application of ours, which is known by its URI.
+    pub(super) const fn is_own_application(self) -> bool {
+        matches!(self, Self::Client | Self::Either)
     }
 }

@@ -64,7 +64,6 @@ pub(super) const fn refusing(code: FindingCode) -> &'static [PeerStack] {
         FindingCode::ChainTooLarge | FindingCode::SubjectEmpty => &[Net],
         FindingCode::ExtendedKeyUsageIncomplete => &[Milo, Open62541, S2opc],
         FindingCode::IssuerKeyUsageIncomplete => &[Net, NodeOpcua],
-        FindingCode::KeyUsageIncomplete => &[Milo, Net, S2opc],
         FindingCode::SelfSignedWithoutKeyCertSign => &[Milo],
         FindingCode::SerialNumberNotPositive => &[Gopcua],
         _ => &[],

@@ -6,7 +6,7 @@ use crate::Certificate;
 /// What [`Certificate::from_der`] lets pass so that it can be shown, and what must not pass here.
 ///
 /// A serial number of zero or below is not among it: consumers are to survive it (RFC 5280 §4.1.2.2).
-pub(super) fn fault(certificate: &Certificate) -> Option<TrustErrorKind> {
+pub(crate) fn fault(certificate: &Certificate) -> Option<TrustErrorKind> {
     if certificate.version() != 3 {
         return Some(TrustErrorKind::Version { version: certificate.version() });
     }

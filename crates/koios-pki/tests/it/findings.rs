@@ -312,7 +312,10 @@ fn what_no_sound_library_writes_is_reported_as_well() {
     // sha256WithRSAEncryption inside, sha384WithRSAEncryption outside.
     let oid = [0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x0B];
     let other = [0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x0C];
-    assert_eq!(codes_of_patched(1, &oid, &other), [FindingCode::SignatureAlgorithmsDiffer]);
+    assert_eq!(
+        codes_of_patched(1, &oid, &other),
+        [FindingCode::SignatureAlgorithmsDiffer, FindingCode::UnusualSignature]
+    );
     // The Common Name as PrintableString with a sign that is none of its characters; as T61String.
     assert_eq!(codes_of_patched(1, b"\x0C\x03odd", b"\x13\x03o_d"), [FindingCode::DistinguishedNameEncoding]);
     assert_eq!(codes_of_patched(1, b"\x0C\x03odd", b"\x14\x03odd"), [FindingCode::DistinguishedNameEncoding]);
@@ -487,6 +490,183 @@ fn the_rules_for_issuers_are_judged() {
     let reencoded = patched(&authority, 1, b"\x0C\x07Test CA", b"\x13\x07Test CA");
     let found = client_codes(&CertificateChain::new(leaf, vec![reencoded.leaf().clone()]));
     assert_eq!(found, [FindingCode::IssuerNameReencoded]);
+}
+
+/// What validation refuses of issuers is not left for the first connect to find.
+#[test]
+fn issuers_that_validation_refuses_are_reported() {
+    let (leaf, authority) = issued_certificate(&KEY_3072, |_| {}, |_| {});
+    let authority: CertificateChain = authority.into();
+    let with = |issuer: CertificateChain| {
+        client_codes(&CertificateChain::new(leaf.clone(), vec![issuer.leaf().clone()]))
+    };
+    // The authority names another algorithm inside than outside.
+    let oid = [0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x0B];
+    let sha512 = [0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x0D];
+    let found = with(patched(&authority, 1, &oid, &sha512));
+    assert_eq!(found, [FindingCode::IssuerInvalid, FindingCode::IssuerUnusualSignature]);
+    // SHA-1 outside is what counts as its signature; a root's own.
+    let sha1 = [0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x05];
+    let broken = patched(&patched(&authority, 1, &oid, &sha1), 0, &oid, &sha1);
+    assert_eq!(with(broken), [FindingCode::IssuerWeakSignature]);
+
+    let (constrained_leaf, constrained) = issued_certificate(
+        &KEY_3072,
+        |_| {},
+        |issuer| {
+            let permitted_subtrees = vec![rcgen::GeneralSubtree::DnsName("plant.example".to_owned())];
+            issuer.name_constraints =
+                Some(rcgen::NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
+        },
+    );
+    let found = findings(&CertificateChain::new(constrained_leaf, vec![constrained]), NOW);
+    assert_eq!(codes(&found), [FindingCode::IssuerInvalid]);
+    assert_eq!(found[0].severity, Severity::Error);
+    assert!(found[0].message.contains("2.5.29.30"), "{}", found[0].message);
+}
+
+#[test]
+fn an_issuer_without_a_name_is_reported() {
+    let authority = |change: fn(&mut rcgen::CertificateParams)| {
+        let (leaf, _) = issued_certificate(&KEY_3072, |_| {}, change);
+        client_codes(&leaf.into())
+    };
+    let nameless = authority(|issuer| issuer.distinguished_name = rcgen::DistinguishedName::new());
+    assert!(nameless.contains(&FindingCode::IssuerNameEmpty), "{nameless:?}");
+    assert!(!authority(|_| {}).contains(&FindingCode::IssuerNameEmpty));
+}
+
+/// They are stronger than what the policies name, and refused by who follows them to the letter, as we do.
+#[test]
+fn longer_hashes_than_the_policies_name_are_reported() {
+    let pem = String::from_utf8(KEY_2048.to_pem().secret_bytes().to_vec()).unwrap();
+    for (algorithm, name) in [(&rcgen::PKCS_RSA_SHA384, "384"), (&rcgen::PKCS_RSA_SHA512, "512")] {
+        let key = rcgen::KeyPair::from_pkcs8_pem_and_sign_algo(&pem, algorithm).unwrap();
+        let mut params = None;
+        odd_certificate(|of_odd| params = Some(of_odd.clone()));
+        let der = params.unwrap().self_signed(&key).unwrap();
+        let chain: CertificateChain = Certificate::from_der(der.der()).unwrap().into();
+        for policy in [None, Some(SecurityPolicy::Basic256Sha256)] {
+            let params = LintParams::new(NOW, LintRole::Client);
+            let found = lint(&chain, &policy.map_or(params, |policy| params.for_policy(policy)));
+            assert_eq!(codes(&found), [FindingCode::UnusualSignature]);
+            assert!(found[0].message.contains(name), "{}", found[0].message);
+        }
+    }
+}
+
+#[test]
+fn a_curve_longer_than_the_issuers_is_reported() {
+    let key = |algorithm| rcgen::KeyPair::generate_for(algorithm).unwrap();
+    let (short, long) = (key(&rcgen::PKCS_ECDSA_P256_SHA256), key(&rcgen::PKCS_ECDSA_P384_SHA384));
+    let mut authority = rcgen::CertificateParams::default();
+    authority.distinguished_name.push(DnType::CommonName, "CA");
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let root = Certificate::from_der(authority.self_signed(&short).unwrap().der()).unwrap();
+    let issuer = rcgen::Issuer::from_params(&authority, &short);
+    for (key, expected) in [(&long, true), (&short, false)] {
+        let leaf = rcgen::CertificateParams::default().signed_by(key, &issuer).unwrap();
+        let leaf = Certificate::from_der(leaf.der()).unwrap();
+        let found = client_codes(&CertificateChain::new(leaf, vec![root.clone()]));
+        assert_eq!(found.contains(&FindingCode::IssuerKeyTooShort), expected, "{found:?}");
+    }
+}
+
+#[test]
+fn a_users_certificate_needs_neither_uri_nor_the_usages_of_an_application() {
+    let user = |change: fn(&mut rcgen::CertificateParams)| {
+        let chain = odd_certificate(|params| {
+            params.subject_alt_names.clear();
+            params.extended_key_usages.clear();
+            params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::DataEncipherment];
+            change(params);
+        });
+        lint(&chain, &LintParams::new(NOW, LintRole::User))
+    };
+    assert_eq!(user(|_| {}), []);
+    let found = user(|params| params.key_usages = vec![KeyUsagePurpose::DigitalSignature]);
+    assert_eq!(codes(&found), [FindingCode::KeyUsageIncomplete]);
+    assert_eq!((found[0].peers, found[0].reference), (&[PeerStack::Net][..], "OPC 10000-6 §6.2.3"));
+    let found = user(|params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained));
+    assert_eq!(codes(&found), [FindingCode::CaCertificate]);
+    let found = user(|params| params.distinguished_name.remove(DnType::CommonName).then_some(()).unwrap());
+    assert_eq!(codes(&found), [FindingCode::CommonNameMissing]);
+}
+
+#[test]
+fn the_peers_named_are_those_that_miss_the_usage() {
+    let without = |usage: KeyUsagePurpose| {
+        let chain = odd_certificate(|params| params.key_usages.retain(|known| *known != usage));
+        findings(&chain, NOW)[0].peers
+    };
+    assert_eq!(
+        without(KeyUsagePurpose::DataEncipherment),
+        [PeerStack::Milo, PeerStack::Net, PeerStack::S2opc]
+    );
+    assert_eq!(without(KeyUsagePurpose::ContentCommitment), [PeerStack::Milo, PeerStack::S2opc]);
+}
+
+#[test]
+fn a_key_on_a_curve_should_have_no_usage_it_does_not_need() {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let judged = |usages: &[KeyUsagePurpose]| {
+        let mut params = None;
+        odd_certificate(|of_odd| params = Some(of_odd.clone()));
+        let mut params = params.unwrap();
+        params.key_usages = usages.to_vec();
+        let certificate = params.self_signed(&key).unwrap();
+        client_codes(&Certificate::from_der(certificate.der()).unwrap().into())
+    };
+    let (sign, certify) = (KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyCertSign);
+    assert_eq!(judged(&[sign.clone(), certify.clone()]), []);
+    assert_eq!(judged(&[sign.clone(), certify.clone(), KeyUsagePurpose::ContentCommitment]), []);
+    assert_eq!(judged(&[sign, certify, KeyUsagePurpose::KeyAgreement]), [FindingCode::KeyUsageSurplus]);
+}
+
+/// `opcua-certificates.md` §6, traps 5 and 29, and RFC 5280 §4.2.1.
+#[test]
+fn odd_identifiers_criticality_and_encodings_are_reported() {
+    let Some(openssl) = OpenSsl::or_skip() else { return };
+    openssl.write("key.pem", KEY_2048.to_pem().secret_bytes());
+    let make = |extensions: &str| {
+        openssl.write(
+            "certificate.cnf",
+            format!(
+                "[req]\ndistinguished_name=name\nprompt=no\nx509_extensions=all\n[name]\nCN=a\nO=b\n[all]\n\
+                 subjectAltName={}URI:urn:test:a\nextendedKeyUsage=serverAuth,clientAuth\n{extensions}\n",
+                if extensions.contains("# critical") { "critical," } else { "" }
+            )
+            .as_bytes(),
+        );
+        openssl.run(
+            "req -x509 -new -key key.pem -out certificate.pem -days 10 -set_serial 0x1234 -config certificate.cnf",
+        );
+        let chain = CertificateChain::from_pem(&openssl.read("certificate.pem")).unwrap();
+        let at = chain.leaf().validity().not_after;
+        codes(&lint(&chain, &LintParams::new(at, LintRole::Client)))
+    };
+    let usage =
+        "keyUsage=critical,digitalSignature,nonRepudiation,keyEncipherment,dataEncipherment,keyCertSign";
+    let constraints = "basicConstraints=critical,CA:FALSE";
+    let identifiers = "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid:always";
+    let sound = [usage, constraints, identifiers].join("\n");
+    assert_eq!(make(&sound), []);
+    // An encoded FALSE in the basicConstraints.
+    let encoded = [usage, identifiers, "basicConstraints=critical,DER:30:03:01:01:00"].join("\n");
+    assert_eq!(make(&encoded), [FindingCode::NotDer]);
+    // The same bits, with a zero byte behind them.
+    let trailing = ["keyUsage=critical,DER:03:03:00:F4:00", constraints, identifiers].join("\n");
+    assert_eq!(make(&trailing), [FindingCode::NotDer]);
+    assert_eq!(make(&format!("{sound}\n# critical")), [FindingCode::ExtensionMustNotBeCritical]);
+    let critical =
+        [usage, constraints, "subjectKeyIdentifier=critical,hash", "authorityKeyIdentifier=keyid:always"];
+    assert_eq!(make(&critical.join("\n")), [FindingCode::ExtensionMustNotBeCritical]);
+    // Right key, wrong serial number: 1 instead of 0x1234.
+    let wrong =
+        [usage, constraints, "subjectKeyIdentifier=hash", "authorityKeyIdentifier=DER:30:03:82:01:01"];
+    assert_eq!(make(&wrong.join("\n")), [FindingCode::AuthorityKeyIdentifierMismatch]);
+    let limited = format!("{sound}\nnameConstraints=critical,permitted;DNS:plant.example");
+    assert_eq!(make(&limited), [FindingCode::UnknownCriticalExtension]);
 }
 
 #[test]

@@ -252,7 +252,7 @@ fn weak_hashes_and_short_keys_are_shown_verified_and_reported() {
         let certificate = request(&openssl, &format!("-subj /CN=a/O=b -{hash}"));
         assert!(certificate.is_self_signed(), "{hash}");
         assert!(!codes(certificate.clone()).contains(&FindingCode::WeakSignature));
-        assert_eq!(codes(certificate).contains(&FindingCode::UnusualSignature), hash.contains("pss"));
+        assert!(codes(certificate).contains(&FindingCode::UnusualSignature), "{hash}");
     }
 }
 
