@@ -169,11 +169,17 @@ pub fn private_key(data: &[u8]) {
 fn ask_everything(chain: &CertificateChain) {
     for certificate in chain.iter() {
         let _ = (certificate.is_self_signed(), certificate.public_key(), format!("{certificate:?}"));
-        let _ = format!("{:?}", certificate.inspect());
+        let inspection = certificate.inspect();
+        let _ = format!("{inspection:?} {:?} {:?}", inspection.key(), inspection.extensions());
+        let _ =
+            (inspection.serial_number().to_string(), inspection.signature_algorithm(), inspection.validity());
+        let _ = (inspection.subject().attributes(), inspection.issuer().attributes());
+        let _ = inspection.time_encodings();
     }
     let _ = (
         lint(chain, &LintParams::new(NOW, LintRole::Either)),
         lint(chain, &LintParams::new(NOW, LintRole::Client)),
+        lint(chain, &LintParams::new(NOW, LintRole::User)),
     );
     let _ = server_findings(chain, "gw01.plant.example", Some("urn:x"), NOW);
     assert_eq!(CertificateChain::from_der_blob(&chain.to_der_blob(), MAX_CHAIN).as_ref(), Ok(chain));

@@ -65,7 +65,10 @@ fn refusals_are_for_the_fault_that_nist_made() {
 fn every_certificate_can_be_inspected_and_linted() {
     for (name, der) in files("certs") {
         let certificate = Certificate::from_der(&der).unwrap_or_else(|error| panic!("{name}: {error}"));
-        certificate.inspect();
+        let inspection = certificate.inspect();
+        assert!(inspection.version() >= 1 && inspection.der_len() == der.len(), "{name}");
+        let _ = (inspection.serial_number(), inspection.signature_algorithm(), inspection.validity());
+        let _ = (inspection.subject(), inspection.issuer(), inspection.key(), inspection.extensions());
         lint(&CertificateChain::from(certificate), &LintParams::new(AT, LintRole::Client));
     }
 }
