@@ -78,7 +78,8 @@ impl Store {
     pub async fn append_audit(&self, entry: AuditEntry) -> Result<i64, StoreError> {
         let store = self.clone();
         self.run(async move {
-            let mut write = store.begin().await?;
+            // The entry is the change: one that a recording handle would add tells of nothing.
+            let mut write = Store { audit: None, ..store }.begin().await?;
             let sequence = append(write.connection(), entry).await?;
             write.finish(Apply::Commit).await?;
             Ok(sequence)

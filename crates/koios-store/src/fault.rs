@@ -319,6 +319,78 @@ mod tests {
         });
     }
 
+    /// The key of a dropped request lies where the next one's is going to.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_request_made_while_another_is_dropped_keeps_its_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path()).await;
+        create(&store, "Default", 1).await;
+        let id = create(&store, "Other", 2).await.id;
+        for _ in 0..100 {
+            stage(&store, id).await;
+            let staging = async {
+                loop {
+                    match store.stage_request(id, request(), Some(NEW_KEY.to_pem())).await {
+                        Err(StoreError::RequestPending { .. }) => tokio::task::yield_now().await,
+                        staged => break staged.unwrap(),
+                    }
+                }
+            };
+            let (dropped, _) = tokio::join!(store.drop_request(id), staging);
+            dropped.unwrap();
+            let key = folder.path().join(format!("certificates/{id}/2/private-key.pem"));
+            assert!(key.exists(), "the key of the pending request is gone");
+            store.drop_request(id).await.unwrap();
+            assert!(!key.exists());
+        }
+    }
+
+    /// What cannot be read may be the key that must go: it is neither kept as somebody's nor forgotten.
+    #[test]
+    fn a_dropped_key_that_cannot_be_read_at_a_start_goes_at_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let id = cut_off(folder, FaultPoint::AfterCommit, |store, id| async move {
+            // The point lies in the staging as well.
+            drop(store.stage_request(id, request(), Some(NEW_KEY.to_pem())).await);
+        });
+        let runtime = Runtime::new().unwrap();
+        runtime.block_on(async {
+            let store = open(folder).await;
+            let reached = store.inner.faults.arm(FaultPoint::AfterCommit);
+            tokio::spawn(async move { store.drop_request(id).await });
+            reached.notified().await;
+        });
+        drop(runtime);
+        let key = folder.join(format!("certificates/{id}/2/private-key.pem"));
+        let content = std::fs::read(&key).unwrap();
+        std::fs::remove_file(&key).unwrap();
+        // A link to itself: every attempt to read it fails, for root too.
+        std::os::unix::fs::symlink(&key, &key).unwrap();
+        Runtime::new().unwrap().block_on(async { open(folder).await.close().await });
+        assert!(key.symlink_metadata().is_ok() && !folder.join("orphaned").exists());
+        std::fs::remove_file(&key).unwrap();
+        std::fs::write(&key, content).unwrap();
+        Runtime::new().unwrap().block_on(async { open(folder).await.close().await });
+        assert!(!key.exists() && !folder.join("orphaned").exists());
+    }
+
+    /// Until its folder is gone a generation's number is nobody else's.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn changes_of_generations_wait_for_each_other() {
+        for point in [FaultPoint::BeforeFiles, FaultPoint::BeforeCommit, FaultPoint::AfterCommit] {
+            let folder = tempfile::tempdir().unwrap();
+            let store = open(folder.path()).await;
+            create(&store, "Default", 1).await;
+            let id = create(&store, "Other", 2).await.id;
+            let reached = store.inner.faults.arm(point);
+            let changing = store.clone();
+            tokio::spawn(async move { regenerate(&changing, id).await });
+            reached.notified().await;
+            assert!(store.inner.generations.try_lock().is_err(), "{point:?}");
+        }
+    }
+
     #[test]
     fn an_audit_entry_is_there_exactly_when_the_change_it_tells_of_is() {
         for (point, entries) in [(FaultPoint::BeforeCommit, 0), (FaultPoint::AfterCommit, 1)] {

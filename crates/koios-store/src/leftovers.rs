@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::error::OpenError;
 use crate::id::CertificateId;
 use crate::layout::Layout;
-use crate::removed_keys::RemovedKey;
+use crate::removed_keys::{Presence, RemovedKey};
 use crate::{atomic, certificate_files};
 
 /// What the database says about the folders of certificates.
@@ -34,18 +34,24 @@ enum Verdict {
     Current,
     Obsolete,
     Unknown,
+    /// Which of these, the next start may tell.
+    Unreadable,
 }
 
 impl Known {
     fn judge(&self, layout: &Layout, id: CertificateId, generation: u32) -> Verdict {
-        let is_removed =
-            |key: &RemovedKey| (key.id, key.generation) == (id, generation) && key.lies_in(layout);
+        let is_removed = |wanted| {
+            move |key: &RemovedKey| {
+                (key.id, key.generation) == (id, generation) && key.presence(layout) == wanted
+            }
+        };
         match self.current.get(&id) {
             Some(_) if self.staged.get(&id) == Some(&generation) => Verdict::Current,
             Some(current) if generation == *current => Verdict::Current,
             Some(current) if generation < *current => Verdict::Obsolete,
             None if self.deleted.contains(&id) => Verdict::Obsolete,
-            _ if self.removed.iter().any(is_removed) => Verdict::Obsolete,
+            _ if self.removed.iter().any(is_removed(Presence::There)) => Verdict::Obsolete,
+            _ if self.removed.iter().any(is_removed(Presence::Unreadable)) => Verdict::Unreadable,
             _ => Verdict::Unknown,
         }
     }
@@ -70,6 +76,12 @@ pub(crate) fn sweep(layout: &Layout, known: &Known) -> Result<(), OpenError> {
         for (generation, folder) in named_folders::<u32>(&folder)? {
             match known.judge(layout, id, generation) {
                 Verdict::Current => {}
+                Verdict::Unreadable => {
+                    tracing::warn!(
+                        path = %folder.display(),
+                        "a private key that was given up can neither be read nor removed; the next start tries again"
+                    );
+                }
                 Verdict::Unknown if certificate_files::holds_key(layout, id, generation) => {
                     unknown.push((id, generation));
                 }
@@ -147,7 +159,12 @@ fn try_move_aside(layout: &Layout, from: &Path, id: CertificateId, generation: u
 
 /// A folder that stays is no reason to keep every device disconnected; the next start tries again.
 fn remove(folder: &Path) {
-    match atomic::remove_folder(folder) {
+    let removed = atomic::remove_folder(folder).and_then(|()| match folder.parent() {
+        // Only what is gone for good may be forgotten.
+        Some(parent) => atomic::sync_folder(parent),
+        None => Ok(()),
+    });
+    match removed {
         Ok(()) => tracing::info!(path = %folder.display(), "removed what an interrupted change left behind"),
         Err(error) => {
             tracing::warn!(path = %folder.display(), %error, "what an interrupted change left behind cannot be removed");

@@ -1,10 +1,12 @@
 //! Keys that a commit gave up and whose files must go, also when the program ends before that is done.
 
-use crate::certificate_files;
+use std::io::ErrorKind;
+
 use crate::database::{Connection, Database, DatabaseResult};
 use crate::error::StoreError;
 use crate::file_digest::FileDigest;
 use crate::id::CertificateId;
+use crate::key_files;
 use crate::layout::Layout;
 
 /// A key that was given up. Another one may lie in its place since: the digest tells them apart.
@@ -16,10 +18,28 @@ pub(crate) struct RemovedKey {
 }
 
 impl RemovedKey {
-    /// Whether its file is there still.
-    pub(crate) fn lies_in(&self, layout: &Layout) -> bool {
-        certificate_files::read_key(layout, self.id, self.generation, self.digest).is_ok()
+    /// What the disk says about its file.
+    pub(crate) fn presence(&self, layout: &Layout) -> Presence {
+        match key_files::read(layout, self.id, self.generation) {
+            Ok(key) if key_files::digest(&key) == self.digest => Presence::There,
+            Ok(_) => Presence::Gone,
+            // Something that is no key of ours lies there.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidData) => {
+                Presence::Gone
+            }
+            Err(_) => Presence::Unreadable,
+        }
     }
+}
+
+/// Whether a key that was given up still lies in its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    There,
+    /// Or another file is there.
+    Gone,
+    /// It may be there: nothing about its folder may be decided now.
+    Unreadable,
 }
 
 /// Notes that the key is to go once this is committed.

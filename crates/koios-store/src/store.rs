@@ -18,9 +18,10 @@ use crate::error::{OpenError, StoreError};
 use crate::fault::Faults;
 use crate::id::CertificateId;
 use crate::layout::Layout;
+use crate::removed_keys::{self, Presence};
 use crate::secrets::SecretsKey;
 use crate::write::Write;
-use crate::{file_system, leftovers, removed_keys};
+use crate::{file_system, leftovers};
 
 /// How many changes a listener may lag behind before it loses some.
 const CHANGES_KEPT: usize = 1024;
@@ -81,6 +82,9 @@ pub(crate) struct Inner {
     /// Whoever compares rows with files reads; whoever makes another generation current and removes the old
     /// one writes.
     pub(crate) files: RwLock<()>,
+    /// Held by whoever writes or removes the folder of a generation, from the choice of its number until nothing is left
+    /// to remove, so that no other change takes a number whose folder is about to go. Taken before a write begins.
+    pub(crate) generations: tokio::sync::Mutex<()>,
     pub(crate) set_up: AtomicBool,
     changes: broadcast::Sender<Change>,
     lock: Mutex<Option<DirectoryLock>>,
@@ -103,7 +107,7 @@ impl Store {
             leftovers::sweep(&layout, &found.known)?;
             let secrets = SecretsKey::open(&layout, found.passwords_stored)?;
             let mut gone = found.known.removed;
-            gone.retain(|key| !key.lies_in(&layout));
+            gone.retain(|key| key.presence(&layout) == Presence::Gone);
             Ok((secrets, gone, layout))
         })
         .await?;
@@ -116,6 +120,7 @@ impl Store {
                 database,
                 secrets,
                 files: RwLock::new(()),
+                generations: tokio::sync::Mutex::new(()),
                 set_up: AtomicBool::new(set_up),
                 changes: broadcast::Sender::new(CHANGES_KEPT),
                 lock: Mutex::new(Some(lock)),

@@ -44,7 +44,8 @@ impl Write {
     /// Records, when changes are recorded, that the same caller's change did this as well.
     pub(crate) fn record_too(&mut self, action: &str) {
         if let Some(entry) = self.audit.first() {
-            let entry = AuditEntry { action: action.to_owned(), ..entry.clone() };
+            // Its values are those of the change itself.
+            let entry = AuditEntry { action: action.to_owned(), before: None, after: None, ..entry.clone() };
             self.audit.push(entry);
         }
     }

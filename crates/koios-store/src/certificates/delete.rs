@@ -39,6 +39,7 @@ impl Store {
         apply: Apply,
         expected_revision: Option<i64>,
     ) -> Result<Deleted, StoreError> {
+        let _generations = self.inner.generations.lock().await;
         let mut write = self.begin().await?;
         let row = CertificateRow::find(write.connection(), id).await?;
         row.require_revision(expected_revision)?;

@@ -1,5 +1,7 @@
 //! Another key pair in the same entry: regenerate, replace, install.
 
+use std::sync::Arc;
+
 use koios_pki::CertificateChain;
 
 use crate::certificate_files::{self, Digests, GenerationFiles};
@@ -83,11 +85,13 @@ impl Store {
         pair: ReplacePair,
         apply: Apply,
     ) -> Result<Replaced, StoreError> {
+        let inner = Arc::clone(&self.inner);
+        let _generations = inner.generations.lock().await;
         let write = self.begin().await?;
         self.replace_within(write, id, pair, apply).await
     }
 
-    /// Replaces the pair in a change that has begun.
+    /// Replaces the pair in a change that has begun, while the caller holds `generations`.
     pub(crate) async fn replace_within(
         self,
         mut write: Write,

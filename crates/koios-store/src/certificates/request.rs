@@ -2,6 +2,7 @@
 //! until the authority's answer is installed.
 
 use std::fmt;
+use std::sync::Arc;
 
 use koios_pki::{CertificateChain, CertificateRequest, PrivateKeyPem};
 use time::OffsetDateTime;
@@ -84,6 +85,7 @@ impl Store {
         request: CertificateRequest,
         new_key: Option<PrivateKeyPem>,
     ) -> Result<PendingRequest, StoreError> {
+        let _generations = self.inner.generations.lock().await;
         let mut write = self.begin().await?;
         let row = CertificateRow::find(write.connection(), id).await?;
         if RequestRow::find(write.connection(), id).await?.is_some() {
@@ -151,6 +153,7 @@ impl Store {
     pub async fn drop_request(&self, id: CertificateId) -> Result<PendingRequest, StoreError> {
         let store = self.clone();
         self.run(async move {
+            let _generations = store.inner.generations.lock().await;
             let mut write = store.begin().await?;
             let certificate = CertificateRow::find(write.connection(), id).await?;
             let row = RequestRow::require(write.connection(), id, certificate.name).await?;
@@ -197,6 +200,8 @@ impl Store {
         apply: Apply,
     ) -> Result<Replaced, IdentityFilesError> {
         let InstallAnswer { request, chain, validity_days, expected_revision, allow_uri_change } = answer;
+        let inner = Arc::clone(&self.inner);
+        let _generations = inner.generations.lock().await;
         let mut write = self.begin().await?;
         let certificate = CertificateRow::find(write.connection(), id).await?;
         let row = RequestRow::require(write.connection(), id, certificate.name.clone()).await?;
