@@ -78,6 +78,9 @@ impl Scheme {
         let mut parameters = fields.expect(tlv::SEQUENCE)?.elements();
         let salt = parameters.expect(tlv::OCTET_STRING)?.content.to_vec();
         let iterations = small_number(parameters.expect(tlv::INTEGER)?.content)?;
+        if iterations == 0 {
+            return Err(Unopenable::Damaged);
+        }
         cipher.check(&[0; PKCS12_IV_LEN], encrypted)?;
         Ok(Self::Pkcs12 { cipher, salt, iterations })
     }

@@ -21,7 +21,8 @@
 //!   certificate and has one status code.
 //!
 //! The crate is pure: no files, network, clock, environment or async. Bytes go in and values come out; the instant and
-//! serial numbers are arguments; key generation alone draws randomness of its own. RSA keys of 2048 to 4096 bits and
+//! serial numbers are arguments; what needs randomness of its own (making keys, signing with
+//! ECDSA or PSS, encrypting with RSA) draws it from the cryptographic library. RSA keys of 2048 to 4096 bits and
 //! elliptic curve keys on P-256 and P-384 are made and used, on aws-lc-rs; other keys are read and shown.
 //!
 //! # A certificate of one's own
@@ -168,7 +169,7 @@ pub use profile::Profile;
 mod public_key;
 pub use public_key::{Curve, EcPublicKey, KeyAlgorithm, OaepHash, PublicKey, RsaPublicKey, SignatureScheme};
 mod request;
-pub use request::{CertificateRequest, RequestError, RequestParams, certificate_request};
+pub use request::{CertificateRequest, RequestError, RequestParams, RequestSubject, certificate_request};
 mod revocation_list;
 pub use revocation_list::{Revocation, RevocationList, RevocationListError, RevocationReason, UnusableList};
 mod security;

@@ -79,7 +79,7 @@ impl Store {
         let store = self.clone();
         self.run(async move {
             // The entry is the change: one that a recording handle would add tells of nothing.
-            let mut write = Store { audit: None, ..store }.begin().await?;
+            let mut write = Self { audit: None, ..store }.begin().await?;
             let sequence = append(write.connection(), entry).await?;
             write.finish(Apply::Commit).await?;
             Ok(sequence)

@@ -73,23 +73,23 @@ impl KeyUsage {
 /// extKeyUsage (RFC 5280 §4.2.1.12).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExtendedKeyUsage {
-    purposes: Vec<String>,
+    purposes: Vec<Oid>,
     critical: bool,
 }
 
 impl ExtendedKeyUsage {
     /// Whether the certificate may stand for a client; `anyExtendedKeyUsage` does not count, as most peers ignore it.
     pub fn client_auth(&self) -> bool {
-        self.purposes.iter().any(|purpose| purpose == CLIENT_AUTH)
+        self.purposes.contains(&Oid::new(CLIENT_AUTH))
     }
 
     /// Whether the certificate may stand for a server.
     pub fn server_auth(&self) -> bool {
-        self.purposes.iter().any(|purpose| purpose == SERVER_AUTH)
+        self.purposes.contains(&Oid::new(SERVER_AUTH))
     }
 
-    /// All purposes, as dotted object identifiers.
-    pub fn purposes(&self) -> &[String] {
+    /// All purposes.
+    pub fn purposes(&self) -> &[Oid] {
         &self.purposes
     }
 
@@ -190,10 +190,8 @@ impl Extensions {
                 }
                 key_usage(content, critical).map(ExtensionValue::KeyUsage)
             }
-            EXTENDED_KEY_USAGE => object_identifiers(content).map(|purposes| {
-                let purposes = purposes.iter().map(ToString::to_string).collect();
-                ExtensionValue::ExtendedKeyUsage(ExtendedKeyUsage { purposes, critical })
-            }),
+            EXTENDED_KEY_USAGE => object_identifiers(content)
+                .map(|purposes| ExtensionValue::ExtendedKeyUsage(ExtendedKeyUsage { purposes, critical })),
             BASIC_CONSTRAINTS => {
                 if content.get(2..5) == Some(&ENCODED_FALSE) {
                     self.not_der.get_or_insert("an encoded FALSE");
@@ -420,5 +418,5 @@ const KEY_USAGES: [&str; 9] = [
 /// X.690 §11.5: what is the default is left out.
 const ENCODED_FALSE: [u8; 3] = [tlv::BOOLEAN, 1, 0];
 
-const SERVER_AUTH: &str = "1.3.6.1.5.5.7.3.1";
-const CLIENT_AUTH: &str = "1.3.6.1.5.5.7.3.2";
+const SERVER_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
+const CLIENT_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");

@@ -1,6 +1,6 @@
 //! PBES2 (RFC 8018 §6.2): a key derived from the password by PBKDF2 or scrypt, and a block cipher.
 
-use aws_lc_rs::pbkdf2;
+use aws_lc_rs::pbkdf2::{self, PBKDF2_HMAC_SHA1, PBKDF2_HMAC_SHA256, PBKDF2_HMAC_SHA384, PBKDF2_HMAC_SHA512};
 use der::Encode as _;
 use der::asn1::ObjectIdentifier;
 use zeroize::Zeroizing;
@@ -130,8 +130,19 @@ impl Kdf {
         let mut key = Zeroizing::new(vec![0; len]);
         match self {
             Self::Pbkdf2 { prf, salt, iterations, .. } => {
-                let iterations = std::num::NonZeroU32::new(*iterations)?;
-                pbkdf2::derive(prf.algorithm(), iterations, salt, password, &mut key);
+                let nonzero = std::num::NonZeroU32::new(*iterations)?;
+                let algorithm = match prf {
+                    Prf::Sha1 => PBKDF2_HMAC_SHA1,
+                    // Not among those of aws-lc-rs.
+                    Prf::Sha224 => {
+                        ::pbkdf2::pbkdf2_hmac::<sha2::Sha224>(password, salt, *iterations, &mut key);
+                        return Some(key);
+                    }
+                    Prf::Sha256 => PBKDF2_HMAC_SHA256,
+                    Prf::Sha384 => PBKDF2_HMAC_SHA384,
+                    Prf::Sha512 => PBKDF2_HMAC_SHA512,
+                };
+                pbkdf2::derive(algorithm, nonzero, salt, password, &mut key);
             }
             Self::Scrypt { cost, salt, .. } => scrypt::scrypt(password, salt, cost, &mut key).ok()?,
         }
@@ -159,6 +170,7 @@ impl Kdf {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Prf {
     Sha1,
+    Sha224,
     Sha256,
     Sha384,
     Sha512,
@@ -168,25 +180,17 @@ impl Prf {
     /// Reads the fields of an `AlgorithmIdentifier`; the parameters say nothing.
     pub(crate) fn read(fields: &mut Elements<'_>) -> Result<Self, Unopenable> {
         let oid = super::object_identifier(fields)?;
-        let known = [Self::Sha1, Self::Sha256, Self::Sha384, Self::Sha512].into_iter();
+        let known = [Self::Sha1, Self::Sha224, Self::Sha256, Self::Sha384, Self::Sha512];
         known.into_iter().find(|prf| prf.oid() == oid).ok_or_else(|| Unopenable::Algorithm(oid.to_string()))
     }
 
     fn oid(self) -> ObjectIdentifier {
         match self {
             Self::Sha1 => HMAC_SHA1,
+            Self::Sha224 => HMAC_SHA224,
             Self::Sha256 => HMAC_SHA256,
             Self::Sha384 => HMAC_SHA384,
             Self::Sha512 => HMAC_SHA512,
-        }
-    }
-
-    fn algorithm(self) -> pbkdf2::Algorithm {
-        match self {
-            Self::Sha1 => pbkdf2::PBKDF2_HMAC_SHA1,
-            Self::Sha256 => pbkdf2::PBKDF2_HMAC_SHA256,
-            Self::Sha384 => pbkdf2::PBKDF2_HMAC_SHA384,
-            Self::Sha512 => pbkdf2::PBKDF2_HMAC_SHA512,
         }
     }
 
@@ -194,6 +198,7 @@ impl Prf {
     fn output_len(self) -> usize {
         match self {
             Self::Sha1 => 20,
+            Self::Sha224 => 28,
             Self::Sha256 => 32,
             Self::Sha384 => 48,
             Self::Sha512 => 64,
@@ -256,6 +261,7 @@ impl From<TlvError> for Unopenable {
 pub(crate) const PBES2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.13");
 pub(crate) const PBKDF2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.12");
 const HMAC_SHA1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.2.7");
+const HMAC_SHA224: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.2.8");
 const HMAC_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.2.9");
 const HMAC_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.2.10");
 const HMAC_SHA512: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.2.11");

@@ -75,7 +75,9 @@ impl<'a> Mac<'a> {
             Self::Pkcs12 { hash: Hash::Sha1, .. } | Self::Pbmac1 { prf: Prf::Sha1, .. } => {
                 hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY
             }
-            Self::Pkcs12 { hash: Hash::Sha224, .. } => hmac::HMAC_SHA224,
+            Self::Pkcs12 { hash: Hash::Sha224, .. } | Self::Pbmac1 { prf: Prf::Sha224, .. } => {
+                hmac::HMAC_SHA224
+            }
             Self::Pkcs12 { hash: Hash::Sha256, .. } | Self::Pbmac1 { prf: Prf::Sha256, .. } => {
                 hmac::HMAC_SHA256
             }

@@ -94,7 +94,7 @@ fn extended_key_usage_fault(certificate: &Certificate, role: PeerRole, faults: &
         Some(usage) => {
             let allowed = if role == PeerRole::Server { usage.server_auth() } else { usage.client_auth() };
             if !allowed {
-                let found = usage.purposes().to_vec();
+                let found = usage.purposes().iter().map(ToString::to_string).collect();
                 let critical = usage.is_critical();
                 faults.push(TrustErrorKind::ExtendedKeyUsageIncomplete { expected, found, critical });
             }

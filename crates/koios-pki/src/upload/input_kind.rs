@@ -116,8 +116,13 @@ impl InputKind {
     }
 
     fn of_text(text: &[u8]) -> Self {
-        let start: String = String::from_utf8_lossy(text.get(..64).unwrap_or(text)).to_ascii_lowercase();
-        if ["<!doctype", "<html", "<head"].iter().any(|tag| start.starts_with(tag)) {
+        let text = text.strip_prefix("\u{FEFF}".as_bytes()).unwrap_or(text);
+        let start: String =
+            String::from_utf8_lossy(text.get(..1024).unwrap_or(text)).trim_start().to_ascii_lowercase();
+        // Comments and an XML declaration may stand first.
+        if start.starts_with('<')
+            && ["<!doctype html", "<html", "<head"].iter().any(|tag| start.contains(tag))
+        {
             return Self::Html;
         }
         if start.starts_with("ssh-") || start.starts_with("putty-user-key-file") {

@@ -146,7 +146,8 @@ fn unopenable(reason: Unopenable) -> ReadError {
         reason => unsupported_encryption(
             "the private key",
             &reason,
-            "convert it with openssl pkcs8 -topk8 -v2 aes-256-cbc -in FILE -out NEW",
+            "convert it with openssl pkcs8 -topk8 -v2 aes-256-cbc -provider legacy -provider default -in FILE -out NEW \
+             (without -provider before OpenSSL 3)",
         ),
     }
 }
@@ -155,7 +156,7 @@ fn unopenable(reason: Unopenable) -> ReadError {
 pub(super) fn unsupported_encryption(what: &str, reason: &Unopenable, remedy: &'static str) -> ReadError {
     let what = match reason {
         Unopenable::Algorithm(name) => {
-            format!("{what} is encrypted in a way that is not opened here ({name})")
+            format!("{what} is protected in a way that is not opened here ({name})")
         }
         Unopenable::TooMuchWork => {
             format!("the encryption of {what} asks for more work than is done for an upload")

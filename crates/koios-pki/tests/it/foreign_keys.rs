@@ -49,6 +49,7 @@ fn encrypted_pkcs8_opens_with_its_passphrase_only() {
         ("-v2 aes-256-cbc", "PEM"),
         ("-v2 aes-256-cbc", "DER"),
         ("-v2 aes-128-cbc -v2prf hmacWithSHA1", "PEM"),
+        ("-v2 aes-256-cbc -v2prf hmacWithSHA224", "PEM"),
         ("-v2 aes-192-cbc -v2prf hmacWithSHA512", "PEM"),
         ("-v2 des3", "PEM"),
         ("-v2 aes-256-cbc -iter 100000", "PEM"),
@@ -93,6 +94,11 @@ fn encryption_that_is_not_opened_is_named_with_the_way_out() {
     for passphrase in [None, Some("secret")] {
         let message = unsupported(&openssl.read("des.pem"), passphrase);
         assert!(message.contains("1.2.840.113549.1.5.3") && message.contains("-v2 aes-256-cbc"), "{message}");
+        // What it says to do works.
+        let command = &message[message.find("pkcs8 -topk8").unwrap()..message.find(" (without").unwrap()];
+        let command = command.replace("FILE", "des.pem").replace("NEW", "converted.pem");
+        openssl.run(&format!("{command} -passin pass:secret -passout pass:other"));
+        assert!(pair(&openssl.read("converted.pem"), Some("other")).is_ok());
     }
 }
 

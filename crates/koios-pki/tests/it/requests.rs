@@ -1,8 +1,8 @@
 //! Certificate requests: made here and judged by OpenSSL, made by OpenSSL and read here.
 
 use koios_pki::{
-    Certificate, CertificateRequest, IssueError, PrivateKey, RequestError, RequestParams,
-    certificate_request, self_signed,
+    ApplicationUri, Certificate, CertificateRequest, IssueError, PrivateKey, RequestError, RequestParams,
+    RequestSubject, certificate_request, self_signed,
 };
 use proptest::prelude::*;
 
@@ -54,6 +54,25 @@ fn openssl_verifies_our_requests_and_reads_what_they_ask_for() {
             assert!(text.contains(part), "{part} in\n{text}");
         }
     }
+}
+
+#[test]
+fn a_request_may_name_more_than_common_name_and_organization() {
+    let mut subject = RequestSubject::new("Press 4", "Plant");
+    subject.organizational_unit = Some("Hall 2".to_owned());
+    subject.locality = Some("Köln".to_owned());
+    subject.state = Some("NRW".to_owned());
+    subject.country = Some("DE".to_owned());
+    let uri: ApplicationUri = "urn:plant:press-4".parse().unwrap();
+    let params = RequestParams::for_subject(&subject, uri.clone()).unwrap();
+    let request = certificate_request(&params, &KEY_2048).unwrap();
+    let Some(openssl) = OpenSsl::or_skip() else { return };
+    openssl.write("request.der", request.der());
+    let shown =
+        openssl.stdout("req -in request.der -inform DER -noout -verify -subject -nameopt RFC2253,-esc_msb");
+    assert!(shown.contains("C=DE,ST=NRW,L=Köln,OU=Hall 2,O=Plant,CN=Press 4"), "{shown}");
+    subject.country = Some("Germany".to_owned());
+    assert!(matches!(RequestParams::for_subject(&subject, uri), Err(IssueError::Country { .. })));
 }
 
 #[test]
@@ -187,6 +206,12 @@ proptest! {
         prop_assert_eq!(again.as_ref(), Ok(&request));
         let again = CertificateRequest::from_pem(request.to_pem().as_bytes());
         prop_assert_eq!(again.as_ref(), Ok(&request));
+    }
+
+    #[test]
+    fn arbitrary_bytes_are_no_request_and_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        prop_assert!(CertificateRequest::from_der(&bytes).is_err());
+        prop_assert!(CertificateRequest::from_pem(&bytes).is_err());
     }
 
     #[test]

@@ -183,6 +183,10 @@ fn what_is_given_instead_of_a_certificate_is_named() {
     assert_eq!(looks_like(b" \r\n\t"), InputKind::Empty);
     assert_eq!(looks_like(b"\n<!DOCTYPE html><html><body>Log in</body></html>"), InputKind::Html);
     assert_eq!(looks_like(b"<HTML>"), InputKind::Html);
+    assert_eq!(looks_like("\u{FEFF}<!doctype html>".as_bytes()), InputKind::Html);
+    assert_eq!(looks_like(b"<?xml version=\"1.0\"?>\n<html xmlns=\"x\">"), InputKind::Html);
+    assert_eq!(looks_like(b"<!-- login -->\n<html>"), InputKind::Html);
+    assert_eq!(looks_like(b"<?xml version=\"1.0\"?><key/>"), InputKind::Text);
     assert_eq!(looks_like(b"0 is how this text begins"), InputKind::Text);
     assert_eq!(looks_like(b"{\"certificate\": null}"), InputKind::Json);
     assert_eq!(looks_like(b"\x89PNG\r\n\x1a\n\0\0\0"), InputKind::Binary);

@@ -211,13 +211,13 @@ pub(crate) struct UploadForm {
     /// At most 1024 characters.
     #[schema(required = false)]
     description: String,
-    /// DER or PEM, the leaf first.
+    /// DER, PEM, PKCS#7 or PKCS#12, by content; of several certificates the leaf first.
     #[schema(value_type = String, format = Binary)]
     certificate: Vec<u8>,
-    /// PEM; may also stand in the certificate's part.
+    /// PEM or DER: PKCS#8, PKCS#1 or SEC1, encrypted or not; may also stand in the certificate's part.
     #[schema(required = false, value_type = String, format = Binary)]
     private_key: Vec<u8>,
-    /// Opens an encrypted private key.
+    /// Opens an encrypted private key, or a PKCS#12 file.
     #[schema(required = false)]
     passphrase: String,
     #[schema(required = false, default = false)]
@@ -243,13 +243,13 @@ pub(crate) struct ReplaceForm {
     /// At most 1024 characters.
     #[schema(required = false)]
     description: String,
-    /// DER or PEM, the leaf first.
+    /// DER, PEM, PKCS#7 or PKCS#12, by content; of several certificates the leaf first.
     #[schema(value_type = String, format = Binary)]
     certificate: Vec<u8>,
-    /// PEM; may also stand in the certificate's part.
+    /// PEM or DER: PKCS#8, PKCS#1 or SEC1, encrypted or not; may also stand in the certificate's part.
     #[schema(required = false, value_type = String, format = Binary)]
     private_key: Vec<u8>,
-    /// Opens an encrypted private key.
+    /// Opens an encrypted private key, or a PKCS#12 file.
     #[schema(required = false)]
     passphrase: String,
     #[schema(required = false, default = false)]
