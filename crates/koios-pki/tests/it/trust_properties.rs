@@ -3,11 +3,14 @@
 use std::sync::LazyLock;
 
 use koios_pki::{
-    Certificate, RevocationList, Suppression, Suppressions, TrustList, UnknownRevocation, validate,
+    Certificate, CertificateType, PeerRole, RevocationList, Suppression, Suppressions, TrustList,
+    UnknownRevocation, ValidationParams, validate,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
+use time::Duration;
 
+use crate::samples::NOW;
 use crate::trust_pki::{Authority, chain, client, new_key};
 
 /// Four authorities, two of which share a name; each certified by each, itself included.
@@ -15,6 +18,8 @@ struct Pool {
     authorities: Vec<Pooled>,
     /// One leaf of each authority.
     leaves: Vec<Certificate>,
+    /// And one that has expired, and one that may be used for nothing.
+    odd_leaves: Vec<[Certificate; 2]>,
     /// One list of each authority, and one that revokes all it issued.
     lists: Vec<[RevocationList; 2]>,
 }
@@ -48,7 +53,16 @@ static POOL: LazyLock<Pool> = LazyLock::new(|| {
         [maker.list(), revoking]
     });
     let lists = lists.collect();
-    Pool { authorities, leaves, lists }
+    let odd_leaves = makers.iter().map(|maker| {
+        [
+            maker.leaf_with(|leaf| leaf.not_after = NOW - Duration::DAY),
+            maker.leaf_with(|leaf| {
+                leaf.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::TimeStamping]
+            }),
+        ]
+    });
+    let odd_leaves = odd_leaves.collect();
+    Pool { authorities, leaves, odd_leaves, lists }
 });
 
 /// What is at hand: certificates by their number in the pool, the leaf being number [`LEAF`].
@@ -60,7 +74,23 @@ struct Case {
     blob: Vec<usize>,
     /// For each authority: no list, an empty one, or one that revokes everything.
     lists: Vec<Option<usize>>,
+    defect: Defect,
 }
+
+/// What else is wrong, so that each check there is has something to find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Defect {
+    None,
+    LeafExpired,
+    LeafUsage,
+    Host,
+    Policy,
+    /// The whole PKI, and its lists.
+    AllExpired,
+}
+
+const DEFECTS: [Defect; 6] =
+    [Defect::None, Defect::LeafExpired, Defect::LeafUsage, Defect::Host, Defect::Policy, Defect::AllExpired];
 
 const LEAF: usize = AUTHORITIES * AUTHORITIES;
 
@@ -69,13 +99,40 @@ fn cases() -> impl Strategy<Value = Case> {
     let list = prop_oneof![1 => Just(None), 6 => Just(Some(0)), 1 => Just(Some(1))];
     let trusted = prop::collection::vec(0..=LEAF, 0..4);
     let lists = prop::collection::vec(list, AUTHORITIES);
-    (0..AUTHORITIES, trusted, some(6), some(4), lists)
-        .prop_map(|(leaf, trusted, issuers, blob, lists)| Case { leaf, trusted, issuers, blob, lists })
+    (0..AUTHORITIES, trusted, some(6), some(4), lists).prop_map(|(leaf, trusted, issuers, blob, lists)| {
+        Case { leaf, trusted, issuers, blob, lists, defect: Defect::None }
+    })
+}
+
+fn odd_cases() -> impl Strategy<Value = Case> {
+    (cases(), prop::sample::select(DEFECTS.to_vec())).prop_map(|(case, defect)| Case { defect, ..case })
 }
 
 impl Case {
     fn certificate(&self, number: usize) -> Certificate {
-        POOL.authorities.get(number).map_or(&POOL.leaves[self.leaf], |pooled| &pooled.certificate).clone()
+        POOL.authorities.get(number).map_or(self.leaf(), |pooled| &pooled.certificate).clone()
+    }
+
+    fn leaf(&self) -> &'static Certificate {
+        match self.defect {
+            Defect::LeafExpired => &POOL.odd_leaves[self.leaf][0],
+            Defect::LeafUsage => &POOL.odd_leaves[self.leaf][1],
+            _ => &POOL.leaves[self.leaf],
+        }
+    }
+
+    fn params(&self) -> ValidationParams<'static> {
+        let mut params = client();
+        match self.defect {
+            Defect::None | Defect::LeafExpired | Defect::LeafUsage => {}
+            Defect::Host => {
+                params = ValidationParams::new(NOW, PeerRole::Server);
+                params.host = Some("elsewhere.example");
+            }
+            Defect::Policy => params.certificate_type = Some(CertificateType::EccNistP384),
+            Defect::AllExpired => params.at = NOW + Duration::days(100 * 366),
+        }
+        params
     }
 
     fn trust(&self) -> TrustList {
@@ -87,10 +144,10 @@ impl Case {
 
     fn verdict(&self, suppressed: Suppressions, unknown: UnknownRevocation) -> bool {
         let blob: Vec<_> = self.blob.iter().map(|number| self.certificate(*number)).collect();
-        let mut params = client();
+        let mut params = self.params();
         params.suppressed = suppressed;
         params.unknown_revocation = unknown;
-        let chain = chain(&POOL.leaves[self.leaf], &blob.iter().collect::<Vec<_>>());
+        let chain = chain(self.leaf(), &blob.iter().collect::<Vec<_>>());
         validate(&chain, &self.trust(), &params).is_ok()
     }
 
@@ -144,12 +201,37 @@ proptest! {
     }
 
     #[test]
-    fn suppressing_nothing_is_the_strictest_verdict(case in cases(), some in prop::collection::vec(0..8_usize, 0..8)) {
+    fn suppressing_nothing_is_the_strictest_verdict(case in odd_cases(), some in prop::collection::vec(0..8_usize, 0..8)) {
         let suppressed: Suppressions = some.into_iter().map(|number| Suppression::ALL[number]).collect();
         let strict = case.verdict(Suppressions::NONE, UnknownRevocation::Deny);
         let lax = case.verdict(suppressed, UnknownRevocation::Deny);
         prop_assert!(!strict || lax);
         prop_assert!(!lax || case.verdict(Suppression::ALL.into_iter().collect(), UnknownRevocation::Allow));
+        prop_assert!(case.defect == Defect::None || !strict);
+    }
+
+    #[test]
+    fn what_is_suppressed_is_accepted_and_nothing_else(mut case in odd_cases()) {
+        case.lists = vec![Some(0); AUTHORITIES];
+        // One path, from the leaf to the root that issued it.
+        (case.issuers, case.blob) = (Vec::new(), Vec::new());
+        case.trusted = vec![case.leaf * AUTHORITIES + case.leaf];
+        let needed: &[Suppression] = match case.defect {
+            Defect::None => &[],
+            Defect::LeafExpired => &[Suppression::Time],
+            Defect::LeafUsage => &[Suppression::Usage],
+            Defect::Host => &[Suppression::HostName],
+            Defect::Policy => &[Suppression::PolicyCheck],
+            Defect::AllExpired => {
+                &[Suppression::Time, Suppression::IssuerTime, Suppression::RevocationUnknown]
+            }
+        };
+        for left_out in Suppression::ALL {
+            let others = Suppression::ALL.into_iter().filter(|check| *check != left_out).collect();
+            let accepted = case.verdict(others, UnknownRevocation::Deny);
+            prop_assert_eq!(accepted, !needed.contains(&left_out), "{:?}", left_out);
+        }
+        prop_assert!(case.verdict(needed.iter().copied().collect(), UnknownRevocation::Deny));
     }
 
     #[test]
