@@ -287,3 +287,30 @@ fn a_request_that_ends_with_the_key_in_use_leaves_a_trace_and_a_dry_run_none() {
         ],
     );
 }
+
+#[test]
+fn an_answer_is_taken_in_every_form() {
+    if !openssl::available_or_skip() {
+        return;
+    }
+    let authority = Authority::new();
+    let daemon = Setup::new().start();
+    for (name, with_authority) in
+        [("DER", false), ("PEM", false), ("PEM chain", true), ("PEM chain, root first", true)]
+    {
+        let made = daemon.generate(name);
+        let csr = daemon.post(&path(&made, "/csr"), &json!({})).expect(200);
+        let issued = authority.sign(&csr);
+        let answer = match name {
+            "DER" => openssl::run(&["x509", "-outform", "DER"], &issued),
+            "PEM" => issued.clone(),
+            "PEM chain" => [issued.clone(), authority.certificate()].concat(),
+            _ => [authority.certificate(), issued.clone()].concat(),
+        };
+        let installed = install(&daemon, &made, "", &answer).expect(200);
+        let length = if with_authority { 2 } else { 1 };
+        assert_eq!(installed["certificate"]["chain_length"], length, "{name}");
+        let der = openssl::run(&["x509", "-outform", "DER"], &issued);
+        assert_eq!(daemon.get(&path(&made, "/certificate.der")).body, der, "{name}");
+    }
+}

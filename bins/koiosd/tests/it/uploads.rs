@@ -31,6 +31,37 @@ fn codes(certificate: &Value) -> Vec<&str> {
 }
 
 #[test]
+fn r6_containers_are_taken_by_their_content() {
+    if !openssl::available_or_skip() {
+        return;
+    }
+    let daemon = Setup::new().start();
+    let folder = tempfile::TempDir::new().unwrap();
+    let (p12, p7, made) = (pair("urn:plant:p12"), pair("urn:plant:p7"), folder.path().join("in.pem"));
+    let in_file = made.to_str().unwrap();
+    std::fs::write(&made, format!("{}{}", p12.key_pem(), p12.pem())).unwrap();
+    let store = openssl::run(&["pkcs12", "-export", "-in", in_file, "-passout", "pass:of the plant"], b"");
+    let fields: &[(&str, &[u8])] = &[("name", b"PKCS#12"), ("certificate", &store)];
+    upload(&daemon, fields).expect_problem(422, "passphrase_required");
+    let with = |passphrase: &'static [u8]| [fields, &[("passphrase", passphrase)]].concat();
+    upload(&daemon, &with(b"another")).expect_problem(422, "passphrase_wrong");
+    let shown = upload(&daemon, &with(b"of the plant")).expect(201);
+    assert_eq!((&shown["application_uri"], &shown["origin"]), (&json!("urn:plant:p12"), &json!("uploaded")));
+    assert_eq!(daemon.get(&path(&shown, "/certificate.der")).body, p12.der());
+
+    std::fs::write(&made, p7.pem()).unwrap();
+    for (name, form) in [("PKCS#7 DER", "DER"), ("PKCS#7 PEM", "PEM")] {
+        let chain = openssl::run(&["crl2pkcs7", "-nocrl", "-certfile", in_file, "-outform", form], b"");
+        let key = p7.key_pem().as_bytes();
+        let shown =
+            upload(&daemon, &[("name", name.as_bytes()), ("certificate", &chain), ("private_key", key)])
+                .expect(201);
+        assert_eq!(daemon.get(&path(&shown, "/certificate.der")).body, p7.der());
+        daemon.delete(&path(&shown, "")).expect(200);
+    }
+}
+
+#[test]
 fn r6_pairs_in_der_and_pem_are_taken_and_shown_as_they_are() {
     let daemon = Setup::empty().start();
     let made = pair("urn:plant:client");
