@@ -202,6 +202,7 @@ impl Run<'_> {
             chain.clone(),
             self.target.endpoint_url.host(),
             Some(&selected.endpoint.server.application_uri),
+            selected.security_policy,
             self.clock.now,
         );
         let detail =

@@ -8,6 +8,7 @@ use koios_channel::{
     SecurityMode,
 };
 use koios_channel::{connect, resolve};
+use koios_pki::SecurityPolicy;
 use time::OffsetDateTime;
 
 use crate::clock::ClockReading;
@@ -87,7 +88,9 @@ pub async fn discover(url: &EndpointUrl, timeout: Duration, clock: ClockReading)
 fn read(endpoint: Endpoint, url: &EndpointUrl, now: OffsetDateTime) -> DiscoveredEndpoint {
     let server_certificate =
         read_server_certificate(endpoint.server_certificate.as_deref()).ok().map(|chain| {
-            PresentedServerCertificate::new(chain, url.host(), Some(&endpoint.server.application_uri), now)
+            let policy = endpoint.security_policy.unwrap_or(SecurityPolicy::None);
+            let uri = Some(endpoint.server.application_uri.as_str());
+            PresentedServerCertificate::new(chain, url.host(), uri, policy, now)
         });
     DiscoveredEndpoint { supported: is_supported(&endpoint), server_certificate, endpoint }
 }

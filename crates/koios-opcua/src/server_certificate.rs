@@ -1,7 +1,7 @@
 //! The server's certificate, judged by the device's policy.
 
 use koios_channel::SecurityPolicy;
-use koios_pki::{Certificate, CertificateChain, CertificateError, Finding, server_findings};
+use koios_pki::{Certificate, CertificateChain, CertificateError, Finding, LintParams, LintRole, lint};
 use time::OffsetDateTime;
 
 use crate::code::Code;
@@ -48,15 +48,18 @@ pub struct PresentedServerCertificate {
 }
 
 impl PresentedServerCertificate {
-    /// Collects the findings on a certificate of the server at `host`; pure.
+    /// Collects the findings on a certificate that the server at `host` uses under `policy`; under
+    /// [`SecurityPolicy::None`] those for any policy. Pure.
     #[must_use]
     pub fn new(
         chain: CertificateChain,
         host: &str,
         application_uri: Option<&str>,
+        policy: SecurityPolicy,
         now: OffsetDateTime,
     ) -> Self {
-        let findings = server_findings(&chain, host, application_uri, now);
+        let role = LintRole::Server { host: Some(host), application_uri };
+        let findings = lint(&chain, &LintParams::new(now, role).for_policy(policy));
         Self { chain, findings }
     }
 }
@@ -168,7 +171,8 @@ mod tests {
     use super::*;
     use crate::test_identity::identity;
     use koios_pki::{
-        ApplicationUri, KeySpec, PrivateKey, SelfSignedParams, SerialNumber, Validity, self_signed,
+        ApplicationUri, FindingCode, KeySpec, PrivateKey, SelfSignedParams, SerialNumber, Validity,
+        self_signed,
     };
 
     fn chain() -> CertificateChain {
@@ -274,9 +278,23 @@ mod tests {
     fn what_does_not_fit_is_a_finding_and_no_refusal() {
         let chain = chain();
         let late = chain.leaf().validity().not_after + time::Duration::DAY;
-        let presented =
-            PresentedServerCertificate::new(chain.clone(), "elsewhere.example", Some("urn:else"), late);
+        let presented = PresentedServerCertificate::new(
+            chain.clone(),
+            "elsewhere.example",
+            Some("urn:else"),
+            SecurityPolicy::None,
+            late,
+        );
         assert!(!presented.findings.is_empty());
+        let codes = |policy| {
+            let now = chain.leaf().validity().not_after;
+            let presented = PresentedServerCertificate::new(chain.clone(), "host", None, policy, now);
+            presented.findings.iter().map(|finding| finding.code).collect::<Vec<_>>()
+        };
+        let unsupported = FindingCode::KeyKindUnsupported;
+        assert!(!codes(SecurityPolicy::None).contains(&unsupported), "some policy takes an RSA key");
+        assert!(!codes(SecurityPolicy::Aes256Sha256RsaPss).contains(&unsupported));
+        assert!(codes(SecurityPolicy::EccNistP256).contains(&unsupported), "that one does not");
         assert_eq!(judge_server_certificate(&ServerTrust::Pin { expected: None }, &chain, None), Ok(()));
     }
 }

@@ -2,7 +2,7 @@
 
 use koios_channel::EndpointUrl;
 use koios_opcua::{Code, PresentedServerCertificate, ServerTrust, judge_server_certificate};
-use koios_pki::{CertificateChain, Sha256Thumbprint};
+use koios_pki::{CertificateChain, SecurityPolicy, Sha256Thumbprint};
 use koios_store::{AuditEntry, AuditResource, Device, DeviceId, ServerCertificatePolicy, Store};
 use time::OffsetDateTime;
 
@@ -104,7 +104,8 @@ impl ServerCertificates {
 pub(crate) fn with_findings(chain: CertificateChain, device: &Device) -> PresentedServerCertificate {
     let url = EndpointUrl::parse(&device.endpoint_url).ok();
     let host = url.as_ref().map(EndpointUrl::host).unwrap_or_default();
-    PresentedServerCertificate::new(chain, host, None, OffsetDateTime::now_utc())
+    let policy = device.security_policy.unwrap_or(SecurityPolicy::None);
+    PresentedServerCertificate::new(chain, host, None, policy, OffsetDateTime::now_utc())
 }
 
 impl Judgement {

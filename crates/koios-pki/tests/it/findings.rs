@@ -618,8 +618,8 @@ fn a_key_on_a_curve_should_have_no_usage_it_does_not_need() {
         client_codes(&Certificate::from_der(certificate.der()).unwrap().into())
     };
     let (sign, certify) = (KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyCertSign);
-    assert_eq!(judged(&[sign.clone(), certify.clone()]), []);
-    assert_eq!(judged(&[sign.clone(), certify.clone(), KeyUsagePurpose::ContentCommitment]), []);
+    assert_eq!(judged(&[sign, certify]), []);
+    assert_eq!(judged(&[sign, certify, KeyUsagePurpose::ContentCommitment]), []);
     assert_eq!(judged(&[sign, certify, KeyUsagePurpose::KeyAgreement]), [FindingCode::KeyUsageSurplus]);
 }
 
