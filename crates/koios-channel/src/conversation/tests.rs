@@ -1,5 +1,8 @@
 //! Conversations with a server in memory, honest and otherwise.
 
+mod hostile;
+mod model;
+
 use koios_pki::SignatureScheme;
 
 use super::*;
