@@ -59,6 +59,9 @@ impl<'a> Mac<'a> {
             SHA512 => Hash::Sha512,
             other => return Err(Unopenable::Algorithm(other.to_string()).into()),
         };
+        if iterations == 0 {
+            return Err(OpenError::Malformed);
+        }
         Ok(Self::Pkcs12 { hash, salt, iterations })
     }
 
