@@ -57,7 +57,7 @@ static POOL: LazyLock<Pool> = LazyLock::new(|| {
         [
             maker.leaf_with(|leaf| leaf.not_after = NOW - Duration::DAY),
             maker.leaf_with(|leaf| {
-                leaf.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::TimeStamping]
+                leaf.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::TimeStamping];
             }),
         ]
     });
@@ -110,7 +110,7 @@ fn odd_cases() -> impl Strategy<Value = Case> {
 
 impl Case {
     fn certificate(&self, number: usize) -> Certificate {
-        POOL.authorities.get(number).map_or(self.leaf(), |pooled| &pooled.certificate).clone()
+        POOL.authorities.get(number).map_or_else(|| self.leaf(), |pooled| &pooled.certificate).clone()
     }
 
     fn leaf(&self) -> &'static Certificate {
