@@ -152,9 +152,7 @@ impl Extensions {
         known.list.reserve_exact(12);
         while let Ok(element) = elements.expect(tlv::SEQUENCE) {
             let Ok((oid, critical, content)) = layout::extension(element) else { break };
-            if !critical && element.content.get(oid.as_bytes().len() + 2) == Some(&tlv::BOOLEAN) {
-                known.not_der.get_or_insert("an encoded FALSE");
-            }
+            let critical = known.or_default(critical);
             let name = KNOWN.iter().find(|(known, _)| *known == oid).map(|(_, name)| *name);
             // RFC 5280 §4.2: an extension stands there once; the first one counts.
             let repeated = seen.contains(&oid);
@@ -184,19 +182,11 @@ impl Extensions {
     fn value(&mut self, oid: ObjectIdentifier, critical: bool, content: &[u8]) -> ExtensionValue {
         let read = match oid {
             SUBJECT_ALT_NAME => self.subject_alt_name(content),
-            KEY_USAGE => {
-                if has_trailing_zero_bits(content) {
-                    self.not_der.get_or_insert("trailing zero bits in the key usage");
-                }
-                key_usage(content, critical).map(ExtensionValue::KeyUsage)
-            }
+            KEY_USAGE => self.key_usage(content, critical).map(ExtensionValue::KeyUsage),
             EXTENDED_KEY_USAGE => object_identifiers(content)
                 .map(|purposes| ExtensionValue::ExtendedKeyUsage(ExtendedKeyUsage { purposes, critical })),
             BASIC_CONSTRAINTS => {
-                if content.get(2..5) == Some(&ENCODED_FALSE) {
-                    self.not_der.get_or_insert("an encoded FALSE");
-                }
-                basic_constraints(content, critical).map(ExtensionValue::BasicConstraints)
+                self.basic_constraints(content, critical).map(ExtensionValue::BasicConstraints)
             }
             SUBJECT_KEY_IDENTIFIER => {
                 let octets = single(content, tlv::OCTET_STRING);
@@ -238,6 +228,45 @@ impl Extensions {
         }
         Ok(ExtensionValue::SubjectAltName(names))
     }
+
+    fn key_usage(&mut self, content: &[u8], critical: bool) -> Result<KeyUsage, TlvError> {
+        let content = single(content, tlv::BIT_STRING)?.content;
+        // X.690 §11.2.2: of a list of named bits the zeros at its end are left out.
+        if let [unused @ 0..=7, .., last] = content
+            && last.trailing_zeros() != u32::from(*unused)
+        {
+            self.not_der.get_or_insert("trailing zero bits in the key usage");
+        }
+        match content {
+            [0] => Ok(KeyUsage { bits: 0, critical }),
+            [0..=7, high] => Ok(KeyUsage { bits: u16::from_be_bytes([*high, 0]), critical }),
+            [0..=7, high, low] => Ok(KeyUsage { bits: u16::from_be_bytes([*high, *low]), critical }),
+            _ => Err(TlvError::Malformed),
+        }
+    }
+
+    fn basic_constraints(&mut self, content: &[u8], critical: bool) -> Result<BasicConstraints, TlvError> {
+        let mut fields = single(content, tlv::SEQUENCE)?.elements();
+        let ca = self.or_default(layout::optional_boolean(&mut fields)?);
+        let path_len = match fields.optional(&[tlv::INTEGER])?.map(|integer| integer.content) {
+            None => None,
+            Some([len @ 0..=0x7F] | [0x00, len @ 0x80..=0xFF]) => Some(*len),
+            Some(_) => return Err(TlvError::Malformed),
+        };
+        if fields.is_empty() {
+            Ok(BasicConstraints { ca, path_len, critical })
+        } else {
+            Err(TlvError::Malformed)
+        }
+    }
+
+    /// What a `BOOLEAN DEFAULT FALSE` says.
+    fn or_default(&mut self, encoded: Option<bool>) -> bool {
+        if encoded == Some(false) {
+            self.not_der.get_or_insert("an encoded FALSE");
+        }
+        encoded.unwrap_or(false)
+    }
 }
 
 /// Field by field, because the serial inside may break every rule the serial of a certificate may break.
@@ -255,37 +284,6 @@ pub(crate) fn authority_key_identifier(content: &[u8]) -> Result<AuthorityKeyIde
         issuer: issuer.unwrap_or_default(),
         serial_number,
     })
-}
-
-fn key_usage(content: &[u8], critical: bool) -> Result<KeyUsage, TlvError> {
-    match single(content, tlv::BIT_STRING)?.content {
-        [0] => Ok(KeyUsage { bits: 0, critical }),
-        [0..=7, high] => Ok(KeyUsage { bits: u16::from_be_bytes([*high, 0]), critical }),
-        [0..=7, high, low] => Ok(KeyUsage { bits: u16::from_be_bytes([*high, *low]), critical }),
-        _ => Err(TlvError::Malformed),
-    }
-}
-
-/// X.690 §11.2.2: of a list of named bits the zeros at its end are left out.
-fn has_trailing_zero_bits(content: &[u8]) -> bool {
-    match single(content, tlv::BIT_STRING).map(|bits| bits.content) {
-        Ok([unused @ 0..=7, .., last]) => last.trailing_zeros() != u32::from(*unused),
-        _ => false,
-    }
-}
-
-fn basic_constraints(content: &[u8], critical: bool) -> Result<BasicConstraints, TlvError> {
-    let mut fields = single(content, tlv::SEQUENCE)?.elements();
-    let ca = match fields.optional(&[tlv::BOOLEAN])? {
-        Some(boolean) => layout::boolean_value(boolean.content)?,
-        None => false,
-    };
-    let path_len = match fields.optional(&[tlv::INTEGER])?.map(|integer| integer.content) {
-        None => None,
-        Some([len @ 0..=0x7F] | [0x00, len @ 0x80..=0xFF]) => Some(*len),
-        Some(_) => return Err(TlvError::Malformed),
-    };
-    if fields.is_empty() { Ok(BasicConstraints { ca, path_len, critical }) } else { Err(TlvError::Malformed) }
 }
 
 /// The entries of `GeneralNames` (RFC 5280 §4.2.1.6); those that are none of its kinds are kept as malformed.
@@ -414,9 +412,6 @@ const KEY_USAGES: [&str; 9] = [
     "encipherOnly",
     "decipherOnly",
 ];
-
-/// X.690 §11.5: what is the default is left out.
-const ENCODED_FALSE: [u8; 3] = [tlv::BOOLEAN, 1, 0];
 
 const SERVER_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
 const CLIENT_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");

@@ -81,24 +81,23 @@ impl Layout {
     }
 }
 
-/// The parts of one `Extension` (RFC 5280 §4.1): object identifier, criticality, content of the OCTET STRING.
-pub(super) fn extension(element: Tlv<'_>) -> Result<(ObjectIdentifier, bool, &[u8]), TlvError> {
+/// The parts of one `Extension` (RFC 5280 §4.1): object identifier, criticality where it is encoded, content of the OCTET
+/// STRING.
+pub(super) fn extension(element: Tlv<'_>) -> Result<(ObjectIdentifier, Option<bool>, &[u8]), TlvError> {
     let mut fields = element.elements();
     let oid = object_identifier(fields.expect(tlv::OBJECT_IDENTIFIER)?.content)?;
-    let critical = match fields.optional(&[tlv::BOOLEAN])? {
-        None => false,
-        Some(boolean) => boolean_value(boolean.content)?,
-    };
+    let critical = optional_boolean(&mut fields)?;
     let value = fields.expect(tlv::OCTET_STRING)?.content;
     if fields.is_empty() { Ok((oid, critical, value)) } else { Err(TlvError::Malformed) }
 }
 
-/// An encoded FALSE, which DER forbids where it is the default (X.690 §11.5), is everyday.
-pub(super) fn boolean_value(content: &[u8]) -> Result<bool, TlvError> {
-    match content {
-        [0x00] => Ok(false),
-        [0xFF] => Ok(true),
-        _ => Err(TlvError::Malformed),
+/// A `BOOLEAN DEFAULT FALSE`; an encoded FALSE, which DER forbids there (X.690 §11.5), is everyday.
+pub(super) fn optional_boolean(fields: &mut Elements<'_>) -> Result<Option<bool>, TlvError> {
+    match fields.optional(&[tlv::BOOLEAN])?.map(|boolean| boolean.content) {
+        None => Ok(None),
+        Some([0x00]) => Ok(Some(false)),
+        Some([0xFF]) => Ok(Some(true)),
+        Some(_) => Err(TlvError::Malformed),
     }
 }
 
