@@ -1,6 +1,8 @@
 //! PBES2 (RFC 8018 §6.2): a key derived from the password by PBKDF2 or scrypt, and a block cipher.
 
-use aws_lc_rs::pbkdf2::{self, PBKDF2_HMAC_SHA1, PBKDF2_HMAC_SHA256, PBKDF2_HMAC_SHA384, PBKDF2_HMAC_SHA512};
+use std::num::NonZeroU32;
+
+use aws_lc_rs::pbkdf2;
 use der::Encode as _;
 use der::asn1::ObjectIdentifier;
 use zeroize::Zeroizing;
@@ -130,19 +132,7 @@ impl Kdf {
         let mut key = Zeroizing::new(vec![0; len]);
         match self {
             Self::Pbkdf2 { prf, salt, iterations, .. } => {
-                let nonzero = std::num::NonZeroU32::new(*iterations)?;
-                let algorithm = match prf {
-                    Prf::Sha1 => PBKDF2_HMAC_SHA1,
-                    // Not among those of aws-lc-rs.
-                    Prf::Sha224 => {
-                        ::pbkdf2::pbkdf2_hmac::<sha2::Sha224>(password, salt, *iterations, &mut key);
-                        return Some(key);
-                    }
-                    Prf::Sha256 => PBKDF2_HMAC_SHA256,
-                    Prf::Sha384 => PBKDF2_HMAC_SHA384,
-                    Prf::Sha512 => PBKDF2_HMAC_SHA512,
-                };
-                pbkdf2::derive(algorithm, nonzero, salt, password, &mut key);
+                prf.pbkdf2(password, salt, NonZeroU32::new(*iterations)?, &mut key);
             }
             Self::Scrypt { cost, salt, .. } => scrypt::scrypt(password, salt, cost, &mut key).ok()?,
         }
@@ -192,6 +182,20 @@ impl Prf {
             Self::Sha384 => HMAC_SHA384,
             Self::Sha512 => HMAC_SHA512,
         }
+    }
+
+    fn pbkdf2(self, password: &[u8], salt: &[u8], iterations: NonZeroU32, key: &mut [u8]) {
+        let algorithm = match self {
+            Self::Sha1 => pbkdf2::PBKDF2_HMAC_SHA1,
+            // Not among those of aws-lc-rs.
+            Self::Sha224 => {
+                return ::pbkdf2::pbkdf2_hmac::<sha2::Sha224>(password, salt, iterations.get(), key);
+            }
+            Self::Sha256 => pbkdf2::PBKDF2_HMAC_SHA256,
+            Self::Sha384 => pbkdf2::PBKDF2_HMAC_SHA384,
+            Self::Sha512 => pbkdf2::PBKDF2_HMAC_SHA512,
+        };
+        pbkdf2::derive(algorithm, iterations, salt, password, key);
     }
 
     /// In bytes.
