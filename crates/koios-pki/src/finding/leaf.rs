@@ -2,9 +2,7 @@
 
 use time::Duration;
 
-use super::{
-    APPLICATION_CERTIFICATE, Collected, FindingCode, LintParams, LintRole, PeerStack, VALIDATION, chain,
-};
+use super::{APPLICATION_CERTIFICATE, Collected, FindingCode, LintParams, LintRole, VALIDATION, chain, peer};
 use crate::{ApplicationUri, Certificate, KeyAlgorithm, Sha1Thumbprint, Sha256Thumbprint, ValidityStatus};
 
 pub(super) fn check_validity(certificate: &Certificate, params: &LintParams<'_>, found: &mut Collected) {
@@ -136,7 +134,7 @@ pub(super) fn check_key_usage(certificate: &Certificate, role: LintRole<'_>, fou
         found.warning_of(
             FindingCode::KeyUsageIncomplete,
             if is_user { USER_CERTIFICATE } else { APPLICATION_CERTIFICATE },
-            refusing_without(&missing, is_user),
+            peer::refusing_without(&missing, is_user),
             format!(
                 "The key usage lacks {}; some peers refuse that. Have it issued with it.",
                 missing.join(", ")
@@ -313,18 +311,6 @@ fn check_subject_key_identifier(certificate: &Certificate, found: &mut Collected
             "The subjectKeyIdentifier is no usual hash of the key; nothing needs to be done as long as certificates and \
              revocation lists name the same one.",
         );
-    }
-}
-
-/// Those whose checks of these usages are known (`opcua-certificates.md` §1.3, §6).
-fn refusing_without(missing: &[&str], is_user: bool) -> &'static [PeerStack] {
-    use PeerStack::{Milo, Net, S2opc};
-    let of_net = missing.contains(&"dataEncipherment") || missing == ["digitalSignature"];
-    match (is_user, of_net) {
-        (true, true) => &[Net],
-        (true, false) => &[],
-        (false, true) => &[Milo, Net, S2opc],
-        (false, false) => &[Milo, S2opc],
     }
 }
 

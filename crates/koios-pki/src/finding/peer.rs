@@ -69,3 +69,16 @@ pub(super) const fn refusing(code: FindingCode) -> &'static [PeerStack] {
         _ => &[],
     }
 }
+
+/// Those known to refuse an application's or a user's certificate whose key usage lacks `missing`.
+pub(super) fn refusing_without(missing: &[&str], is_user: bool) -> &'static [PeerStack] {
+    use PeerStack::{Milo, Net, S2opc};
+    // .NET asks RSA keys for dataEncipherment, and those on curves for digitalSignature.
+    let of_net = missing.contains(&"dataEncipherment") || missing == ["digitalSignature"];
+    match (is_user, of_net) {
+        (true, true) => &[Net],
+        (true, false) => &[],
+        (false, true) => &[Milo, Net, S2opc],
+        (false, false) => &[Milo, S2opc],
+    }
+}
