@@ -8,8 +8,7 @@ use x509_cert::ext::Extension;
 use crate::distinguished_names;
 use crate::issue::extensions::{Extensions, key_identifier};
 use crate::issue::signed::{CertificateBody, RevocationListBody, RevokedEntry, time};
-use crate::issue::subject::Subject;
-use crate::issue::{IssueError, alternative_names, check_validity, unencodable};
+use crate::issue::{IssueError, Subject, alternative_names, check_validity, unencodable};
 use crate::{
     ApplicationUri, Certificate, CertificateChain, CertificateRequest, PrivateKey, Profile, PublicKey,
     RevocationList, RevocationReason, SerialNumber, Validity,
@@ -19,10 +18,8 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AuthorityParams {
-    /// Subject CN, 1 to 64 characters. Together with the organization it must name one authority only.
-    pub common_name: String,
-    /// Subject O, 1 to 64 characters.
-    pub organization: String,
+    /// Whom it names; it must be one authority only.
+    pub subject: Subject,
     /// The validity period.
     pub validity: Validity,
     /// The serial number.
@@ -39,13 +36,7 @@ impl AuthorityParams {
         validity: Validity,
         serial_number: SerialNumber,
     ) -> Self {
-        Self {
-            common_name: common_name.into(),
-            organization: organization.into(),
-            validity,
-            serial_number,
-            path_len: Some(0),
-        }
+        Self { subject: Subject::new(common_name, organization), validity, serial_number, path_len: Some(0) }
     }
 }
 
@@ -86,7 +77,7 @@ impl Authority {
     /// # Errors
     /// When a name is empty or too long, the validity period is none, or signing fails.
     pub fn root(params: &AuthorityParams, key: PrivateKey) -> Result<Self, IssueError> {
-        let subject = subject_of(params)?;
+        let subject = params.subject.to_der()?;
         let serial = params.serial_number.to_integer();
         let identifier = key_identifier(key.public_key())?;
         let issuer =
@@ -109,7 +100,7 @@ impl Authority {
             return Err(IssueError::NotAnAuthority { subject: own.subject().to_owned() });
         }
         self.check(params.validity, key.public_key())?;
-        let subject = subject_of(params)?;
+        let subject = params.subject.to_der()?;
         let certificate =
             self.signing(|signer| signer.certify_authority(params, key.public_key(), &subject))?;
         Ok(Self { chain: self.chain_below(certificate), key })
@@ -355,10 +346,6 @@ impl Signer<'_> {
         };
         Certificate::from_der(&body.sign(self.key)?).map_err(IssueError::Unreadable)
     }
-}
-
-fn subject_of(params: &AuthorityParams) -> Result<Vec<u8>, IssueError> {
-    Subject::new(&params.common_name, &params.organization).to_der()
 }
 
 /// RFC 5280 §5.3.1.

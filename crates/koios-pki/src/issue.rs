@@ -3,13 +3,13 @@
 pub(crate) mod alternative_names;
 pub(crate) mod extensions;
 pub(crate) mod signed;
-pub(crate) mod subject;
+mod subject;
 
 use std::net::IpAddr;
 
 use self::extensions::{Extensions, key_identifier};
 use self::signed::CertificateBody;
-use self::subject::Subject;
+pub use self::subject::Subject;
 use crate::{
     ApplicationUri, Certificate, CertificateError, KeyError, PrivateKey, Profile, SerialNumber, Validity,
 };
@@ -18,18 +18,8 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SelfSignedParams {
-    /// Subject CN, 1 to 64 characters; see [`crate::common_name_for`].
-    pub common_name: String,
-    /// Subject O, 1 to 64 characters: who runs the application (OPC 10000-6 §6.2.2).
-    pub organization: String,
-    /// Subject OU, 1 to 64 characters.
-    pub organizational_unit: Option<String>,
-    /// Subject L, 1 to 128 characters.
-    pub locality: Option<String>,
-    /// Subject ST, 1 to 128 characters.
-    pub state: Option<String>,
-    /// Subject C: two upper-case letters (ISO 3166-1 alpha-2).
-    pub country: Option<String>,
+    /// Whom it names, and who issued it: the same.
+    pub subject: Subject,
     /// The one URI, first in the subject alternative name.
     pub application_uri: ApplicationUri,
     /// `dNSName` entries, in this order.
@@ -54,12 +44,7 @@ impl SelfSignedParams {
         serial_number: SerialNumber,
     ) -> Self {
         Self {
-            common_name: common_name.into(),
-            organization: organization.into(),
-            organizational_unit: None,
-            locality: None,
-            state: None,
-            country: None,
+            subject: Subject::new(common_name, organization),
             application_uri,
             dns_names: Vec::new(),
             ip_addresses: Vec::new(),
@@ -84,12 +69,7 @@ impl SelfSignedParams {
 pub fn self_signed(params: &SelfSignedParams, key: &PrivateKey) -> Result<Certificate, IssueError> {
     // Every field by name, so that a new one cannot be forgotten here.
     let SelfSignedParams {
-        common_name,
-        organization,
-        organizational_unit,
-        locality,
-        state,
-        country,
+        subject,
         application_uri,
         dns_names,
         ip_addresses,
@@ -101,14 +81,6 @@ pub fn self_signed(params: &SelfSignedParams, key: &PrivateKey) -> Result<Certif
         return Err(IssueError::ProfileOfRequests);
     }
     check_validity(*validity)?;
-    let subject = Subject {
-        common_name,
-        organization,
-        organizational_unit: organizational_unit.as_deref(),
-        locality: locality.as_deref(),
-        state: state.as_deref(),
-        country: country.as_deref(),
-    };
     let subject = subject.to_der()?;
     let serial = serial_number.to_bytes();
     let identifier = key_identifier(key.public_key())?;

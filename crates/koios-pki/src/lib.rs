@@ -157,7 +157,7 @@ pub use inspection::{
     SignatureAlgorithm, TimeEncoding,
 };
 mod issue;
-pub use issue::{IssueError, SelfSignedParams, self_signed};
+pub use issue::{IssueError, SelfSignedParams, Subject, self_signed};
 mod key;
 pub use key::{DecryptedBlock, EcPrivateKey, KeyError, KeySpec, PrivateKey, PrivateKeyPem, RsaPrivateKey};
 mod pem;
@@ -169,7 +169,7 @@ pub use profile::Profile;
 mod public_key;
 pub use public_key::{Curve, EcPublicKey, KeyAlgorithm, OaepHash, PublicKey, RsaPublicKey, SignatureScheme};
 mod request;
-pub use request::{CertificateRequest, RequestError, RequestParams, RequestSubject, certificate_request};
+pub use request::{CertificateRequest, RequestError, RequestParams, certificate_request};
 mod revocation_list;
 pub use revocation_list::{Revocation, RevocationList, RevocationListError, RevocationReason, UnusableList};
 mod security;

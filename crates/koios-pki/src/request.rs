@@ -12,8 +12,7 @@ use x509_cert::request::CertReq;
 use crate::certificate::{Extensions, SubjectPublicKey, check_extensions, first_element};
 use crate::issue::extensions::{self, key_identifier};
 use crate::issue::signed::RequestBody;
-use crate::issue::subject::Subject;
-use crate::issue::{IssueError, alternative_names, unencodable};
+use crate::issue::{IssueError, Subject, alternative_names, unencodable};
 use crate::tlv::{self, Elements, TlvError};
 use crate::{
     ApplicationUri, AttributeType, BasicConstraints, Certificate, DistinguishedName, ExtendedKeyUsage,
@@ -33,38 +32,6 @@ pub struct RequestParams {
     pub ip_addresses: Vec<IpAddr>,
 }
 
-/// Whom a certificate request names, attribute by attribute.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RequestSubject {
-    /// CN, 1 to 64 characters.
-    pub common_name: String,
-    /// O, 1 to 64 characters.
-    pub organization: String,
-    /// OU, 1 to 64 characters.
-    pub organizational_unit: Option<String>,
-    /// L, 1 to 128 characters.
-    pub locality: Option<String>,
-    /// ST, 1 to 128 characters.
-    pub state: Option<String>,
-    /// C: two upper-case letters (ISO 3166-1 alpha-2).
-    pub country: Option<String>,
-}
-
-impl RequestSubject {
-    /// CN and O, which OPC 10000-6 §6.2.2 asks for.
-    pub fn new(common_name: impl Into<String>, organization: impl Into<String>) -> Self {
-        Self {
-            common_name: common_name.into(),
-            organization: organization.into(),
-            organizational_unit: None,
-            locality: None,
-            state: None,
-            country: None,
-        }
-    }
-}
-
 impl RequestParams {
     /// Asks for a certificate with the subject CN and O.
     ///
@@ -75,25 +42,14 @@ impl RequestParams {
         organization: &str,
         application_uri: ApplicationUri,
     ) -> Result<Self, IssueError> {
-        Self::for_subject(&RequestSubject::new(common_name, organization), application_uri)
+        Self::for_subject(&Subject::new(common_name, organization), application_uri)
     }
 
     /// Asks for a certificate with a subject that says more than CN and O.
     ///
     /// # Errors
     /// When an attribute is empty or longer than X.509 allows, or the country is not two upper-case letters.
-    pub fn for_subject(
-        subject: &RequestSubject,
-        application_uri: ApplicationUri,
-    ) -> Result<Self, IssueError> {
-        let subject = Subject {
-            common_name: &subject.common_name,
-            organization: &subject.organization,
-            organizational_unit: subject.organizational_unit.as_deref(),
-            locality: subject.locality.as_deref(),
-            state: subject.state.as_deref(),
-            country: subject.country.as_deref(),
-        };
+    pub fn for_subject(subject: &Subject, application_uri: ApplicationUri) -> Result<Self, IssueError> {
         Ok(Self {
             subject: subject.to_der()?,
             application_uri,

@@ -7,23 +7,30 @@ use x509_cert::name::{Name, RelativeDistinguishedName};
 
 use super::{IssueError, unencodable};
 
-/// The attributes of a subject in the order they are written; absent ones are left out.
-#[derive(Clone, Copy)]
-pub(crate) struct Subject<'a> {
-    pub(crate) common_name: &'a str,
-    pub(crate) organization: &'a str,
-    pub(crate) organizational_unit: Option<&'a str>,
-    pub(crate) locality: Option<&'a str>,
-    pub(crate) state: Option<&'a str>,
-    pub(crate) country: Option<&'a str>,
+/// Whom a certificate or a certificate request names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Subject {
+    /// CN, 1 to 64 characters; see [`crate::common_name_for`].
+    pub common_name: String,
+    /// O, 1 to 64 characters: who runs the application (OPC 10000-6 §6.2.2).
+    pub organization: String,
+    /// OU, 1 to 64 characters.
+    pub organizational_unit: Option<String>,
+    /// L, 1 to 128 characters.
+    pub locality: Option<String>,
+    /// ST, 1 to 128 characters.
+    pub state: Option<String>,
+    /// C: two upper-case letters (ISO 3166-1 alpha-2).
+    pub country: Option<String>,
 }
 
-impl<'a> Subject<'a> {
-    /// With nothing beside CN and O.
-    pub(crate) fn new(common_name: &'a str, organization: &'a str) -> Self {
+impl Subject {
+    /// With nothing beside CN and O, which OPC 10000-6 §6.2.2 asks for.
+    pub fn new(common_name: impl Into<String>, organization: impl Into<String>) -> Self {
         Self {
-            common_name,
-            organization,
+            common_name: common_name.into(),
+            organization: organization.into(),
             organizational_unit: None,
             locality: None,
             state: None,
@@ -31,17 +38,18 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// One attribute per RDN, each a `UTF8String` (RFC 5280 §4.1.2.4), the country a `PrintableString` (appendix A.1).
-    pub(crate) fn to_der(self) -> Result<Vec<u8>, IssueError> {
+    /// One attribute per RDN, each a `UTF8String` (RFC 5280 §4.1.2.4), the country a `PrintableString` (appendix A.1), in
+    /// the order of the fields; absent ones are left out.
+    pub(crate) fn to_der(&self) -> Result<Vec<u8>, IssueError> {
         // Every field by name, so that a new one cannot be forgotten here.
         let Self { common_name, organization, organizational_unit, locality, state, country } = self;
         let mut rdns = Vec::new();
         for (attribute, value) in [
             (&COMMON_NAME, Some(common_name)),
             (&ORGANIZATION, Some(organization)),
-            (&ORGANIZATIONAL_UNIT, organizational_unit),
-            (&LOCALITY, locality),
-            (&STATE, state),
+            (&ORGANIZATIONAL_UNIT, organizational_unit.as_ref()),
+            (&LOCALITY, locality.as_ref()),
+            (&STATE, state.as_ref()),
         ] {
             let Some(value) = value else { continue };
             check_name(attribute, value)?;
@@ -49,7 +57,7 @@ impl<'a> Subject<'a> {
         }
         if let Some(country) = country {
             if country.len() != 2 || !country.bytes().all(|byte| byte.is_ascii_uppercase()) {
-                return Err(IssueError::Country { country: country.to_owned() });
+                return Err(IssueError::Country { country: country.clone() });
             }
             rdns.push(rdn(COUNTRY, Tag::PrintableString, country).map_err(unencodable)?);
         }

@@ -198,8 +198,8 @@ fn the_shortest_and_longest_serial_numbers_stay_positive() {
 #[test]
 fn names_beyond_ascii_stay_as_they_are() {
     let mut params = params();
-    params.common_name = "Köios@Wärmepumpe 日本".to_owned();
-    params.organization = "Müller, Söhne + Co".to_owned();
+    params.subject.common_name = "Köios@Wärmepumpe 日本".to_owned();
+    params.subject.organization = "Müller, Söhne + Co".to_owned();
     let certificate = self_signed(&params, &KEY_2048).unwrap();
     assert_eq!(certificate.common_name(), Some("Köios@Wärmepumpe 日本"));
     assert_eq!(certificate.organization(), Some("Müller, Söhne + Co"));
@@ -218,10 +218,10 @@ fn parameters_that_no_certificate_can_hold_are_refused() {
         IssueError::NameLength { field, len, .. } => (field, len),
         other => panic!("{other}"),
     };
-    assert_eq!(length(refused(&|params| params.common_name = String::new())), ("common name", 0));
-    assert_eq!(length(refused(&|params| params.common_name = "ä".repeat(65))), ("common name", 65));
-    assert_eq!(length(refused(&|params| params.organization = "  ".to_owned())), ("organization", 2));
-    let control = refused(&|params| params.organization = "a\nb".to_owned());
+    assert_eq!(length(refused(&|params| params.subject.common_name = String::new())), ("common name", 0));
+    assert_eq!(length(refused(&|params| params.subject.common_name = "ä".repeat(65))), ("common name", 65));
+    assert_eq!(length(refused(&|params| params.subject.organization = "  ".to_owned())), ("organization", 2));
+    let control = refused(&|params| params.subject.organization = "a\nb".to_owned());
     assert!(matches!(control, IssueError::NameCharacter { field: "organization" }));
     let dns_name = refused(&|params| params.dns_names = vec!["wärme".to_owned()]);
     assert!(matches!(dns_name, IssueError::DnsName { .. }));
@@ -236,7 +236,7 @@ fn parameters_that_no_certificate_can_hold_are_refused() {
     assert!(matches!(validity, IssueError::Validity));
 
     let mut longest = params();
-    longest.common_name = "ä".repeat(64);
+    longest.subject.common_name = "ä".repeat(64);
     assert!(self_signed(&longest, &KEY_2048).is_ok());
 }
 
@@ -263,10 +263,10 @@ fn der_and_pem_of_a_certificate_are_read_back_unchanged() {
 #[test]
 fn every_attribute_of_a_subject_is_written_in_its_order_and_bounded() {
     let mut params = params();
-    params.organizational_unit = Some("Line 1".to_owned());
-    params.locality = Some("Ulm".to_owned());
-    params.state = Some("Baden-Württemberg".to_owned());
-    params.country = Some("DE".to_owned());
+    params.subject.organizational_unit = Some("Line 1".to_owned());
+    params.subject.locality = Some("Ulm".to_owned());
+    params.subject.state = Some("Baden-Württemberg".to_owned());
+    params.subject.country = Some("DE".to_owned());
     let certificate = self_signed(&params, &KEY_P256).unwrap();
     assert_eq!(
         certificate.subject(),
@@ -280,9 +280,9 @@ fn every_attribute_of_a_subject_is_written_in_its_order_and_bounded() {
     }
     type Change = fn(&mut SelfSignedParams);
     let long: [(Change, &str, usize); 3] = [
-        (|params| params.organizational_unit = Some("a".repeat(65)), "organizational unit", 64),
-        (|params| params.locality = Some("a".repeat(129)), "locality", 128),
-        (|params| params.state = Some("a".repeat(129)), "state", 128),
+        (|params| params.subject.organizational_unit = Some("a".repeat(65)), "organizational unit", 64),
+        (|params| params.subject.locality = Some("a".repeat(129)), "locality", 128),
+        (|params| params.subject.state = Some("a".repeat(129)), "state", 128),
     ];
     for (change, name, bound) in long {
         let mut params = params.clone();
@@ -293,7 +293,7 @@ fn every_attribute_of_a_subject_is_written_in_its_order_and_bounded() {
         assert!(fits, "{error}");
     }
     for country in ["de", "D", "DEU", "D1", ""] {
-        params.country = Some(country.to_owned());
+        params.subject.country = Some(country.to_owned());
         let error = self_signed(&params, &KEY_P256).unwrap_err();
         assert!(matches!(error, IssueError::Country { .. }), "{country}: {error}");
     }

@@ -2,7 +2,7 @@
 
 use koios_pki::{
     ApplicationUri, Certificate, CertificateRequest, IssueError, PrivateKey, RequestError, RequestParams,
-    RequestSubject, certificate_request, self_signed,
+    Subject, certificate_request, self_signed,
 };
 use proptest::prelude::*;
 
@@ -58,7 +58,7 @@ fn openssl_verifies_our_requests_and_reads_what_they_ask_for() {
 
 #[test]
 fn a_request_may_name_more_than_common_name_and_organization() {
-    let mut subject = RequestSubject::new("Press 4", "Plant");
+    let mut subject = Subject::new("Press 4", "Plant");
     subject.organizational_unit = Some("Hall 2".to_owned());
     subject.locality = Some("Köln".to_owned());
     subject.state = Some("NRW".to_owned());

@@ -162,10 +162,10 @@ impl Subject {
             validity,
             serial_number,
         );
-        params.organizational_unit = self.place.organizational_unit;
-        params.locality = self.place.locality;
-        params.state = self.place.state;
-        params.country = self.place.country;
+        params.subject.organizational_unit = self.place.organizational_unit;
+        params.subject.locality = self.place.locality;
+        params.subject.state = self.place.state;
+        params.subject.country = self.place.country;
         params.profile = self.profile;
         params.dns_names = self.hosts.dns_names;
         params.ip_addresses = self.hosts.ip_addresses;
