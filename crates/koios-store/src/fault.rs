@@ -350,16 +350,15 @@ mod tests {
     fn a_dropped_key_that_cannot_be_read_at_a_start_goes_at_the_next() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
-        let id = cut_off(folder, FaultPoint::AfterCommit, |store, id| async move {
-            // The point lies in the staging as well.
-            drop(store.stage_request(id, request(), Some(NEW_KEY.to_pem())).await);
-        });
         let runtime = Runtime::new().unwrap();
-        runtime.block_on(async {
+        let id = runtime.block_on(async {
             let store = open(folder).await;
+            let id = create(&store, "Default", 1).await.id;
+            stage(&store, id).await;
             let reached = store.inner.faults.arm(FaultPoint::AfterCommit);
             tokio::spawn(async move { store.drop_request(id).await });
             reached.notified().await;
+            id
         });
         drop(runtime);
         let key = folder.join(format!("certificates/{id}/2/private-key.pem"));

@@ -40,19 +40,19 @@ enum Verdict {
 
 impl Known {
     fn judge(&self, layout: &Layout, id: CertificateId, generation: u32) -> Verdict {
-        let is_removed = |wanted| {
-            move |key: &RemovedKey| {
-                (key.id, key.generation) == (id, generation) && key.presence(layout) == wanted
-            }
-        };
         match self.current.get(&id) {
             Some(_) if self.staged.get(&id) == Some(&generation) => Verdict::Current,
             Some(current) if generation == *current => Verdict::Current,
             Some(current) if generation < *current => Verdict::Obsolete,
             None if self.deleted.contains(&id) => Verdict::Obsolete,
-            _ if self.removed.iter().any(is_removed(Presence::There)) => Verdict::Obsolete,
-            _ if self.removed.iter().any(is_removed(Presence::Unreadable)) => Verdict::Unreadable,
-            _ => Verdict::Unknown,
+            _ => {
+                let removed = self.removed.iter().filter(|key| (key.id, key.generation) == (id, generation));
+                match removed.map(|key| key.presence(layout)).max() {
+                    Some(Presence::There) => Verdict::Obsolete,
+                    Some(Presence::Unreadable) => Verdict::Unreadable,
+                    Some(Presence::Gone) | None => Verdict::Unknown,
+                }
+            }
         }
     }
 }

@@ -32,14 +32,14 @@ impl RemovedKey {
     }
 }
 
-/// Whether a key that was given up still lies in its place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whether a key that was given up still lies in its place; of several for one place the greatest counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Presence {
-    There,
     /// Or another file is there.
     Gone,
     /// It may be there: nothing about its folder may be decided now.
     Unreadable,
+    There,
 }
 
 /// Notes that the key is to go once this is committed.

@@ -1,7 +1,5 @@
 //! Another key pair in the same entry: regenerate, replace, install.
 
-use std::sync::Arc;
-
 use koios_pki::CertificateChain;
 
 use crate::certificate_files::{self, Digests, GenerationFiles};
@@ -85,15 +83,14 @@ impl Store {
         pair: ReplacePair,
         apply: Apply,
     ) -> Result<Replaced, StoreError> {
-        let inner = Arc::clone(&self.inner);
-        let _generations = inner.generations.lock().await;
+        let _generations = self.inner.generations.lock().await;
         let write = self.begin().await?;
         self.replace_within(write, id, pair, apply).await
     }
 
     /// Replaces the pair in a change that has begun, while the caller holds `generations`.
     pub(crate) async fn replace_within(
-        self,
+        &self,
         mut write: Write,
         id: CertificateId,
         pair: ReplacePair,

@@ -2,7 +2,6 @@
 //! until the authority's answer is installed.
 
 use std::fmt;
-use std::sync::Arc;
 
 use koios_pki::{CertificateChain, CertificateRequest, PrivateKeyPem};
 use time::OffsetDateTime;
@@ -200,8 +199,7 @@ impl Store {
         apply: Apply,
     ) -> Result<Replaced, IdentityFilesError> {
         let InstallAnswer { request, chain, validity_days, expected_revision, allow_uri_change } = answer;
-        let inner = Arc::clone(&self.inner);
-        let _generations = inner.generations.lock().await;
+        let _generations = self.inner.generations.lock().await;
         let mut write = self.begin().await?;
         let certificate = CertificateRow::find(write.connection(), id).await?;
         let row = RequestRow::require(write.connection(), id, certificate.name.clone()).await?;
