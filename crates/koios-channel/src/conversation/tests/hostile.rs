@@ -1,5 +1,6 @@
 //! Servers that cut, flip, repeat, reorder and exaggerate what an honest one says, at every step.
 
+use super::session::{a_session_request, activated, active, proof};
 use super::*;
 use crate::chunk::asymmetric::SecurityHeader;
 use crate::keys::ClientIdentity;
@@ -58,19 +59,8 @@ fn endpoints(secured: bool) -> Awaiting {
 fn session() -> Awaiting {
     let (mut client, mut server) = opened(true);
     let request = server.read(&client.create_session(a_session_request(&SERVER), TIMING).unwrap());
-    let body = server.created_session(&proof(SERVER.leaf().der().to_vec()));
+    let body = server.created_session(&proof());
     Awaiting { client, answer: server.answer(&request, &body), stage: Stage::CreateSession }
-}
-
-/// What an honest server claims in its session, with `certificate` for its own.
-fn proof(certificate: Vec<u8>) -> CreatedSession {
-    CreatedSession {
-        nonce: vec![9; 32],
-        certificate,
-        algorithm: "",
-        scheme: SignatureScheme::RsaPkcs1Sha256,
-        signed: [CLIENT.leaf().der(), &(32..64).collect::<Vec<u8>>()].concat(),
-    }
 }
 
 fn user() -> Awaiting {
@@ -297,7 +287,7 @@ fn a_chain_of_a_thousand_certificates_costs_what_it_is_long() {
     // In several chunks they arrive, and are more than a chain may be.
     let (mut client, mut server) = opened(true);
     let request = server.read(&client.create_session(a_session_request(&SERVER), TIMING).unwrap());
-    let body = server.created_session(&proof(thousand));
+    let body = server.created_session(&CreatedSession { certificate: thousand, ..proof() });
     let chunks: Vec<_> = body.chunks(60_000).collect();
     let (last, rest) = chunks.split_last().unwrap();
     let mut frames: Vec<_> =

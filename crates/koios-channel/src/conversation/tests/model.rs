@@ -142,13 +142,7 @@ impl Run {
             Move::Read => self.never(|client| client.read_server_status(TIMING)),
             Move::Answer(piece) => self.answer(piece),
             Move::Refuse => self.refuse(),
-            Move::Err => {
-                let mut err = b"ERRF\0\0\0\0".to_vec();
-                put_u32(&mut err, 0x8002_0000);
-                put_byte_string(&mut err, Some(b"no"));
-                wire::finish(&mut err);
-                self.ends(&err);
-            }
+            Move::Err => self.ends(&err_message()),
             Move::Garbage(bytes) => self.ends(&[b"JUNK", bytes.as_slice()].concat()),
         }
     }
