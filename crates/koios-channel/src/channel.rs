@@ -9,16 +9,15 @@ use koios_pki::CertificateChain;
 
 use self::sequence::{Numbering, ReceivedSequence, SentSequence};
 use self::token::{Token, Tokens};
-use crate::chunk::asymmetric::{self, Own, SecurityHeader};
+use crate::chunk::asymmetric::{self, Own, SecurityHeader, Signed};
 use crate::chunk::{CHANNEL_HEADER_LEN, Numbers, Opened, symmetric};
 use crate::error::{Failure, Fault, bounded_text};
 use crate::kdf::Label;
-use crate::key_share::KeyShare;
+use crate::key_share::{ChainedSecret, KeyShare, TokenKeys};
 use crate::keys::{CertificateSending, Peer, Security};
 use crate::policy::{Algorithms, Asymmetric};
 use crate::random::RandomSource;
 use crate::service::{ResponseHeader, response};
-use crate::symmetric::{ReceivingKeys, SendingKeys};
 use crate::wire::{ByteReader, ChunkKind, Frame, FrameType, SendLimits, limit};
 use crate::{Limits, SecurityMode, StatusCode};
 
@@ -36,6 +35,20 @@ pub(crate) struct Channel {
     received: ReceivedSequence,
     next_request_id: u32,
     partial: Option<Partial>,
+    thumbprint: Thumbprint,
+    /// What the keys of the next token are chained to, where they are.
+    chained: Option<ChainedSecret>,
+}
+
+/// The signature of the first OPN answer, over that of its request, where sessions are bound to their channel (OPC
+/// 10000-6 §6.7.5). Renewals leave it as it is.
+#[derive(Default)]
+enum Thumbprint {
+    #[default]
+    None,
+    /// Our signature has been sent.
+    Asked(Vec<u8>),
+    Known(Vec<u8>),
 }
 
 /// The chunks of a message so far.
@@ -90,6 +103,8 @@ impl Channel {
             received: ReceivedSequence::new(numbering),
             next_request_id: 1,
             partial: None,
+            thumbprint: Thumbprint::None,
+            chained: None,
         })
     }
 
@@ -106,6 +121,14 @@ impl Channel {
         self.server_chain.as_ref()
     }
 
+    /// What the proofs of a session begin with; empty where they are not bound to a channel.
+    pub(crate) fn thumbprint(&self) -> &[u8] {
+        match &self.thumbprint {
+            Thumbprint::Known(thumbprint) => thumbprint,
+            Thumbprint::None | Thumbprint::Asked(_) => &[],
+        }
+    }
+
     /// A fresh share of the keys of the next token.
     pub(crate) fn key_share(&self, random: &mut dyn RandomSource) -> Result<KeyShare, Fault> {
         KeyShare::new(Algorithms::of(self.security.policy()).as_ref(), random)
@@ -117,7 +140,11 @@ impl Channel {
         let bytes = match (&self.security, &self.peer) {
             (Security::Secure { policy, .. }, Some(peer)) => {
                 let own = self.own().ok_or(Fault::NotReady)?;
-                asymmetric::seal(*policy, own, peer, numbers, body)?
+                let Signed { message, signature } = asymmetric::seal(*policy, own, peer, numbers, body, &[])?;
+                if binds_sessions(&self.security) && !matches!(self.thumbprint, Thumbprint::Known(_)) {
+                    self.thumbprint = Thumbprint::Asked(signature);
+                }
+                message
             }
             _ => asymmetric::seal_plain(numbers, body),
         };
@@ -132,7 +159,7 @@ impl Channel {
         if body.len() > self.send.message {
             return Err(limit("request in bytes", body.len(), self.send.message));
         }
-        let token = self.tokens.current().ok_or(Fault::NotReady)?;
+        let token = self.tokens.current_mut().ok_or(Fault::NotReady)?;
         let keys = token.keys().map(|(sending, _)| sending);
         let chunk_len = symmetric::max_body_len(self.send.chunk, keys);
         if chunk_len == 0 {
@@ -142,6 +169,8 @@ impl Channel {
         if count > self.send.chunks {
             return Err(limit("request in chunks", count, self.send.chunks));
         }
+        token.count_sent(count)?;
+        let keys = token.keys().map(|(sending, _)| sending);
         let request_id = self.next_request_id;
         self.next_request_id = after(request_id);
         let mut bytes = Vec::with_capacity(body.len() + count * MAX_CHUNK_OVERHEAD);
@@ -167,19 +196,24 @@ impl Channel {
             return Err(Fault::unexpected(format!("{:?} instead of the answer to OPN", frame.kind)).into());
         }
         let security_header = SecurityHeader::read(&frame.bytes)?;
-        let opened = match (&self.security, &self.peer) {
+        let Signed { message: opened, signature } = match (&self.security, &self.peer) {
             (Security::Secure { policy, .. }, Some(peer)) => {
                 if security_header.is_unsecured() {
                     return Err(unsecured(&security_header, frame));
                 }
                 let own = self.own().ok_or(Fault::NotReady)?;
-                asymmetric::open(*policy, own, peer, &security_header, &frame.bytes)?
+                let bound_to = match &self.thumbprint {
+                    Thumbprint::Asked(signature) => signature.as_slice(),
+                    Thumbprint::None | Thumbprint::Known(_) => &[],
+                };
+                asymmetric::open(*policy, own, peer, &security_header, &frame.bytes, bound_to)?
             }
             _ => {
                 if !security_header.is_unsecured() {
                     return Err(Fault::unexpected("a secured answer to a request without security").into());
                 }
-                asymmetric::open_plain(&security_header, &frame.bytes)?
+                let message = asymmetric::open_plain(&security_header, &frame.bytes)?;
+                Signed { message, signature: Vec::new() }
             }
         };
         self.received.accept(opened.sequence_number)?;
@@ -191,7 +225,14 @@ impl Channel {
         if self.id != 0 && answer.channel_id != self.id {
             return Err(Fault::unexpected("the renewal names another channel").into());
         }
-        let keys = self.derive_keys(share, &answer.nonce)?;
+        let keys =
+            self.derive_keys(share, &answer.nonce)?.map(|TokenKeys { sending, receiving, chained }| {
+                self.chained = chained;
+                (sending, receiving)
+            });
+        if let Thumbprint::Asked(_) = self.thumbprint {
+            self.thumbprint = Thumbprint::Known(signature);
+        }
         self.note_server_chain(security_header.certificates);
         self.id = answer.channel_id;
         self.tokens.install(Token::new(answer.token_id, keys));
@@ -244,10 +285,11 @@ impl Channel {
         let token_id = reader.u32()?;
         match self.security {
             // Nothing is derived from the token here, and not all servers count it up.
-            Security::None => symmetric::open(None, &frame.bytes),
+            Security::None => symmetric::open(None, self.received.last(), &frame.bytes),
             Security::Secure { .. } => {
                 let token = self.tokens.by_id(token_id).ok_or(Fault::UnknownToken { token: token_id })?;
-                let opened = symmetric::open(token.keys().map(|(_, receiving)| receiving), &frame.bytes)?;
+                let keys = token.keys().map(|(_, receiving)| receiving);
+                let opened = symmetric::open(keys, self.received.last(), &frame.bytes)?;
                 self.tokens.used(token_id);
                 Ok(opened)
             }
@@ -266,14 +308,10 @@ impl Channel {
         }
     }
 
-    fn derive_keys(
-        &self,
-        ours: KeyShare,
-        theirs: &[u8],
-    ) -> Result<Option<(SendingKeys, ReceivingKeys)>, Fault> {
+    fn derive_keys(&self, ours: KeyShare, theirs: &[u8]) -> Result<Option<TokenKeys>, Fault> {
         let Security::Secure { policy, mode, .. } = &self.security else { return Ok(None) };
         let algorithms = Algorithms::of(*policy).ok_or(Fault::NotReady)?;
-        ours.keys(&algorithms, *mode, theirs, Label::Client).map(Some)
+        ours.keys(&algorithms, *mode, theirs, Label::Client, self.chained.as_ref()).map(Some)
     }
 
     fn note_server_chain(&mut self, blob: &[u8]) {
@@ -295,6 +333,10 @@ impl Channel {
 
 fn asymmetric_of(security: &Security) -> Option<Asymmetric> {
     Algorithms::of(security.policy()).map(|algorithms| algorithms.asymmetric)
+}
+
+fn binds_sessions(security: &Security) -> bool {
+    Algorithms::of(security.policy()).is_some_and(|algorithms| algorithms.binds_sessions())
 }
 
 /// What an OPN reply without security may be taken for: a hint at a refusal, or an attempt to fool us.

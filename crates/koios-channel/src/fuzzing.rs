@@ -20,7 +20,7 @@ use crate::keys::{Peer, Security};
 use crate::policy::{AES_BLOCK_LEN, Algorithms, Asymmetric};
 use crate::random::SystemRandom;
 use crate::service::{any_answer, nodes, response};
-use crate::symmetric::{ReceivingKeys, SendingKeys};
+use crate::symmetric::{Position, ReceivingKeys, SendingKeys, Trailer};
 use crate::wire::{self, put_byte_string, put_u32, refusal};
 use crate::{ClientIdentity, EndpointUrl, Limits};
 
@@ -68,7 +68,7 @@ pub fn asymmetric(data: &[u8]) {
     let peer = Peer::new(identity.leaf(), policy).expect("a peer");
     if let Ok(header) = SecurityHeader::read(data) {
         let _ = asymmetric::open_plain(&header, data);
-        let _ = asymmetric::open(policy, own, &peer, &header, data);
+        let _ = asymmetric::open(policy, own, &peer, &header, data, &[]);
     }
     let mut message = opn_headers(policy, identity);
     let headers_len = message.len();
@@ -82,7 +82,7 @@ pub fn asymmetric(data: &[u8]) {
     let key = peer.key().as_rsa().expect("an RSA key");
     asymmetric::encrypt_blocks(&rsa, key, plain, &mut frame).expect("an encryption");
     let header = SecurityHeader::read(&frame).expect("a header of our own");
-    let _ = asymmetric::open(policy, own, &peer, &header, &frame);
+    let _ = asymmetric::open(policy, own, &peer, &header, &frame, &[]);
 }
 
 fn new_identity(key: KeySpec) -> ClientIdentity {
@@ -125,36 +125,37 @@ fn asymmetric_on_a_curve(data: &[u8]) {
     let own = own(identity);
     let peer = Peer::new(identity.leaf(), policy).expect("a peer");
     if let Ok(header) = SecurityHeader::read(data) {
-        let _ = asymmetric::open(policy, own, &peer, &header, data);
+        let _ = asymmetric::open(policy, own, &peer, &header, data, &[]);
     }
     let mut frame = opn_headers(policy, identity);
     frame.extend_from_slice(data);
     let signature = identity.key().sign(&algorithms, &frame).expect("a signature");
     frame.extend(signature);
     let header = SecurityHeader::read(&frame).expect("a header of our own");
-    let _ = asymmetric::open(policy, own, &peer, &header, &frame);
+    let _ = asymmetric::open(policy, own, &peer, &header, &frame, &[]);
 }
 
-/// A chunk under known keys: as it comes, and as the content behind a MAC that holds.
+/// A chunk under known keys: as it comes, and as the content behind a signature that holds.
 pub fn symmetric(data: &[u8]) {
-    let policies = [SecurityPolicy::Aes128Sha256RsaOaep, SecurityPolicy::EccNistP384];
+    let policies =
+        [SecurityPolicy::Aes128Sha256RsaOaep, SecurityPolicy::EccNistP384, SecurityPolicy::EccNistP256AesGcm];
     let modes = [SecurityMode::Sign, SecurityMode::SignAndEncrypt];
     for (policy, mode) in policies.into_iter().flat_map(|policy| modes.map(|mode| (policy, mode))) {
         let algorithms = Algorithms::of(policy).expect("a policy that secures");
         let material = KeyMaterial::of_nonces(&algorithms, &[1; 32], &[2; 32]);
-        let sending = SendingKeys::of(mode, algorithms.mac, &material).expect("keys");
-        let receiving = ReceivingKeys::of(mode, algorithms.mac, &material).expect("keys");
-        let mac_len = algorithms.mac.len();
-        let _ = symmetric::open(Some(&receiving), data);
-        let _ = symmetric::open(None, data);
+        let sending = SendingKeys::of(mode, algorithms.symmetric, &material).expect("keys");
+        let receiving = ReceivingKeys::of(mode, algorithms.symmetric, &material).expect("keys");
+        let _ = symmetric::open(Some(&receiving), 0, data);
+        let _ = symmetric::open(None, 0, data);
         let mut frame = b"MSGF\0\0\0\0\x01\0\0\0\x01\0\0\0".to_vec();
         let headers_len = frame.len();
-        let whole = (data.len() + mac_len) / AES_BLOCK_LEN * AES_BLOCK_LEN;
-        frame.extend(data.iter().take(whole.saturating_sub(mac_len)));
-        let mac = sending.mac(&frame);
-        frame.extend_from_slice(mac.as_ref());
-        sending.encrypt(frame.get_mut(headers_len..).unwrap_or_default()).expect("an encryption");
-        let _ = symmetric::open(Some(&receiving), &frame);
+        let Trailer { signature_len, padded } = sending.trailer();
+        let block_len = if padded { AES_BLOCK_LEN } else { 1 };
+        let whole = (data.len() + signature_len) / block_len * block_len;
+        frame.extend(data.iter().take(whole.saturating_sub(signature_len)));
+        let position = Position { token_id: 1, previous_sequence_number: 0 };
+        sending.protect(&mut frame, headers_len, position).expect("a protected chunk");
+        let _ = symmetric::open(Some(&receiving), 0, &frame);
     }
 }
 

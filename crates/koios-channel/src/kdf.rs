@@ -6,13 +6,12 @@ use koios_pki::SecurityMode;
 use zeroize::Zeroizing;
 
 use crate::error::Fault;
-use crate::policy::{AES_BLOCK_LEN, Algorithms, Mac};
+use crate::policy::{Algorithms, KeyLengths, Mac, Symmetric};
 
 /// The key material of one direction.
 pub(crate) struct KeyMaterial {
     bytes: Zeroizing<Vec<u8>>,
-    mac: Mac,
-    encryption_key_len: usize,
+    lengths: KeyLengths,
 }
 
 /// Whose messages keys are for, as §6.8.1 names it in the derivation.
@@ -47,14 +46,14 @@ impl KeyMaterial {
     /// `remote` and `local` as OPC 10000-6 Table 66 names them: the secret is the nonce of the **other** side of the
     /// direction, the seed that of the sending side.
     pub(crate) fn of_nonces(algorithms: &Algorithms, secret: &[u8], seed: &[u8]) -> Self {
-        let encryption_key_len = algorithms.encryption_key_len;
-        let len = algorithms.mac.len() + encryption_key_len + AES_BLOCK_LEN;
-        Self { bytes: p_sha256(secret, seed, len), mac: algorithms.mac, encryption_key_len }
+        let lengths = algorithms.symmetric.key_lengths();
+        Self { bytes: p_sha256(secret, seed, lengths.sum()), lengths }
     }
 
     /// Of the secret that the ephemeral keys share; `nonces` are those of the sending and of the receiving side.
     ///
-    /// In mode Sign only the signing key is derived, and its length alone counts (OPC 10000-6 §6.8.1).
+    /// Without authenticated encryption only the signing key is derived in mode Sign, and its length alone counts (OPC
+    /// 10000-6 §6.8.1).
     pub(crate) fn of_shared_secret(
         algorithms: &Algorithms,
         mode: SecurityMode,
@@ -62,30 +61,42 @@ impl KeyMaterial {
         label: Label,
         nonces: [&[u8]; 2],
     ) -> Result<Self, Fault> {
-        let (encryption_key_len, vector_len) = match mode {
-            SecurityMode::SignAndEncrypt => (algorithms.encryption_key_len, AES_BLOCK_LEN),
-            SecurityMode::None | SecurityMode::Sign => (0, 0),
-        };
-        let len = algorithms.mac.len() + encryption_key_len + vector_len;
-        let bytes = expand(algorithms.mac, shared, label, nonces, len)?;
-        Ok(Self { bytes, mac: algorithms.mac, encryption_key_len })
+        let mut lengths = algorithms.symmetric.key_lengths();
+        if let (Symmetric::Cbc { .. }, SecurityMode::None | SecurityMode::Sign) = (algorithms.symmetric, mode)
+        {
+            lengths = KeyLengths { encryption: 0, vector: 0, ..lengths };
+        }
+        let bytes = expand(algorithms.derivation, shared, label, nonces, lengths.sum())?;
+        Ok(Self { bytes, lengths })
+    }
+
+    /// Of the secret that the ephemeral keys for one secret of a user share: no signing key (OPC 10000-4 §7.40.2.5).
+    pub(crate) fn of_user_secret(
+        algorithms: &Algorithms,
+        shared: &[u8],
+        nonces: [&[u8]; 2],
+    ) -> Result<Self, Fault> {
+        let lengths = KeyLengths { signing: 0, ..algorithms.symmetric.key_lengths() };
+        let bytes = expand(algorithms.derivation, shared, Label::Secret, nonces, lengths.sum())?;
+        Ok(Self { bytes, lengths })
     }
 
     pub(crate) fn signing_key(&self) -> &[u8] {
-        self.bytes.get(..self.mac.len()).unwrap_or_default()
+        self.bytes.get(..self.lengths.signing).unwrap_or_default()
     }
 
     pub(crate) fn encryption_key(&self) -> &[u8] {
-        self.bytes.get(self.mac.len()..self.mac.len() + self.encryption_key_len).unwrap_or_default()
+        let from = self.lengths.signing;
+        self.bytes.get(from..from + self.lengths.encryption).unwrap_or_default()
     }
 
     pub(crate) fn initialisation_vector(&self) -> &[u8] {
-        self.bytes.get(self.mac.len() + self.encryption_key_len..).unwrap_or_default()
+        self.bytes.get(self.lengths.signing + self.lengths.encryption..).unwrap_or_default()
     }
 }
 
 /// HKDF (RFC 5869) with the salt of OPC 10000-6 §6.8.1, which is the info as well: length, label and nonces.
-pub(crate) fn expand(
+fn expand(
     mac: Mac,
     shared: &[u8],
     label: Label,
@@ -110,7 +121,7 @@ pub(crate) fn expand(
 }
 
 /// `P_SHA256` of RFC 5246 §5, `len` bytes of it.
-pub(crate) fn p_sha256(secret: &[u8], seed: &[u8], len: usize) -> Zeroizing<Vec<u8>> {
+fn p_sha256(secret: &[u8], seed: &[u8], len: usize) -> Zeroizing<Vec<u8>> {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
     // Reserved in full: a vector that grows would leave secrets behind in memory.
     let mut out = Zeroizing::new(Vec::with_capacity(len + Mac::Sha256.len()));

@@ -41,7 +41,8 @@ impl KeyShare {
         }
     }
 
-    /// The keys that this share and the nonce of the other side make; `we` says which side this is.
+    /// The keys that this share and the nonce of the other side make; `we` says which side this is. `chained` is what the
+    /// secret of the token before left behind, if there was one.
     ///
     /// # Errors
     /// [`Fault::ServerNonce`] when theirs has another length, [`Fault::ServerEphemeralKey`] when it is no key.
@@ -51,29 +52,56 @@ impl KeyShare {
         mode: SecurityMode,
         theirs: &[u8],
         we: Label,
-    ) -> Result<(SendingKeys, ReceivingKeys), Fault> {
+        chained: Option<&ChainedSecret>,
+    ) -> Result<TokenKeys, Fault> {
         if theirs.len() != self.nonce().len() {
             return Err(Fault::ServerNonce { len: theirs.len() });
         }
-        let (sending, receiving) = match self {
+        let (sending, receiving, chained) = match self {
             Self::None => return Err(Fault::NotReady),
             // OPC 10000-6 Table 66: the secret is the nonce of the receiving side, the seed that of the sending one.
             Self::Nonce(ours) => (
                 KeyMaterial::of_nonces(algorithms, theirs, &ours),
                 KeyMaterial::of_nonces(algorithms, &ours, theirs),
+                None,
             ),
             Self::Ephemeral(key) => {
                 let ours = key.public().to_vec();
-                let shared = key.agree(theirs)?;
+                let mut shared = key.agree(theirs)?;
+                if let (true, Some(chained)) = (algorithms.binds_sessions(), chained) {
+                    chained.mix_into(&mut shared);
+                }
                 let material =
                     |label, nonces| KeyMaterial::of_shared_secret(algorithms, mode, &shared, label, nonces);
-                (material(we, [&ours, theirs])?, material(we.other(), [theirs, &ours])?)
+                let sending = material(we, [&ours, theirs])?;
+                let receiving = material(we.other(), [theirs, &ours])?;
+                (sending, receiving, algorithms.binds_sessions().then_some(ChainedSecret(shared)))
             }
         };
-        Ok((
-            SendingKeys::of(mode, algorithms.mac, &sending)?,
-            ReceivingKeys::of(mode, algorithms.mac, &receiving)?,
-        ))
+        Ok(TokenKeys {
+            sending: SendingKeys::of(mode, algorithms.symmetric, &sending)?,
+            receiving: ReceivingKeys::of(mode, algorithms.symmetric, &receiving)?,
+            chained,
+        })
+    }
+}
+
+/// The keys of one token, and what the next one is chained to.
+pub(crate) struct TokenKeys {
+    pub(crate) sending: SendingKeys,
+    pub(crate) receiving: ReceivingKeys,
+    pub(crate) chained: Option<ChainedSecret>,
+}
+
+/// All that the ephemeral keys of a channel have shared so far (OPC 10000-6 §6.8.1): who learns the keys of one token
+/// still knows nothing of the next.
+pub(crate) struct ChainedSecret(Zeroizing<Vec<u8>>);
+
+impl ChainedSecret {
+    fn mix_into(&self, shared: &mut [u8]) {
+        for (byte, chained) in shared.iter_mut().zip(self.0.iter()) {
+            *byte ^= chained;
+        }
     }
 }
 
@@ -124,3 +152,60 @@ fn algorithm(curve: EphemeralCurve) -> &'static agreement::Algorithm {
 
 /// SEC 1 §2.3.3; on the wire it goes without saying.
 const UNCOMPRESSED: u8 = 4;
+
+#[cfg(test)]
+mod tests {
+    use koios_pki::SecurityPolicy;
+
+    use super::*;
+    use crate::chunk::{Numbers, Opened, symmetric};
+    use crate::wire::{ChunkKind, FrameType};
+
+    /// Vectors that another implementation computed from the text of the standard: see the script beside them.
+    #[test]
+    fn authenticated_encryption_gives_the_vectors_of_another_implementation() {
+        let vectors: Vec<serde_json::Value> =
+            serde_json::from_str(include_str!("../tests/vectors/authenticated_encryption.json")).unwrap();
+        assert_eq!(vectors.len(), 4 * 2 * 3 * 3);
+        for vector in vectors {
+            let policy = SecurityPolicy::from_name(vector["policy"].as_str().unwrap()).unwrap();
+            let algorithms = Algorithms::of(policy).unwrap();
+            let Asymmetric::Ecc(curve) = algorithms.asymmetric else { panic!("{policy}") };
+            let nonces = [vec![1; curve.public_key_len()], vec![2; curve.public_key_len()]];
+            let mode = match vector["mode"].as_str().unwrap() {
+                "Sign" => SecurityMode::Sign,
+                _ => SecurityMode::SignAndEncrypt,
+            };
+            let mut chained = ChainedSecret(Zeroizing::new(vec![0; curve.public_key_len() / 2]));
+            for secret in vector["secrets"].as_array().unwrap() {
+                let secret = u8::try_from(secret.as_u64().unwrap()).unwrap();
+                let mut shared = Zeroizing::new(vec![secret; chained.0.len()]);
+                chained.mix_into(&mut shared);
+                chained = ChainedSecret(shared);
+            }
+            let material = KeyMaterial::of_shared_secret(
+                &algorithms,
+                mode,
+                &chained.0,
+                Label::Client,
+                [&nonces[0], &nonces[1]],
+            )
+            .unwrap();
+            let number = u32::try_from(vector["sequence_number"].as_u64().unwrap()).unwrap();
+            let numbers = Numbers { channel_id: 7, sequence_number: number, request_id: 3 };
+            let sending = SendingKeys::of(mode, algorithms.symmetric, &material).unwrap();
+            let (kind, body) = (FrameType::Message, b"what is said");
+            let chunk =
+                symmetric::seal(kind, ChunkKind::Final, 0x0102_0304, Some(&sending), numbers, body).unwrap();
+            let hex: String = chunk.iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(hex, vector["chunk"].as_str().unwrap(), "{policy} {mode}");
+
+            let receiving = ReceivingKeys::of(mode, algorithms.symmetric, &material).unwrap();
+            let opened = symmetric::open(Some(&receiving), number.wrapping_sub(1), &chunk).unwrap();
+            let expected = Opened { sequence_number: number, request_id: 3, body: body.to_vec() };
+            assert_eq!(opened, expected);
+            let moved = symmetric::open(Some(&receiving), number, &chunk);
+            assert_eq!(moved, Err(Fault::BadSignature), "at another place");
+        }
+    }
+}

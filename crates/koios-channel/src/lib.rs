@@ -36,8 +36,10 @@
 //! # Policies
 //!
 //! `Basic256Sha256`, `Aes128_Sha256_RsaOaep`, `Aes256_Sha256_RsaPss` with RSA keys; `ECC_nistP256` and `ECC_nistP384` with
-//! keys on curves (OPC 10000-6 §6.8: ephemeral keys for each token, HKDF, user secrets sealed and signed). All are proven
-//! against servers of other stacks. The deprecated SHA-1 policies are not here.
+//! keys on curves (OPC 10000-6 §6.8: ephemeral keys for each token, HKDF, user secrets sealed and signed), and their
+//! forms with AES-GCM and ChaCha20-Poly1305 (1.05.07: chained keys, sessions bound to their channel). They are proven
+//! against servers of other stacks, but for `ECC_nistP384_AesGcm` and `ECC_nistP384_ChaChaPoly`: no server offers them
+//! here, and their chunks are compared with vectors of another implementation. The deprecated SHA-1 policies are not here.
 //!
 //! # What is trusted
 //!

@@ -1,15 +1,15 @@
 //! What each security policy means in bytes (OPC 10000-7, profiles of the category Security).
 
-use aws_lc_rs::{hkdf, hmac};
+use aws_lc_rs::{aead, cipher, digest, hkdf, hmac};
 use koios_pki::{Curve, OaepHash, PublicKey, SecurityPolicy, SignatureScheme};
 
 /// The algorithms of a policy that secures; [`SecurityPolicy::None`] has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Algorithms {
     pub(crate) asymmetric: Asymmetric,
-    pub(crate) mac: Mac,
-    /// Length of the AES key, in bytes.
-    pub(crate) encryption_key_len: usize,
+    /// The hash of the key derivation.
+    pub(crate) derivation: Mac,
+    pub(crate) symmetric: Symmetric,
 }
 
 /// What certificates do for a channel.
@@ -38,35 +38,98 @@ pub(crate) struct RsaAlgorithms {
     pub(crate) encryption_uri: &'static str,
 }
 
-/// The keyed hash of symmetric messages, by its hash; that of the key derivation too.
+/// How messages are protected with the keys of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Symmetric {
+    /// A keyed hash; in mode `SignAndEncrypt` AES-CBC after it.
+    Cbc {
+        mac: Mac,
+        /// Length of the AES key, in bytes.
+        encryption_key_len: usize,
+    },
+    /// Authenticated encryption does both, and alone signs in mode `Sign`.
+    Aead(Aead),
+}
+
+/// A keyed hash, by its hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mac {
     Sha256,
     Sha384,
 }
 
+/// An algorithm of authenticated encryption.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Aead {
+    Aes128Gcm,
+    Aes256Gcm,
+    ChaCha20Poly1305,
+}
+
+/// The lengths of what is derived for one direction, in this order and in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KeyLengths {
+    pub(crate) signing: usize,
+    pub(crate) encryption: usize,
+    pub(crate) vector: usize,
+}
+
+impl KeyLengths {
+    pub(crate) const fn sum(self) -> usize {
+        self.signing + self.encryption + self.vector
+    }
+}
+
 impl Algorithms {
     pub(crate) const fn of(policy: SecurityPolicy) -> Option<Self> {
+        use EphemeralCurve::{P256, P384};
         Some(match policy {
             SecurityPolicy::Basic256Sha256 => Self::rsa(RSA_PKCS1, 32),
             SecurityPolicy::Aes128Sha256RsaOaep => Self::rsa(RSA_PKCS1, 16),
             SecurityPolicy::Aes256Sha256RsaPss => Self::rsa(RSA_PSS, 32),
-            SecurityPolicy::EccNistP256 => Self {
-                asymmetric: Asymmetric::Ecc(EphemeralCurve::P256),
-                mac: Mac::Sha256,
-                encryption_key_len: 16,
-            },
-            SecurityPolicy::EccNistP384 => Self {
-                asymmetric: Asymmetric::Ecc(EphemeralCurve::P384),
-                mac: Mac::Sha384,
-                encryption_key_len: 32,
-            },
+            SecurityPolicy::EccNistP256 => {
+                Self::ecc(P256, Symmetric::Cbc { mac: Mac::Sha256, encryption_key_len: 16 })
+            }
+            SecurityPolicy::EccNistP384 => {
+                Self::ecc(P384, Symmetric::Cbc { mac: Mac::Sha384, encryption_key_len: 32 })
+            }
+            SecurityPolicy::EccNistP256AesGcm => Self::ecc(P256, Symmetric::Aead(Aead::Aes128Gcm)),
+            SecurityPolicy::EccNistP384AesGcm => Self::ecc(P384, Symmetric::Aead(Aead::Aes256Gcm)),
+            SecurityPolicy::EccNistP256ChaChaPoly => Self::ecc(P256, Symmetric::Aead(Aead::ChaCha20Poly1305)),
+            SecurityPolicy::EccNistP384ChaChaPoly => Self::ecc(P384, Symmetric::Aead(Aead::ChaCha20Poly1305)),
             _ => return None,
         })
     }
 
     const fn rsa(algorithms: RsaAlgorithms, encryption_key_len: usize) -> Self {
-        Self { asymmetric: Asymmetric::Rsa(algorithms), mac: Mac::Sha256, encryption_key_len }
+        Self {
+            asymmetric: Asymmetric::Rsa(algorithms),
+            derivation: Mac::Sha256,
+            symmetric: Symmetric::Cbc { mac: Mac::Sha256, encryption_key_len },
+        }
+    }
+
+    const fn ecc(curve: EphemeralCurve, symmetric: Symmetric) -> Self {
+        let derivation = match curve {
+            EphemeralCurve::P256 => Mac::Sha256,
+            EphemeralCurve::P384 => Mac::Sha384,
+        };
+        Self { asymmetric: Asymmetric::Ecc(curve), derivation, symmetric }
+    }
+
+    /// Whether the `SecureChannelEnhancements` of 1.05.07 hold: renewals chain their keys to those before, and sessions
+    /// are bound to their channel (OPC 10000-6 §6.7.5, §6.8.1).
+    pub(crate) const fn binds_sessions(&self) -> bool {
+        matches!(self.symmetric, Symmetric::Aead(_))
+    }
+
+    /// The hash of a certificate in the proofs of a session that is bound to its channel.
+    pub(crate) fn hash(&self, certificate: &[u8]) -> digest::Digest {
+        let algorithm = match self.derivation {
+            Mac::Sha256 => &digest::SHA256,
+            Mac::Sha384 => &digest::SHA384,
+        };
+        digest::digest(algorithm, certificate)
     }
 
     /// The name of certificates' signatures in CreateSession and ActivateSession. Those on curves have none: the policy
@@ -118,6 +181,36 @@ impl Mac {
         match self {
             Self::Sha256 => hkdf::HKDF_SHA256,
             Self::Sha384 => hkdf::HKDF_SHA384,
+        }
+    }
+}
+
+impl Symmetric {
+    pub(crate) const fn key_lengths(self) -> KeyLengths {
+        match self {
+            Self::Cbc { mac, encryption_key_len } => {
+                KeyLengths { signing: mac.len(), encryption: encryption_key_len, vector: AES_BLOCK_LEN }
+            }
+            Self::Aead(aead) => {
+                KeyLengths { signing: 0, encryption: aead.key_len(), vector: aead::NONCE_LEN }
+            }
+        }
+    }
+}
+
+impl Aead {
+    const fn key_len(self) -> usize {
+        match self {
+            Self::Aes128Gcm => cipher::AES_128_KEY_LEN,
+            Self::Aes256Gcm | Self::ChaCha20Poly1305 => 32,
+        }
+    }
+
+    pub(crate) fn algorithm(self) -> &'static aead::Algorithm {
+        match self {
+            Self::Aes128Gcm => &aead::AES_128_GCM,
+            Self::Aes256Gcm => &aead::AES_256_GCM,
+            Self::ChaCha20Poly1305 => &aead::CHACHA20_POLY1305,
         }
     }
 }

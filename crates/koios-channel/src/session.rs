@@ -1,11 +1,13 @@
 //! The two halves of a session's handshake: what each side proves to the other (OPC 10000-4 §5.7).
 
+mod binding;
 mod downgrade;
 mod encrypted_secret;
 mod user_token;
 
 use std::time::Duration;
 
+use self::binding::Binding;
 use crate::channel::Channel;
 use crate::error::Fault;
 use crate::keys::{CertificateSending, Security};
@@ -53,17 +55,23 @@ impl RequestedSession {
             if !peer.is_leaf_of(&answer.certificates) {
                 return Err(Fault::ServerCertificateDiffers);
             }
+            let binding = Binding::of(channel, &self.nonce, &answer.nonce);
             let algorithm = &answer.signature_algorithm;
-            if !algorithms.is_signature_uri(algorithm) {
+            // Where sessions are bound the name says nothing: receivers shall ignore it.
+            if binding.is_none() && !algorithms.is_signature_uri(algorithm) {
                 return Err(Fault::unexpected(format!("a server signature of the algorithm {algorithm:?}")));
             }
-            let signs = |certificates: &[u8]| {
-                let message = [certificates, &self.nonce].concat();
-                algorithms.verify(peer.key(), &message, &answer.signature)
+            let signs = |message: &[u8]| algorithms.verify(peer.key(), message, &answer.signature);
+            let holds = match binding {
+                Some(binding) => signs(&binding.server_message()),
+                None => {
+                    let signs = |certificates: &[u8]| signs(&[certificates, &self.nonce].concat());
+                    // OPC 10000-4 says the leaf; open62541 signs over all that it was sent.
+                    let leaf = identity.leaf().der();
+                    signs(leaf) || (self.certificates != leaf && signs(&self.certificates))
+                }
             };
-            // OPC 10000-4 says the leaf; open62541 signs over all that it was sent.
-            let leaf = identity.leaf().der();
-            if !signs(leaf) && (self.certificates == leaf || !signs(&self.certificates)) {
+            if !holds {
                 return Err(Fault::BadSignature);
             }
             // Small servers answer no list at all; there is nothing to compare then, and nothing an attacker could
@@ -78,6 +86,7 @@ impl RequestedSession {
         }
         let mut session = Session {
             timeout: answer.timeout,
+            client_nonce: self.nonce,
             server_nonce: Vec::new(),
             server_key: None,
             secrets_policy: self.secrets_policy,
@@ -91,6 +100,7 @@ impl RequestedSession {
 /// A session the server has created.
 pub(crate) struct Session {
     pub(crate) timeout: Duration,
+    client_nonce: Vec<u8>,
     server_nonce: Vec<u8>,
     /// The server's ephemeral key for the user's secret.
     server_key: Option<Vec<u8>>,
@@ -135,12 +145,14 @@ impl Session {
         limits: &Limits,
     ) -> Result<Vec<u8>, Fault> {
         let security = channel.security();
+        let binding = Binding::of(channel, &self.client_nonce, &self.server_nonce);
         let circumstances = user_token::Circumstances {
             endpoint: &self.endpoint,
             security,
             peer: channel.peer(),
             server_nonce: &self.server_nonce,
             server_key: self.server_key.as_deref(),
+            binding: binding.as_ref(),
             time: header.time,
             limits,
         };
@@ -149,7 +161,10 @@ impl Session {
             (Security::Secure { policy, identity, .. }, Some(peer)) => {
                 let algorithms = Algorithms::of(*policy).ok_or(Fault::NotReady)?;
                 check_server_nonce(&self.server_nonce)?;
-                let message = [peer.leaf_der(), &self.server_nonce].concat();
+                let message = match &binding {
+                    Some(binding) => binding.client_message(),
+                    None => [peer.leaf_der(), &self.server_nonce].concat(),
+                };
                 Some((algorithms.signature_uri(), identity.key().sign(&algorithms, &message)?))
             }
             _ => None,

@@ -1,72 +1,174 @@
-//! The keys of one direction under one token: HMAC and AES-CBC (OPC 10000-6 §6.7.5).
+//! The keys of one direction under one token: HMAC and AES-CBC (OPC 10000-6 §6.7.5), or authenticated encryption
+//! (§6.8.1).
 
+use aws_lc_rs::aead::{Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::cipher::{
     AES_128, AES_128_KEY_LEN, AES_256, Algorithm, DecryptingKey, DecryptionContext, EncryptingKey,
     EncryptionContext, UnboundCipherKey,
 };
+use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::iv::FixedLength;
-use aws_lc_rs::{constant_time, hmac};
+use aws_lc_rs::{aead, constant_time, hmac};
 use koios_pki::SecurityMode;
 
 use crate::error::Fault;
 use crate::kdf::KeyMaterial;
-use crate::policy::{AES_BLOCK_LEN, Mac};
+use crate::policy::{AES_BLOCK_LEN, Aead, Mac, Symmetric};
+
+/// The keys of what we send.
+pub(crate) struct SendingKeys(Keys<EncryptingKey>);
+/// The keys of what we receive.
+pub(crate) struct ReceivingKeys(Keys<DecryptingKey>);
 
 /// What secures the chunks of one direction.
-pub(crate) struct DirectionKeys<C> {
+enum Keys<C> {
+    Cbc(Box<Cbc<C>>),
+    Aead(AeadKey),
+}
+
+/// Where a message stands in its direction; no two stand at the same place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Position {
+    pub(crate) token_id: u32,
+    /// The sequence number of the message before: the one of this message may be encrypted.
+    pub(crate) previous_sequence_number: u32,
+}
+
+struct Cbc<C> {
     mac: hmac::Key,
     mac_len: usize,
     /// Absent in mode Sign.
     cipher: Option<(C, [u8; AES_BLOCK_LEN])>,
 }
 
-/// The keys of what we send.
-pub(crate) type SendingKeys = DirectionKeys<EncryptingKey>;
-/// The keys of what we receive.
-pub(crate) type ReceivingKeys = DirectionKeys<DecryptingKey>;
+/// A key of authenticated encryption.
+pub(crate) struct AeadKey {
+    key: LessSafeKey,
+    vector: [u8; aead::NONCE_LEN],
+    encrypts: bool,
+}
 
-impl<C> DirectionKeys<C> {
+impl<C> Keys<C> {
     fn new(
         mode: SecurityMode,
-        mac: Mac,
+        symmetric: Symmetric,
         material: &KeyMaterial,
-        bind: impl FnOnce(UnboundCipherKey) -> Result<C, aws_lc_rs::error::Unspecified>,
+        bind: impl FnOnce(UnboundCipherKey) -> Result<C, Unspecified>,
     ) -> Result<Self, Fault> {
-        let failed = |_| Fault::Crypto { operation: "setting up AES" };
-        let cipher = match mode {
-            SecurityMode::SignAndEncrypt => {
-                let key = material.encryption_key();
-                let cipher =
-                    bind(UnboundCipherKey::new(aes(key.len()), key).map_err(failed)?).map_err(failed)?;
-                let iv = material.initialisation_vector().try_into();
-                Some((cipher, iv.map_err(|_| Fault::Crypto { operation: "setting up AES" })?))
-            }
-            SecurityMode::None | SecurityMode::Sign => None,
-        };
-        Ok(Self { mac: hmac::Key::new(mac.hmac(), material.signing_key()), mac_len: mac.len(), cipher })
+        let encrypts = mode == SecurityMode::SignAndEncrypt;
+        Ok(match symmetric {
+            Symmetric::Cbc { mac, .. } => Self::Cbc(Box::new(Cbc::new(encrypts, mac, material, bind)?)),
+            Symmetric::Aead(aead) => Self::Aead(AeadKey::new(aead, material, encrypts)?),
+        })
     }
 
-    /// In bytes.
-    pub(crate) const fn mac_len(&self) -> usize {
-        self.mac_len
-    }
-
-    pub(crate) const fn encrypts(&self) -> bool {
-        self.cipher.is_some()
+    const fn trailer(&self) -> Trailer {
+        match self {
+            Self::Cbc(cbc) => Trailer { signature_len: cbc.mac_len, padded: cbc.cipher.is_some() },
+            Self::Aead(_) => Trailer { signature_len: AEAD_TAG_LEN, padded: false },
+        }
     }
 }
 
+/// What stands behind the content of a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Trailer {
+    /// In bytes.
+    pub(crate) signature_len: usize,
+    /// Whether padding to whole blocks stands before the signature.
+    pub(crate) padded: bool,
+}
+
 impl SendingKeys {
-    pub(crate) fn of(mode: SecurityMode, mac: Mac, material: &KeyMaterial) -> Result<Self, Fault> {
-        Self::new(mode, mac, material, EncryptingKey::cbc)
+    pub(crate) fn of(
+        mode: SecurityMode,
+        symmetric: Symmetric,
+        material: &KeyMaterial,
+    ) -> Result<Self, Fault> {
+        Keys::new(mode, symmetric, material, EncryptingKey::cbc).map(Self)
     }
 
-    pub(crate) fn mac(&self, message: &[u8]) -> hmac::Tag {
-        hmac::sign(&self.mac, message)
+    pub(crate) const fn trailer(&self) -> Trailer {
+        self.0.trailer()
     }
 
+    /// Signs `message`, padded already, and encrypts what follows its headers.
+    pub(crate) fn protect(
+        &self,
+        message: &mut Vec<u8>,
+        headers_len: usize,
+        position: Position,
+    ) -> Result<(), Fault> {
+        match &self.0 {
+            Keys::Cbc(keys) => {
+                let mac = hmac::sign(&keys.mac, message);
+                message.extend_from_slice(mac.as_ref());
+                keys.encrypt(message.get_mut(headers_len..).unwrap_or_default())
+            }
+            Keys::Aead(key) => key.seal(message, headers_len, position),
+        }
+    }
+}
+
+impl ReceivingKeys {
+    pub(crate) fn of(
+        mode: SecurityMode,
+        symmetric: Symmetric,
+        material: &KeyMaterial,
+    ) -> Result<Self, Fault> {
+        Keys::new(mode, symmetric, material, DecryptingKey::cbc).map(Self)
+    }
+
+    pub(crate) const fn trailer(&self) -> Trailer {
+        self.0.trailer()
+    }
+
+    /// Decrypts what follows the headers of `message` and cuts off its signature, once that holds.
+    pub(crate) fn unprotect(
+        &self,
+        message: &mut Vec<u8>,
+        headers_len: usize,
+        position: Position,
+    ) -> Result<(), Fault> {
+        match &self.0 {
+            Keys::Cbc(keys) => {
+                keys.decrypt(message.get_mut(headers_len..).unwrap_or_default())?;
+                let signature_at = signature_at(message, headers_len, keys.mac_len)?;
+                let (signed, mac) = message.split_at_checked(signature_at).ok_or_else(too_short)?;
+                let expected = hmac::sign(&keys.mac, signed);
+                constant_time::verify_slices_are_equal(expected.as_ref(), mac)
+                    .map_err(|_| Fault::BadSignature)?;
+                message.truncate(signature_at);
+                Ok(())
+            }
+            Keys::Aead(key) => key.open(message, headers_len, position),
+        }
+    }
+}
+
+impl<C> Cbc<C> {
+    fn new(
+        encrypts: bool,
+        mac: Mac,
+        material: &KeyMaterial,
+        bind: impl FnOnce(UnboundCipherKey) -> Result<C, Unspecified>,
+    ) -> Result<Self, Fault> {
+        let failed = |_| Fault::Crypto { operation: "setting up AES" };
+        let cipher = if encrypts {
+            let key = material.encryption_key();
+            let cipher = bind(UnboundCipherKey::new(aes(key.len()), key).map_err(failed)?).map_err(failed)?;
+            let iv = material.initialisation_vector().try_into();
+            Some((cipher, iv.map_err(|_| Fault::Crypto { operation: "setting up AES" })?))
+        } else {
+            None
+        };
+        Ok(Self { mac: hmac::Key::new(mac.hmac(), material.signing_key()), mac_len: mac.len(), cipher })
+    }
+}
+
+impl Cbc<EncryptingKey> {
     /// Encrypts in place; a no-op in mode Sign.
-    pub(crate) fn encrypt(&self, bytes: &mut [u8]) -> Result<(), Fault> {
+    fn encrypt(&self, bytes: &mut [u8]) -> Result<(), Fault> {
         let Some((cipher, iv)) = &self.cipher else { return Ok(()) };
         // "Less safe" because the caller chooses the vector: OPC 10000-6 derives one per token and uses it for every
         // chunk, whose first block holds the sequence number and so never repeats under one token.
@@ -78,18 +180,9 @@ impl SendingKeys {
     }
 }
 
-impl ReceivingKeys {
-    pub(crate) fn of(mode: SecurityMode, mac: Mac, material: &KeyMaterial) -> Result<Self, Fault> {
-        Self::new(mode, mac, material, DecryptingKey::cbc)
-    }
-
-    /// Whether `mac` belongs to `message`, in constant time.
-    pub(crate) fn verify(&self, message: &[u8], mac: &[u8]) -> bool {
-        constant_time::verify_slices_are_equal(hmac::sign(&self.mac, message).as_ref(), mac).is_ok()
-    }
-
+impl Cbc<DecryptingKey> {
     /// Decrypts in place; a no-op in mode Sign.
-    pub(crate) fn decrypt(&self, bytes: &mut [u8]) -> Result<(), Fault> {
+    fn decrypt(&self, bytes: &mut [u8]) -> Result<(), Fault> {
         let Some((cipher, iv)) = &self.cipher else { return Ok(()) };
         if !bytes.len().is_multiple_of(AES_BLOCK_LEN) {
             return Err(Fault::decoding(format!(
@@ -104,9 +197,81 @@ impl ReceivingKeys {
     }
 }
 
+impl AeadKey {
+    pub(crate) fn new(aead: Aead, material: &KeyMaterial, encrypts: bool) -> Result<Self, Fault> {
+        const FAILED: Fault = Fault::Crypto { operation: "setting up authenticated encryption" };
+        let key = UnboundKey::new(aead.algorithm(), material.encryption_key()).map_err(|_| FAILED)?;
+        let vector = material.initialisation_vector().try_into().map_err(|_| FAILED)?;
+        Ok(Self { key: LessSafeKey::new(key), vector, encrypts })
+    }
+
+    /// Encrypts what follows the headers, unless only signatures are wanted, and appends the tag over all.
+    fn seal(&self, message: &mut Vec<u8>, headers_len: usize, position: Position) -> Result<(), Fault> {
+        let nonce = self.nonce(position);
+        let clear_len = if self.encrypts { headers_len } else { message.len() };
+        let (clear, content) = message.split_at_mut_checked(clear_len).ok_or_else(too_short)?;
+        let tag = self.seal_part(nonce, clear, content)?;
+        message.extend_from_slice(tag.as_ref());
+        Ok(())
+    }
+
+    fn open(&self, message: &mut Vec<u8>, headers_len: usize, position: Position) -> Result<(), Fault> {
+        let tag_at = signature_at(message, headers_len, AEAD_TAG_LEN)?;
+        let clear_len = if self.encrypts { headers_len } else { tag_at };
+        let (clear, content) = message.split_at_mut_checked(clear_len).ok_or_else(too_short)?;
+        self.key
+            .open_in_place(self.nonce(position), Aad::from(&*clear), content)
+            .map_err(|_| Fault::BadSignature)?;
+        message.truncate(tag_at);
+        Ok(())
+    }
+
+    /// Encrypts a part that is the only one under this key, behind `clear`, which is signed with it.
+    pub(crate) fn seal_once(
+        &self,
+        clear: &[u8],
+        content: &mut [u8],
+    ) -> Result<impl AsRef<[u8]> + use<>, Fault> {
+        self.seal_part(Nonce::assume_unique_for_key(self.vector), clear, content)
+    }
+
+    // "Less safe" because the caller chooses the nonce.
+    fn seal_part(&self, nonce: Nonce, clear: &[u8], content: &mut [u8]) -> Result<aead::Tag, Fault> {
+        self.key
+            .seal_in_place_separate_tag(nonce, Aad::from(clear), content)
+            .map_err(|_| Fault::Crypto { operation: "authenticated encryption" })
+    }
+
+    /// The derived vector, masked with the position (OPC 10000-6 §6.7.2.4).
+    fn nonce(&self, position: Position) -> Nonce {
+        let masks = position
+            .token_id
+            .to_le_bytes()
+            .into_iter()
+            .chain(position.previous_sequence_number.to_le_bytes());
+        let mut vector = self.vector;
+        for (byte, mask) in vector.iter_mut().zip(masks) {
+            *byte ^= mask;
+        }
+        Nonce::assume_unique_for_key(vector)
+    }
+}
+
+/// Where the signature begins that a message ends with.
+fn signature_at(message: &[u8], headers_len: usize, signature_len: usize) -> Result<usize, Fault> {
+    message.len().checked_sub(signature_len).filter(|at| *at >= headers_len).ok_or_else(too_short)
+}
+
+fn too_short() -> Fault {
+    Fault::decoding("a chunk is shorter than its headers and signature")
+}
+
 fn aes(key_len: usize) -> &'static Algorithm {
     if key_len == AES_128_KEY_LEN { &AES_128 } else { &AES_256 }
 }
+
+/// Of all algorithms here.
+pub(crate) const AEAD_TAG_LEN: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -133,16 +298,10 @@ mod tests {
             let key = hex(key);
             let unbound = || UnboundCipherKey::new(aes(key.len()), &key).unwrap();
             let mac = || hmac::Key::new(hmac::HMAC_SHA256, b"");
-            let sending = SendingKeys {
-                mac: mac(),
-                mac_len: 32,
-                cipher: Some((EncryptingKey::cbc(unbound()).unwrap(), iv)),
-            };
-            let receiving = ReceivingKeys {
-                mac: mac(),
-                mac_len: 32,
-                cipher: Some((DecryptingKey::cbc(unbound()).unwrap(), iv)),
-            };
+            let sending =
+                Cbc { mac: mac(), mac_len: 32, cipher: Some((EncryptingKey::cbc(unbound()).unwrap(), iv)) };
+            let receiving =
+                Cbc { mac: mac(), mac_len: 32, cipher: Some((DecryptingKey::cbc(unbound()).unwrap(), iv)) };
             let mut bytes = plain.clone();
             sending.encrypt(&mut bytes).unwrap();
             assert_eq!(bytes, hex(cipher));
@@ -154,20 +313,27 @@ mod tests {
     /// RFC 4231 §4.3: HMAC-SHA-256, test case 2.
     #[test]
     fn the_mac_gives_the_published_vector() {
-        let sending =
-            SendingKeys { mac: hmac::Key::new(hmac::HMAC_SHA256, b"Jefe"), mac_len: 32, cipher: None };
+        let mac = hmac::Key::new(hmac::HMAC_SHA256, b"Jefe");
+        let sending = SendingKeys(Keys::Cbc(Box::new(Cbc { mac, mac_len: 32, cipher: None })));
+        let text = b"what do ya want for nothing?";
+        let mut message = text.to_vec();
+        sending.protect(&mut message, 0, ANYWHERE).unwrap();
         let expected = hex("5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
-        assert_eq!(sending.mac(b"what do ya want for nothing?").as_ref(), expected);
+        assert_eq!(message, [text.as_slice(), &expected].concat());
     }
 
     #[test]
     fn a_cipher_text_that_is_no_whole_number_of_blocks_is_refused() {
         let algorithms = Algorithms::of(SecurityPolicy::Basic256Sha256).unwrap();
         let material = KeyMaterial::of_nonces(&algorithms, &[1; 32], &[2; 32]);
-        let keys = ReceivingKeys::of(SecurityMode::SignAndEncrypt, algorithms.mac, &material).unwrap();
-        assert!(matches!(keys.decrypt(&mut [0; 17]), Err(Fault::Decoding { .. })));
-        keys.decrypt(&mut []).unwrap();
+        let keys = ReceivingKeys::of(SecurityMode::SignAndEncrypt, algorithms.symmetric, &material).unwrap();
+        for len in [0, 17] {
+            let refused = keys.unprotect(&mut vec![0; len], 0, ANYWHERE);
+            assert!(matches!(refused, Err(Fault::Decoding { .. })), "{len}");
+        }
     }
+
+    const ANYWHERE: Position = Position { token_id: 0, previous_sequence_number: 0 };
 
     fn hex(text: &str) -> Vec<u8> {
         (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()

@@ -9,12 +9,12 @@ use koios_pki::{
 use koios_testkit::CertificateSpec;
 use time::macros::datetime;
 
-use crate::chunk::asymmetric::{self, Own, SecurityHeader};
+use crate::chunk::asymmetric::{self, Own, SecurityHeader, Signed};
 use crate::chunk::{Numbers, Opened, symmetric};
 use crate::conversation::Timing;
 use crate::error::Fault;
 use crate::kdf::Label;
-use crate::key_share::{EphemeralKey, KeyShare};
+use crate::key_share::{ChainedSecret, EphemeralKey, KeyShare};
 use crate::keys::{CertificateSending, ClientIdentity, Peer, Security};
 use crate::policy::{Algorithms, Asymmetric};
 use crate::random::RandomSource;
@@ -39,8 +39,8 @@ static ON_CURVES: LazyLock<[Arc<ClientIdentity>; 4]> =
 /// [`CLIENT`], or one with a key for the policy.
 pub(crate) fn client_for(policy: SecurityPolicy) -> Arc<ClientIdentity> {
     Arc::clone(match policy {
-        SecurityPolicy::EccNistP256 => &ON_CURVES[0],
-        SecurityPolicy::EccNistP384 => &ON_CURVES[2],
+        policy if policy.name().starts_with("ECC_nistP256") => &ON_CURVES[0],
+        policy if policy.name().starts_with("ECC_nistP384") => &ON_CURVES[2],
         _ => &CLIENT,
     })
 }
@@ -48,8 +48,8 @@ pub(crate) fn client_for(policy: SecurityPolicy) -> Arc<ClientIdentity> {
 /// [`SERVER`], or one with a key for the policy.
 pub(crate) fn server_for(policy: SecurityPolicy) -> Arc<ClientIdentity> {
     Arc::clone(match policy {
-        SecurityPolicy::EccNistP256 => &ON_CURVES[1],
-        SecurityPolicy::EccNistP384 => &ON_CURVES[3],
+        policy if policy.name().starts_with("ECC_nistP256") => &ON_CURVES[1],
+        policy if policy.name().starts_with("ECC_nistP384") => &ON_CURVES[3],
         _ => &SERVER,
     })
 }
@@ -103,6 +103,13 @@ pub(crate) struct TestServer {
     keys: Option<(SendingKeys, ReceivingKeys)>,
     /// The keys of the token before.
     old_keys: Option<(SendingKeys, ReceivingKeys)>,
+    chained: Option<ChainedSecret>,
+    /// The number of the client's last message.
+    received: u32,
+    /// The signature of the client's last OPN.
+    asked: Vec<u8>,
+    /// The signature of the first answer to one.
+    pub(crate) thumbprint: Option<Vec<u8>>,
 }
 
 /// A request as the server sees it.
@@ -123,6 +130,10 @@ impl TestServer {
             token_lifetime: 60_000,
             keys: None,
             old_keys: None,
+            chained: None,
+            received: 0,
+            asked: Vec::new(),
+            thumbprint: None,
         }
     }
 
@@ -155,10 +166,15 @@ impl TestServer {
             None => asymmetric::open_plain(&header, &frame.bytes).unwrap(),
             Some((policy, _)) => {
                 let client = Peer::new(client_for(policy).leaf(), policy).unwrap();
-                asymmetric::open(policy, own(&server_for(policy)), &client, &header, &frame.bytes).unwrap()
+                let server = server_for(policy);
+                let opened = asymmetric::open(policy, own(&server), &client, &header, &frame.bytes, &[]);
+                let Signed { message, signature } = opened.unwrap();
+                self.asked = signature;
+                message
             }
         };
-        let Opened { request_id, body, .. } = opened;
+        let Opened { request_id, body, sequence_number } = opened;
+        self.received = sequence_number;
         Request { request_id, body }
     }
 
@@ -179,7 +195,12 @@ impl TestServer {
             let keys = match self.nonce.len() {
                 // What a broken server sends has no keys.
                 0..32 => None,
-                _ => Some(share.keys(&algorithms, mode, client_nonce, Label::Server).unwrap()),
+                _ => {
+                    let chained = self.chained.as_ref();
+                    let keys = share.keys(&algorithms, mode, client_nonce, Label::Server, chained).unwrap();
+                    self.chained = keys.chained;
+                    Some((keys.sending, keys.receiving))
+                }
             };
             self.old_keys = std::mem::replace(&mut self.keys, keys);
         }
@@ -204,7 +225,13 @@ impl TestServer {
             None => asymmetric::seal_plain(numbers, body),
             Some((policy, _)) => {
                 let client = Peer::new(client_for(policy).leaf(), policy).unwrap();
-                asymmetric::seal(policy, own(&server_for(policy)), &client, numbers, body).unwrap()
+                let binds = self.thumbprint.is_none() && self.algorithms().binds_sessions();
+                let bound_to = if binds { self.asked.as_slice() } else { &[] };
+                let sealed =
+                    asymmetric::seal(policy, own(&server_for(policy)), &client, numbers, body, bound_to);
+                let Signed { message, signature } = sealed.unwrap();
+                self.thumbprint.get_or_insert(signature);
+                message
             }
         }
     }
@@ -215,8 +242,9 @@ impl TestServer {
         let mut body = Vec::new();
         loop {
             let frame: Frame = self.frames.next().unwrap().unwrap();
-            let opened =
-                symmetric::open(self.keys.as_ref().map(|(_, receiving)| receiving), &frame.bytes).unwrap();
+            let keys = self.keys.as_ref().map(|(_, receiving)| receiving);
+            let opened = symmetric::open(keys, self.received, &frame.bytes).unwrap();
+            self.received = opened.sequence_number;
             let mut reader = ByteReader::new(frame.body());
             assert_eq!((reader.u32().unwrap(), reader.u32().unwrap()), (self.channel_id, self.token_id));
             body.extend(opened.body);

@@ -108,10 +108,15 @@ pub(crate) fn is_supported(endpoint: &Endpoint) -> bool {
         }
 }
 
-// OPC 10000-7 does not rank policies; PSS and OAEP with SHA-256 are the stronger constructions, and of the curves the
-// longer one. A key fits the policies of RSA or those on curves, so that these never meet.
+// OPC 10000-7 does not rank policies; PSS and OAEP with SHA-256 are the stronger constructions. On curves authenticated
+// encryption, which binds sessions to their channel, comes before the longer curve. A key fits the policies of RSA or those
+// on curves, so that these never meet.
 fn strength(policy: SecurityPolicy) -> u8 {
     match policy {
+        SecurityPolicy::EccNistP384AesGcm => 9,
+        SecurityPolicy::EccNistP384ChaChaPoly => 8,
+        SecurityPolicy::EccNistP256AesGcm => 7,
+        SecurityPolicy::EccNistP256ChaChaPoly => 6,
         SecurityPolicy::EccNistP384 => 5,
         SecurityPolicy::EccNistP256 => 4,
         SecurityPolicy::Aes256Sha256RsaPss => 3,

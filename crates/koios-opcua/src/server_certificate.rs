@@ -1,7 +1,9 @@
 //! The server's certificate, judged by the device's policy.
 
 use koios_channel::SecurityPolicy;
-use koios_pki::{Certificate, CertificateChain, CertificateError, Finding, LintParams, LintRole, lint};
+use koios_pki::{
+    Certificate, CertificateChain, CertificateError, CertificateType, Finding, LintParams, LintRole, lint,
+};
 use time::OffsetDateTime;
 
 use crate::code::Code;
@@ -123,9 +125,9 @@ pub fn judge_server_certificate(
     let leaf = chain.leaf();
     let key = leaf.key_algorithm();
     if !fits(key, policy) {
-        let needed = match policy {
-            Some(SecurityPolicy::EccNistP256) => "a key on P-256 or P-384 is needed for ECC_nistP256",
-            Some(SecurityPolicy::EccNistP384) => "a key on P-384 is needed for ECC_nistP384",
+        let needed = match policy.and_then(SecurityPolicy::certificate_type) {
+            Some(CertificateType::EccNistP256) => "a key on P-256 or P-384 is needed for ECC_nistP256",
+            Some(CertificateType::EccNistP384) => "a key on P-384 is needed for ECC_nistP384",
             Some(_) => "2048 to 4096 bits of RSA are needed",
             None => "2048 to 4096 bits of RSA, or a key on P-256 or P-384, are needed",
         };

@@ -55,16 +55,28 @@ pub enum SecurityPolicy {
     EccNistP256,
     /// `ECC_nistP384`: ECDSA, ephemeral keys on P-384, AES-256, HMAC-SHA-384.
     EccNistP384,
+    /// `ECC_nistP256_AesGcm`: as `ECC_nistP256`, with AES-128-GCM, and sessions bound to their channel.
+    EccNistP256AesGcm,
+    /// `ECC_nistP256_ChaChaPoly`: the same with ChaCha20-Poly1305.
+    EccNistP256ChaChaPoly,
+    /// `ECC_nistP384_AesGcm`: as `ECC_nistP384`, with AES-256-GCM, and sessions bound to their channel.
+    EccNistP384AesGcm,
+    /// `ECC_nistP384_ChaChaPoly`: the same with ChaCha20-Poly1305.
+    EccNistP384ChaChaPoly,
 }
 
 impl SecurityPolicy {
     /// The policies that protect anything.
-    pub const SECURE: [Self; 5] = [
+    pub const SECURE: [Self; 9] = [
         Self::Basic256Sha256,
         Self::Aes128Sha256RsaOaep,
         Self::Aes256Sha256RsaPss,
         Self::EccNistP256,
         Self::EccNistP384,
+        Self::EccNistP256AesGcm,
+        Self::EccNistP256ChaChaPoly,
+        Self::EccNistP384AesGcm,
+        Self::EccNistP384ChaChaPoly,
     ];
 
     /// The policies for RSA keys.
@@ -89,6 +101,10 @@ impl SecurityPolicy {
             Self::Aes256Sha256RsaPss => "Aes256_Sha256_RsaPss",
             Self::EccNistP256 => "ECC_nistP256",
             Self::EccNistP384 => "ECC_nistP384",
+            Self::EccNistP256AesGcm => "ECC_nistP256_AesGcm",
+            Self::EccNistP256ChaChaPoly => "ECC_nistP256_ChaChaPoly",
+            Self::EccNistP384AesGcm => "ECC_nistP384_AesGcm",
+            Self::EccNistP384ChaChaPoly => "ECC_nistP384_ChaChaPoly",
         }
     }
 
@@ -101,6 +117,14 @@ impl SecurityPolicy {
             Self::Aes256Sha256RsaPss => "http://opcfoundation.org/UA/SecurityPolicy#Aes256_Sha256_RsaPss",
             Self::EccNistP256 => "http://opcfoundation.org/UA/SecurityPolicy#ECC_nistP256",
             Self::EccNistP384 => "http://opcfoundation.org/UA/SecurityPolicy#ECC_nistP384",
+            Self::EccNistP256AesGcm => "http://opcfoundation.org/UA/SecurityPolicy#ECC_nistP256_AesGcm",
+            Self::EccNistP256ChaChaPoly => {
+                "http://opcfoundation.org/UA/SecurityPolicy#ECC_nistP256_ChaChaPoly"
+            }
+            Self::EccNistP384AesGcm => "http://opcfoundation.org/UA/SecurityPolicy#ECC_nistP384_AesGcm",
+            Self::EccNistP384ChaChaPoly => {
+                "http://opcfoundation.org/UA/SecurityPolicy#ECC_nistP384_ChaChaPoly"
+            }
         }
     }
 
@@ -111,8 +135,12 @@ impl SecurityPolicy {
             Self::Basic256Sha256 | Self::Aes128Sha256RsaOaep | Self::Aes256Sha256RsaPss => {
                 Some(CertificateType::RsaSha256)
             }
-            Self::EccNistP256 => Some(CertificateType::EccNistP256),
-            Self::EccNistP384 => Some(CertificateType::EccNistP384),
+            Self::EccNistP256 | Self::EccNistP256AesGcm | Self::EccNistP256ChaChaPoly => {
+                Some(CertificateType::EccNistP256)
+            }
+            Self::EccNistP384 | Self::EccNistP384AesGcm | Self::EccNistP384ChaChaPoly => {
+                Some(CertificateType::EccNistP384)
+            }
         }
     }
 
@@ -129,8 +157,8 @@ impl SecurityPolicy {
     /// `None` for policies without RSA keys.
     pub const fn rsa_key_bits(self) -> Option<RangeInclusive<u32>> {
         match self {
-            Self::None | Self::EccNistP256 | Self::EccNistP384 => None,
             Self::Basic256Sha256 | Self::Aes128Sha256RsaOaep | Self::Aes256Sha256RsaPss => Some(2048..=4096),
+            _ => None,
         }
     }
 }
@@ -149,9 +177,9 @@ pub enum CertificateType {
     RsaMin,
     /// RSA of 2048 to 4096 bits, signed with SHA-256: every current RSA policy.
     RsaSha256,
-    /// ECDSA on P-256: `ECC_nistP256`, which takes P-384 as well.
+    /// ECDSA on P-256: `ECC_nistP256` and its forms, which take P-384 as well.
     EccNistP256,
-    /// ECDSA on P-384: `ECC_nistP384`.
+    /// ECDSA on P-384: `ECC_nistP384` and its forms.
     EccNistP384,
 }
 
@@ -209,11 +237,10 @@ mod tests {
 
     #[test]
     fn rsa_policies_take_rsa_2048_to_4096_and_others_none() {
-        for policy in [SecurityPolicy::None, SecurityPolicy::EccNistP256, SecurityPolicy::EccNistP384] {
-            assert_eq!(policy.rsa_key_bits(), None);
-        }
-        for policy in SecurityPolicy::RSA {
-            assert_eq!(policy.rsa_key_bits(), Some(2048..=4096));
+        assert_eq!(SecurityPolicy::None.rsa_key_bits(), None);
+        for policy in SecurityPolicy::SECURE {
+            let expected = SecurityPolicy::RSA.contains(&policy).then_some(2048..=4096);
+            assert_eq!(policy.rsa_key_bits(), expected, "{policy}");
         }
     }
 
@@ -236,10 +263,14 @@ mod tests {
         for policy in SecurityPolicy::RSA {
             assert_eq!(policy.certificate_type(), Some(CertificateType::RsaSha256));
         }
-        let policies = |key: &KeyAlgorithm| SecurityPolicy::SECURE.map(|policy| policy.allows_key(key));
-        assert_eq!(policies(&KeyAlgorithm::Rsa { bits: 2048 }), [true, true, true, false, false]);
-        assert_eq!(policies(&KeyAlgorithm::Ec { curve: Curve::P256 }), [false, false, false, true, false]);
-        assert_eq!(policies(&KeyAlgorithm::Ec { curve: Curve::P384 }), [false, false, false, true, true]);
+        for policy in SecurityPolicy::SECURE {
+            let rsa = SecurityPolicy::RSA.contains(&policy);
+            let p256 = policy.name().starts_with("ECC_nistP256");
+            let allowed = [2048, 4096].map(|bits| policy.allows_key(&KeyAlgorithm::Rsa { bits }));
+            assert_eq!(allowed, [rsa; 2], "{policy}");
+            let on = |curve| policy.allows_key(&KeyAlgorithm::Ec { curve });
+            assert_eq!([on(Curve::P256), on(Curve::P384)], [p256, !rsa], "{policy}");
+        }
     }
 
     #[test]

@@ -58,6 +58,8 @@ pub enum Policy {
     Aes256Sha256RsaPss,
     Basic256Sha256,
     EccNistP256,
+    EccNistP256AesGcm,
+    EccNistP256ChaChaPoly,
     EccNistP384,
 }
 
@@ -72,6 +74,8 @@ impl Policy {
             Self::Aes256Sha256RsaPss => "Aes256_Sha256_RsaPss",
             Self::Basic256Sha256 => "Basic256Sha256",
             Self::EccNistP256 => "ECC_nistP256",
+            Self::EccNistP256AesGcm => "ECC_nistP256_AesGcm",
+            Self::EccNistP256ChaChaPoly => "ECC_nistP256_ChaChaPoly",
             Self::EccNistP384 => "ECC_nistP384",
         }
     }

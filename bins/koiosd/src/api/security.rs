@@ -48,6 +48,14 @@ pub(crate) enum SecurityPolicyChoice {
     EccNistP256,
     #[serde(rename = "ECC_nistP384")]
     EccNistP384,
+    #[serde(rename = "ECC_nistP256_AesGcm")]
+    EccNistP256AesGcm,
+    #[serde(rename = "ECC_nistP256_ChaChaPoly")]
+    EccNistP256ChaChaPoly,
+    #[serde(rename = "ECC_nistP384_AesGcm")]
+    EccNistP384AesGcm,
+    #[serde(rename = "ECC_nistP384_ChaChaPoly")]
+    EccNistP384ChaChaPoly,
     Basic256,
     Basic128Rsa15,
 }
@@ -62,6 +70,10 @@ impl SecurityPolicyChoice {
             Self::Aes256Sha256RsaPss => Ok(Some(koios_pki::SecurityPolicy::Aes256Sha256RsaPss)),
             Self::EccNistP256 => Ok(Some(koios_pki::SecurityPolicy::EccNistP256)),
             Self::EccNistP384 => Ok(Some(koios_pki::SecurityPolicy::EccNistP384)),
+            Self::EccNistP256AesGcm => Ok(Some(koios_pki::SecurityPolicy::EccNistP256AesGcm)),
+            Self::EccNistP256ChaChaPoly => Ok(Some(koios_pki::SecurityPolicy::EccNistP256ChaChaPoly)),
+            Self::EccNistP384AesGcm => Ok(Some(koios_pki::SecurityPolicy::EccNistP384AesGcm)),
+            Self::EccNistP384ChaChaPoly => Ok(Some(koios_pki::SecurityPolicy::EccNistP384ChaChaPoly)),
             Self::Basic256 | Self::Basic128Rsa15 => Err(
                 "this build cannot use the deprecated SHA-1 policies; use auto or one of the Sha256 policies",
             ),

@@ -93,6 +93,20 @@ fn certificates_on_curves_connect_where_a_policy_takes_them_and_a_test_says_wher
             );
         }
     }
+    let offered = [Policy::EccNistP256, Policy::EccNistP256ChaChaPoly, Policy::EccNistP256AesGcm];
+    let Some(newer) = start_or_skip(Stack::Open62541, options(256, &offered)) else { return };
+    for (policy, taken) in [
+        ("auto", "ECC_nistP256_AesGcm"),
+        ("ECC_nistP256_ChaChaPoly", "ECC_nistP256_ChaChaPoly"),
+        ("ECC_nistP256", "ECC_nistP256"),
+    ] {
+        let report = test(&daemon, &newer.endpoint_url, "sign_and_encrypt", policy, &curve);
+        assert_eq!(
+            (&report["code"], &report["endpoint"]["security_policy"]),
+            (&json!("connected"), &json!(taken)),
+            "{report}"
+        );
+    }
     for (policy, code, stage) in [
         ("Basic256Sha256", "certificate_key_type_unsupported", "certificate"),
         ("ECC_nistP384", "certificate_key_type_unsupported", "certificate"),

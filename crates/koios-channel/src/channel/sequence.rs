@@ -47,6 +47,14 @@ impl ReceivedSequence {
         Self { numbering, last: None }
     }
 
+    /// The number of what came in last; 0 before anything did.
+    pub(super) const fn last(&self) -> u32 {
+        match self.last {
+            Some(last) => last,
+            None => 0,
+        }
+    }
+
     /// # Errors
     /// When `number` does not follow the last one: a message was lost, repeated or forged.
     pub(super) fn accept(&mut self, number: u32) -> Result<(), Fault> {

@@ -1,14 +1,30 @@
+use crate::error::Fault;
 use crate::symmetric::{ReceivingKeys, SendingKeys};
+use crate::wire::limit;
 
 /// A security token of the channel and the keys it stands for; none on a channel without security.
 pub(super) struct Token {
     id: u32,
     keys: Option<(SendingKeys, ReceivingKeys)>,
+    /// How many chunks went out under it.
+    sent: usize,
 }
 
 impl Token {
     pub(super) const fn new(id: u32, keys: Option<(SendingKeys, ReceivingKeys)>) -> Self {
-        Self { id, keys }
+        Self { id, keys, sent: 0 }
+    }
+
+    /// # Errors
+    /// When sequence numbers would come again under the same keys: nothing but they keeps two chunks from being encrypted
+    /// alike.
+    pub(super) fn count_sent(&mut self, chunks: usize) -> Result<(), Fault> {
+        let sent = self.sent.saturating_add(chunks);
+        if self.keys.is_some() && sent > MAX_SENT {
+            return Err(limit("chunks under one token", sent, MAX_SENT));
+        }
+        self.sent = sent;
+        Ok(())
     }
 
     pub(super) const fn id(&self) -> u32 {
@@ -35,8 +51,8 @@ impl Tokens {
         self.previous = self.current.replace(token);
     }
 
-    pub(super) const fn current(&self) -> Option<&Token> {
-        self.current.as_ref()
+    pub(super) const fn current_mut(&mut self) -> Option<&mut Token> {
+        self.current.as_mut()
     }
 
     pub(super) fn by_id(&self, id: u32) -> Option<&Token> {
@@ -51,6 +67,9 @@ impl Tokens {
     }
 }
 
+/// Fewer than there are sequence numbers before they wrap, wherever they began.
+const MAX_SENT: usize = 0x8000_0000;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,7 +79,7 @@ mod tests {
         let mut tokens = Tokens::default();
         tokens.install(Token::new(1, None));
         tokens.install(Token::new(2, None));
-        assert_eq!(tokens.current().map(Token::id), Some(2));
+        assert_eq!(tokens.current_mut().map(|token| token.id()), Some(2));
         tokens.used(1);
         assert!(tokens.by_id(1).is_some() && tokens.by_id(2).is_some());
         tokens.used(2);

@@ -33,14 +33,22 @@ pub(crate) fn seal_plain(numbers: Numbers, body: &[u8]) -> Vec<u8> {
     message
 }
 
-/// Writes an OPN signed by us and, under a policy for RSA keys, encrypted to `peer`.
+/// An OPN and the signature in it.
+pub(crate) struct Signed<T> {
+    pub(crate) message: T,
+    pub(crate) signature: Vec<u8>,
+}
+
+/// Writes an OPN signed by us and, under a policy for RSA keys, encrypted to `peer`. The signature covers `bound_to` too,
+/// which is the signature of the request that a first answer answers, where sessions are bound to their channel.
 pub(crate) fn seal(
     policy: SecurityPolicy,
     own: Own<'_>,
     peer: &Peer,
     numbers: Numbers,
     body: &[u8],
-) -> Result<Vec<u8>, Fault> {
+    bound_to: &[u8],
+) -> Result<Signed<Vec<u8>>, Fault> {
     let algorithms = Algorithms::of(policy).ok_or(Fault::Crypto { operation: "choosing algorithms" })?;
     let certificates =
         if own.leaf_only { own.certificates.leaf().der().to_vec() } else { own.certificates.to_der_blob() };
@@ -63,20 +71,22 @@ pub(crate) fn seal(
             let plain_len = message.len() - headers_len + padding.signature_len;
             let size = headers_len + plain_len / padding.block_len * key.modulus_len();
             finish_as(&mut message, size);
-            message.extend(own.key.sign(&algorithms, &message)?);
+            let signature = own.key.sign(&algorithms, &message)?;
+            message.extend_from_slice(&signature);
 
             let (headers, plain) = message.split_at_checked(headers_len).unwrap_or_default();
             let mut sealed = Vec::with_capacity(size);
             sealed.extend_from_slice(headers);
             encrypt_blocks(&rsa, key, plain, &mut sealed)?;
-            Ok(sealed)
+            Ok(Signed { message: sealed, signature })
         }
         // OPC 10000-6 §6.8.1: nothing in it is secret.
         (Asymmetric::Ecc(_), _) => {
             let size = message.len() + own.key.signature_len();
             finish_as(&mut message, size);
-            message.extend(own.key.sign(&algorithms, &message)?);
-            Ok(message)
+            let signature = own.key.sign(&algorithms, &[&message, bound_to].concat())?;
+            message.extend_from_slice(&signature);
+            Ok(Signed { message, signature })
         }
         (Asymmetric::Rsa(_), None) => Err(Fault::Crypto { operation: "RSA encryption" }),
     }
@@ -138,14 +148,15 @@ pub(crate) fn open_plain(header: &SecurityHeader<'_>, frame: &[u8]) -> Result<Op
     Opened::read(frame.get(header.end..).unwrap_or_default())
 }
 
-/// Opens an OPN: sender's leaf, our thumbprint, then signature, then padding, then content.
+/// Opens an OPN: sender's leaf, our thumbprint, then signature, then padding, then content. `bound_to` as in [`seal`].
 pub(crate) fn open(
     policy: SecurityPolicy,
     own: Own<'_>,
     peer: &Peer,
     header: &SecurityHeader<'_>,
     frame: &[u8],
-) -> Result<Opened, Fault> {
+    bound_to: &[u8],
+) -> Result<Signed<Opened>, Fault> {
     let algorithms = Algorithms::of(policy).ok_or(Fault::Crypto { operation: "choosing algorithms" })?;
     if !header.is(policy) {
         let uri = String::from_utf8_lossy(header.policy_uri);
@@ -160,12 +171,15 @@ pub(crate) fn open(
     match algorithms.asymmetric {
         Asymmetric::Rsa(rsa) => {
             let message = decrypt_blocks(&rsa, own, header, frame)?;
-            let plain = verified(&algorithms, peer, header, &message)?;
+            let (plain, signature) = verified(&algorithms, peer, header, &message, &[])?;
             let block_len = own.key.signature_len();
             let padding = Padding { block_len, signature_len: 0, extra_size: needs_extra_size(block_len) };
-            Opened::read(padding.strip(plain)?)
+            Ok(Signed { message: Opened::read(padding.strip(plain)?)?, signature: signature.to_vec() })
         }
-        Asymmetric::Ecc(_) => Opened::read(verified(&algorithms, peer, header, frame)?),
+        Asymmetric::Ecc(_) => {
+            let (plain, signature) = verified(&algorithms, peer, header, frame, bound_to)?;
+            Ok(Signed { message: Opened::read(plain)?, signature: signature.to_vec() })
+        }
     }
 }
 
@@ -196,23 +210,30 @@ fn decrypt_blocks(
     Ok(message)
 }
 
-/// What follows the security header of `message`, once the peer's signature at its end holds.
+/// What follows the security header of `message`, once the peer's signature at its end, over `bound_to` too, holds; and
+/// the signature.
 fn verified<'a>(
     algorithms: &Algorithms,
     peer: &Peer,
     header: &SecurityHeader<'_>,
     message: &'a [u8],
-) -> Result<&'a [u8], Fault> {
+    bound_to: &[u8],
+) -> Result<(&'a [u8], &'a [u8]), Fault> {
     let signature_at = message
         .len()
         .checked_sub(peer.signature_len())
         .filter(|at| *at >= header.end + SEQUENCE_HEADER_LEN)
         .ok_or_else(too_short)?;
     let (signed, signature) = message.split_at_checked(signature_at).ok_or_else(too_short)?;
-    if !algorithms.verify(peer.key(), signed, signature) {
+    let holds = if bound_to.is_empty() {
+        algorithms.verify(peer.key(), signed, signature)
+    } else {
+        algorithms.verify(peer.key(), &[signed, bound_to].concat(), signature)
+    };
+    if !holds {
         return Err(Fault::BadSignature);
     }
-    Ok(signed.get(header.end..).unwrap_or_default())
+    Ok((signed.get(header.end..).unwrap_or_default(), signature))
 }
 
 /// OPC 10000-6 §6.7.2.5: a second size byte when the receiver's key is longer than 2,048 bits.
@@ -250,6 +271,7 @@ mod tests {
         LazyLock::new(|| [256, 384].map(|bits| identity(bits, 0)));
 
     const NUMBERS: Numbers = Numbers { channel_id: 7, sequence_number: 51, request_id: 3 };
+    const BOUND_TO: &[u8] = b"the signature of a request";
 
     fn seal_and_open(
         policy: SecurityPolicy,
@@ -259,11 +281,15 @@ mod tests {
         change: impl FnOnce(&mut Vec<u8>),
     ) -> Result<Opened, Fault> {
         let peer = |identity: &ClientIdentity| Peer::new(identity.leaf(), policy).unwrap();
-        let mut frame = seal(policy, own(sender), &peer(receiver), NUMBERS, body).unwrap();
+        let sealed = seal(policy, own(sender), &peer(receiver), NUMBERS, body, BOUND_TO).unwrap();
+        let mut frame = sealed.message;
         let size = u32::from_le_bytes(frame[4..8].try_into().unwrap());
         assert_eq!(usize::try_from(size).unwrap(), frame.len());
         change(&mut frame);
-        open(policy, own(receiver), &peer(sender), &SecurityHeader::read(&frame)?, &frame)
+        let header = SecurityHeader::read(&frame)?;
+        let opened = open(policy, own(receiver), &peer(sender), &header, &frame, BOUND_TO)?;
+        assert_eq!(opened.signature, sealed.signature);
+        Ok(opened.message)
     }
 
     proptest! {
@@ -301,6 +327,8 @@ mod tests {
                 (SecurityPolicy::EccNistP256, 1, 0),
                 (SecurityPolicy::EccNistP256, 0, 1),
                 (SecurityPolicy::EccNistP384, 1, 1),
+                (SecurityPolicy::EccNistP256AesGcm, 0, 0),
+                (SecurityPolicy::EccNistP384ChaChaPoly, 1, 1),
             ]),
             body in prop::collection::vec(any::<u8>(), 0..1200),
             bit: prop::sample::Index,

@@ -4,8 +4,8 @@ use super::padding::Padding;
 use super::{CHANNEL_HEADER_LEN, Numbers, Opened, SEQUENCE_HEADER_LEN, put_content, start};
 use crate::error::Fault;
 use crate::policy::AES_BLOCK_LEN;
-use crate::symmetric::{ReceivingKeys, SendingKeys};
-use crate::wire::{ChunkKind, FrameType, finish, finish_as, put_u32};
+use crate::symmetric::{Position, ReceivingKeys, SendingKeys, Trailer};
+use crate::wire::{ByteReader, ChunkKind, FrameType, finish, finish_as, put_u32};
 
 /// Writes one chunk; `keys` is `None` on a channel without security.
 pub(crate) fn seal(
@@ -23,47 +23,45 @@ pub(crate) fn seal(
         finish(&mut message);
         return Ok(message);
     };
-    if keys.encrypts() {
-        padding(keys.mac_len()).append(&mut message, HEADERS_LEN);
+    let trailer = keys.trailer();
+    if trailer.padded {
+        padding(trailer).append(&mut message, HEADERS_LEN);
     }
     // The size is part of what is signed.
-    let size = message.len() + keys.mac_len();
+    let size = message.len() + trailer.signature_len;
     finish_as(&mut message, size);
-    let mac = keys.mac(&message);
-    message.extend_from_slice(mac.as_ref());
-    keys.encrypt(message.get_mut(HEADERS_LEN..).unwrap_or_default())?;
+    // Where authenticated encryption counts by the number before, numbers follow each other without a gap.
+    let previous_sequence_number = numbers.sequence_number.wrapping_sub(1);
+    keys.protect(&mut message, HEADERS_LEN, Position { token_id: token, previous_sequence_number })?;
     Ok(message)
 }
 
-/// Opens one whole frame; nothing of it is looked at before its MAC holds.
-pub(crate) fn open(keys: Option<&ReceivingKeys>, frame: &[u8]) -> Result<Opened, Fault> {
+/// Opens one whole frame, which came after the one with the number `previous`; nothing of its content is looked at
+/// before its signature holds.
+pub(crate) fn open(keys: Option<&ReceivingKeys>, previous: u32, frame: &[u8]) -> Result<Opened, Fault> {
     let (headers, content) = frame.split_at_checked(HEADERS_LEN).ok_or_else(too_short)?;
     let Some(keys) = keys else { return Opened::read(content) };
-    let mut message = Vec::with_capacity(frame.len());
-    message.extend_from_slice(headers);
-    message.extend_from_slice(content);
-    keys.decrypt(message.get_mut(HEADERS_LEN..).unwrap_or_default())?;
-    let mac_at = message
-        .len()
-        .checked_sub(keys.mac_len())
-        .filter(|at| *at >= HEADERS_LEN + SEQUENCE_HEADER_LEN)
-        .ok_or_else(too_short)?;
-    let (signed, mac) = message.split_at_checked(mac_at).ok_or_else(too_short)?;
-    if !keys.verify(signed, mac) {
-        return Err(Fault::BadSignature);
-    }
-    let plain = signed.get(HEADERS_LEN..).unwrap_or_default();
-    Opened::read(if keys.encrypts() { padding(keys.mac_len()).strip(plain)? } else { plain })
+    let mut header = ByteReader::new(headers);
+    header.skip(CHANNEL_HEADER_LEN)?;
+    let position = Position { token_id: header.u32()?, previous_sequence_number: previous };
+    let mut message = frame.to_vec();
+    keys.unprotect(&mut message, HEADERS_LEN, position)?;
+    let plain = message.get(HEADERS_LEN..).unwrap_or_default();
+    let trailer = keys.trailer();
+    Opened::read(if trailer.padded { padding(trailer).strip(plain)? } else { plain })
 }
 
 /// The longest body in a chunk of at most `chunk_len` bytes.
 pub(crate) fn max_body_len(chunk_len: usize, keys: Option<&SendingKeys>) -> usize {
     let room = chunk_len.saturating_sub(HEADERS_LEN);
-    let used = match keys {
-        None => SEQUENCE_HEADER_LEN,
-        Some(keys) if !keys.encrypts() => SEQUENCE_HEADER_LEN + keys.mac_len(),
-        Some(keys) => room % AES_BLOCK_LEN + SEQUENCE_HEADER_LEN + PADDING_SIZE_LEN + keys.mac_len(),
+    let used = match keys.map(SendingKeys::trailer) {
+        None => 0,
+        Some(Trailer { signature_len, padded: false }) => signature_len,
+        Some(Trailer { signature_len, padded: true }) => {
+            room % AES_BLOCK_LEN + PADDING_SIZE_LEN + signature_len
+        }
     };
+    let used = SEQUENCE_HEADER_LEN + used;
     room.saturating_sub(used)
 }
 
@@ -71,8 +69,8 @@ fn too_short() -> Fault {
     Fault::decoding("a chunk is shorter than its headers and signature")
 }
 
-const fn padding(mac_len: usize) -> Padding {
-    Padding { block_len: AES_BLOCK_LEN, signature_len: mac_len, extra_size: false }
+const fn padding(trailer: Trailer) -> Padding {
+    Padding { block_len: AES_BLOCK_LEN, signature_len: trailer.signature_len, extra_size: false }
 }
 
 /// Message header, channel id and token: what is signed and not encrypted.
@@ -97,8 +95,8 @@ mod tests {
         let material =
             KeyMaterial::of_shared_secret(&algorithms, mode, &[3; 32], Label::Client, nonces).unwrap();
         (
-            SendingKeys::of(mode, algorithms.mac, &material).unwrap(),
-            ReceivingKeys::of(mode, algorithms.mac, &material).unwrap(),
+            SendingKeys::of(mode, algorithms.symmetric, &material).unwrap(),
+            ReceivingKeys::of(mode, algorithms.symmetric, &material).unwrap(),
         )
     }
 
@@ -121,7 +119,7 @@ mod tests {
             let frame = seal(FrameType::Message, ChunkKind::Final, 9, Some(&sending), NUMBERS, &body).unwrap();
             prop_assert!(frame.len() <= chunk_len && frame.len() + AES_BLOCK_LEN > chunk_len);
             prop_assert_eq!(
-                open(Some(&receiving), &frame).unwrap(),
+                open(Some(&receiving), 50, &frame).unwrap(),
                 Opened { sequence_number: 51, request_id: 3, body }
             );
         }
@@ -136,7 +134,7 @@ mod tests {
             let mut frame = seal(FrameType::Message, ChunkKind::Final, 9, Some(&sending), NUMBERS, &body).unwrap();
             let bit = bit.index(frame.len() * 8);
             frame[bit / 8] ^= 1 << (bit % 8);
-            prop_assert_eq!(open(Some(&receiving), &frame), Err(Fault::BadSignature));
+            prop_assert_eq!(open(Some(&receiving), 50, &frame), Err(Fault::BadSignature));
         }
 
         #[test]
@@ -145,8 +143,8 @@ mod tests {
             frame in prop::collection::vec(any::<u8>(), 0..200),
         ) {
             let (_, receiving) = keys(policy, mode);
-            let _ = open(Some(&receiving), &frame);
-            let _ = open(None, &frame);
+            let _ = open(Some(&receiving), 50, &frame);
+            let _ = open(None, 50, &frame);
         }
 
         #[test]
@@ -154,7 +152,7 @@ mod tests {
             let body = vec![1; max_body_len(chunk_len, None)];
             let frame = seal(FrameType::CloseSecureChannel, ChunkKind::Final, 0, None, NUMBERS, &body).unwrap();
             prop_assert_eq!(frame.len(), chunk_len);
-            prop_assert_eq!(open(None, &frame).unwrap().body, body);
+            prop_assert_eq!(open(None, 50, &frame).unwrap().body, body);
         }
     }
 }

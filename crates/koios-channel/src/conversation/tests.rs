@@ -204,6 +204,7 @@ fn opened_on_a_curve(policy: SecurityPolicy, change: impl FnOnce(&mut Vec<u8>)) 
     let request = server.read_open(&client.open(security(policy, MODE), TIMING).unwrap());
     // The keys are derived, and its body is made anew below.
     server.answer_open(&request);
+    server.thumbprint = None;
     let mut body = server.open_response();
     change(&mut body);
     client.receive(&server.seal_open(request.request_id, &body));
@@ -215,7 +216,12 @@ fn opened_on_a_curve(policy: SecurityPolicy, change: impl FnOnce(&mut Vec<u8>)) 
 
 #[test]
 fn an_ephemeral_key_that_is_none_is_refused() {
-    for (policy, len) in [(SecurityPolicy::EccNistP256, 64), (SecurityPolicy::EccNistP384, 96)] {
+    for (policy, len) in [
+        (SecurityPolicy::EccNistP256, 64),
+        (SecurityPolicy::EccNistP384, 96),
+        (SecurityPolicy::EccNistP256AesGcm, 64),
+        (SecurityPolicy::EccNistP384AesGcm, 96),
+    ] {
         assert_eq!(opened_on_a_curve(policy, |_| ()), Ok(()));
         let key_at = |body: &Vec<u8>| body.len() - len;
         for byte in [0x00, 0x01, 0xFF] {
@@ -253,24 +259,62 @@ fn one_stray_byte_is_forgiven_under_a_policy_on_a_curve_and_nowhere_else() {
 }
 
 #[test]
-fn a_renewal_under_a_policy_on_a_curve_makes_other_keys() {
-    let policy = SecurityPolicy::EccNistP384;
-    let mut client = acknowledged(65_536);
-    let mut server = TestServer::new(Some((policy, MODE)));
-    let request = server.read_open(&client.open(security(policy, MODE), TIMING).unwrap());
-    client.receive(&server.answer_open(&request));
-    client.poll().unwrap();
-    let first = server.nonce.clone();
-    for _ in 0..3 {
-        renew(&mut client, &mut server);
-        assert_ne!(server.nonce, first);
+fn renewals_under_policies_on_curves_make_other_keys() {
+    for policy in SecurityPolicy::SECURE.into_iter().filter(|policy| !SecurityPolicy::RSA.contains(policy)) {
+        let mut client = acknowledged(65_536);
+        let mut server = TestServer::new(Some((policy, MODE)));
+        let request = server.read_open(&client.open(security(policy, MODE), TIMING).unwrap());
+        client.receive(&server.answer_open(&request));
+        client.poll().unwrap();
+        let first = server.nonce.clone();
+        for _ in 0..3 {
+            renew(&mut client, &mut server);
+            assert_ne!(server.nonce, first);
+            // The server has not seen the new token when it answers first.
+            let request = ask(&mut client, &mut server);
+            client.receive(&server.answer_with_old_token(&request, &no_endpoints()));
+            assert_eq!(client.poll(), Ok(Some(Event::Endpoints(Vec::new()))), "{policy}");
+            let request = ask(&mut client, &mut server);
+            client.receive(&server.answer(&request, &no_endpoints()));
+            assert_eq!(client.poll(), Ok(Some(Event::Endpoints(Vec::new()))), "{policy}");
+        }
         let request = ask(&mut client, &mut server);
-        client.receive(&server.answer(&request, &no_endpoints()));
-        assert_eq!(client.poll(), Ok(Some(Event::Endpoints(Vec::new()))));
+        let error = fault_of(&mut client, &server.answer_with_old_token(&request, &no_endpoints()));
+        assert!(matches!(error.fault, Fault::UnknownToken { .. }), "{error}");
     }
-    let request = ask(&mut client, &mut server);
-    let error = fault_of(&mut client, &server.answer_with_old_token(&request, &no_endpoints()));
-    assert!(matches!(error.fault, Fault::UnknownToken { .. }), "{error}");
+}
+
+/// `SecureChannelEnhancements`: the first answer is signed together with the request's signature.
+#[test]
+fn an_answer_that_is_not_signed_for_this_request_is_refused_where_sessions_are_bound() {
+    for (policy, refused) in [(SecurityPolicy::EccNistP256AesGcm, true), (SecurityPolicy::EccNistP256, false)]
+    {
+        let mut client = acknowledged(65_536);
+        let mut server = TestServer::new(Some((policy, MODE)));
+        let request = server.read_open(&client.open(security(policy, MODE), TIMING).unwrap());
+        // To a server that has answered on this channel before, this is a renewal.
+        server.thumbprint = Some(Vec::new());
+        client.receive(&server.answer_open(&request));
+        let answer = client.poll().map_err(|error| error.fault);
+        assert_eq!(answer == Err(Fault::BadSignature), refused, "{policy}: {answer:?}");
+    }
+}
+
+/// Nonces of authenticated encryption count by the message before, so that a lost one is noticed by the next one's tag.
+#[test]
+fn a_lost_message_is_noticed_under_authenticated_encryption() {
+    let policy = SecurityPolicy::EccNistP256ChaChaPoly;
+    for mode in [SecurityMode::Sign, SecurityMode::SignAndEncrypt] {
+        let mut client = acknowledged(65_536);
+        let mut server = TestServer::new(Some((policy, mode)));
+        let request = server.read_open(&client.open(security(policy, mode), TIMING).unwrap());
+        client.receive(&server.answer_open(&request));
+        client.poll().unwrap();
+        let request = ask(&mut client, &mut server);
+        server.sequence_number += 1;
+        let error = fault_of(&mut client, &server.answer(&request, &no_endpoints()));
+        assert_eq!(error.fault, Fault::BadSignature);
+    }
 }
 
 #[test]

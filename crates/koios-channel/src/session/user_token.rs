@@ -2,6 +2,7 @@ use koios_pki::{CertificateChain, SecurityMode, SecurityPolicy};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
+use super::binding::Binding;
 use super::encrypted_secret::Envelope;
 use crate::chunk::asymmetric::encrypt_blocks;
 use crate::endpoint::{Endpoint, UserTokenKind, UserTokenPolicy};
@@ -19,6 +20,7 @@ pub(super) struct Circumstances<'a> {
     pub(super) server_nonce: &'a [u8],
     /// The server's ephemeral key, proven to be the peer's.
     pub(super) server_key: Option<&'a [u8]>,
+    pub(super) binding: Option<&'a Binding<'a>>,
     pub(super) time: OffsetDateTime,
     pub(super) limits: &'a Limits,
 }
@@ -62,7 +64,10 @@ impl Circumstances<'_> {
                 super::check_server_nonce(server_nonce)?;
                 let mut own = None;
                 let peer = self.peer_for(&mut own, policy)?;
-                let message = [peer.leaf_der(), server_nonce].concat();
+                let message = match self.binding {
+                    Some(binding) if Binding::binds_users_of(policy) => binding.user_message(),
+                    _ => [peer.leaf_der(), server_nonce].concat(),
+                };
                 let signature = identity.key().sign(&algorithms, &message)?;
                 Ok(UserToken::Certificate {
                     policy_id: token.policy_id.clone(),
@@ -250,6 +255,7 @@ mod tests {
             peer: None,
             server_nonce: &[7; 32],
             server_key: None,
+            binding: None,
             time: OffsetDateTime::UNIX_EPOCH,
             limits: &Limits::default(),
         };

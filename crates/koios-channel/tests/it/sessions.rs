@@ -60,9 +60,13 @@ async fn sessions_work_on_asyncua_with_every_policy_mode_and_client_key() {
 
 /// The policies on curves, with the size of the keys. `ECC_nistP256` allows keys on P-384 too, of which open62541 takes the
 /// signatures for ones of P-256.
-const ON_CURVES: [(SecurityPolicy, Policy, u32); 2] = [
+///
+/// No server here has the forms of `ECC_nistP384` with authenticated encryption.
+pub(crate) const ON_CURVES: [(SecurityPolicy, Policy, u32); 4] = [
     (SecurityPolicy::EccNistP256, Policy::EccNistP256, 256),
     (SecurityPolicy::EccNistP384, Policy::EccNistP384, 384),
+    (SecurityPolicy::EccNistP256AesGcm, Policy::EccNistP256AesGcm, 256),
+    (SecurityPolicy::EccNistP256ChaChaPoly, Policy::EccNistP256ChaChaPoly, 256),
 ];
 
 #[tokio::test]
@@ -138,21 +142,20 @@ async fn a_session_is_taken_to_another_channel() {
 
 #[tokio::test]
 async fn a_session_under_a_policy_on_a_curve_is_taken_to_another_channel() {
-    let own = certificate(256);
-    let options = ServerOptions {
-        key_bits: 256,
-        policies: vec![Policy::EccNistP256],
-        ..ServerOptions::trusting(&[&own])
-    };
-    let Some(server) = start_or_skip(Stack::Open62541, options) else { return };
-    let client = Client::of(&server, &own).await;
-    let user = UserIdentity::UserName { user_name: "op".to_owned(), password: "secret".to_owned().into() };
-    let (policy, mode) = (SecurityPolicy::EccNistP256, SecurityMode::Sign);
-    let detached = client.session(policy, mode, &user).await.unwrap().detach().unwrap();
-    let channel = client.open(policy, mode).await.unwrap();
-    let mut session = channel.attach_session(detached, &user, soon()).await.unwrap();
-    session.read_server_status(soon()).await.unwrap();
-    session.close(soon()).await.unwrap();
+    for (policy, offered, key_bits) in ON_CURVES {
+        let own = certificate(key_bits);
+        let options = ServerOptions { key_bits, policies: vec![offered], ..ServerOptions::trusting(&[&own]) };
+        let Some(server) = start_or_skip(Stack::Open62541, options) else { return };
+        let client = Client::of(&server, &own).await;
+        let user =
+            UserIdentity::UserName { user_name: "op".to_owned(), password: "secret".to_owned().into() };
+        let mode = SecurityMode::Sign;
+        let detached = client.session(policy, mode, &user).await.unwrap().detach().unwrap();
+        let channel = client.open(policy, mode).await.unwrap();
+        let mut session = channel.attach_session(detached, &user, soon()).await.unwrap();
+        session.read_server_status(soon()).await.unwrap();
+        session.close(soon()).await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -3,9 +3,10 @@
 use koios_channel::{
     Fault, Origin, SecurityMode, SecurityPolicy, SessionRequest, Stage, StatusCode, UserIdentity,
 };
-use koios_testkit::{CertificateSpec, Policy, ServerOptions, Stack, TestCertificate, start_or_skip};
+use koios_testkit::{CertificateSpec, ServerOptions, Stack, TestCertificate, start_or_skip};
 
 use crate::client::{APPLICATION_URI, Client, certificate, identity, soon};
+use crate::sessions::ON_CURVES;
 
 fn user(password: &str) -> UserIdentity {
     UserIdentity::UserName { user_name: "op".to_owned(), password: password.to_owned().into() }
@@ -94,10 +95,7 @@ async fn the_holder_of_a_certificate_comes_in_and_a_stranger_does_not() {
 /// The secret is sealed for an ephemeral key of the server (OPC 10000-4 §7.40.2.5).
 #[tokio::test]
 async fn passwords_and_certificates_of_users_work_under_the_policies_on_curves() {
-    for (policy, offered, bits) in [
-        (SecurityPolicy::EccNistP256, Policy::EccNistP256, 256),
-        (SecurityPolicy::EccNistP384, Policy::EccNistP384, 384),
-    ] {
+    for (policy, offered, bits) in ON_CURVES {
         let own = certificate(bits);
         let person = CertificateSpec::application("urn:koios:test:person").with_shared_key(bits, 1).make();
         let mut options = ServerOptions::trusting(&[&own, &person]);

@@ -169,7 +169,10 @@ fn security_policy(policy: Policy) -> SecurityPolicy {
         Policy::Aes128Sha256RsaOaep => SecurityPolicy::Aes128Sha256RsaOaep,
         Policy::Aes256Sha256RsaPss => SecurityPolicy::Aes256Sha256RsaPss,
         Policy::Basic256Sha256 => SecurityPolicy::Basic256Sha256,
-        Policy::EccNistP256 | Policy::EccNistP384 => panic!("async-opcua has no policies on curves"),
+        Policy::EccNistP256
+        | Policy::EccNistP256AesGcm
+        | Policy::EccNistP256ChaChaPoly
+        | Policy::EccNistP384 => panic!("async-opcua has no policies on curves"),
     }
 }
 

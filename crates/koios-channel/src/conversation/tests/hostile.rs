@@ -17,11 +17,12 @@ struct Awaiting {
 type Step = fn() -> Awaiting;
 
 /// Every step with an answer of its own kind of protection, by name.
-const STEPS: [(&str, Step); 10] = [
+const STEPS: [(&str, Step); 11] = [
     ("hello", hello),
     ("plain open", || open_of(None)),
     ("open under RSA", || open_of(Some(POLICY))),
     ("open on a curve", || open_of(Some(SecurityPolicy::EccNistP256))),
+    ("open on a curve, bound", || open_of(Some(SecurityPolicy::EccNistP256AesGcm))),
     ("renewal", renewal),
     ("plain endpoints", || endpoints(false)),
     ("endpoints", || endpoints(true)),

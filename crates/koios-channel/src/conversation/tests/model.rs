@@ -222,7 +222,12 @@ proptest! {
     #[test]
     fn a_conversation_is_always_where_the_model_says(
         moves in moves(),
-        policy in prop::sample::select(vec![None, Some(SecurityPolicy::EccNistP256), Some(POLICY)]),
+        policy in prop::sample::select(vec![
+            None,
+            Some(SecurityPolicy::EccNistP256),
+            Some(SecurityPolicy::EccNistP256AesGcm),
+            Some(POLICY),
+        ]),
     ) {
         let mut run = Run::new(policy);
         for next in moves {
