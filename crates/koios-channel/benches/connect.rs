@@ -18,7 +18,7 @@ use koios_channel::{
     CertificateSending, ClientIdentity, Deadline, EndpointUrl, Limits, Security, SecurityMode,
     SecurityPolicy, SessionRequest, UserIdentity, connect, resolve,
 };
-use koios_pki::{CertificateChain, OaepHash, PrivateKey, PrivateKeyPem, SignatureScheme};
+use koios_pki::{CertificateChain, EncryptionScheme, PrivateKey, PrivateKeyPem, SignatureScheme};
 use koios_testkit::{CertificateSpec, ServerOptions, Stack, TestCertificate};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
@@ -108,22 +108,22 @@ fn compare(stack: Stack, bits: u32, runs: usize) -> Result<()> {
 fn floor(certificate: &TestCertificate) -> Result<f64> {
     let key = PrivateKeyPem::from_bytes(certificate.key_pem().as_bytes().to_vec());
     let key = PrivateKey::from_pem(&key)?.into_rsa().ok_or("an RSA key")?;
-    let (scheme, hash) = (SignatureScheme::RsaPkcs1Sha256, OaepHash::Sha1);
+    let (scheme, encryption) = (SignatureScheme::RsaPkcs1Sha256, EncryptionScheme::OaepSha1);
     let public = key.public_key();
     let request = vec![0xA5; certificate.der().len() + 2 * key.modulus_len()];
     let message = b"what is signed".as_slice();
     let signature = key.sign(scheme, message)?;
-    let block = public.encrypt_block(hash, &[0xA5; 100])?;
+    let block = public.encrypt_block(encryption, &[0xA5; 100])?;
     let mut times = Vec::new();
     for _ in 0..FLOORS {
         let cpu = cpu_time();
         for _ in 0..2 {
             std::hint::black_box(key.sign(scheme, message)?);
-            std::hint::black_box(key.decrypt_block(hash, &block)?);
+            std::hint::black_box(key.decrypt_block(encryption, &block)?);
             std::hint::black_box(public.verify(scheme, message, &signature));
         }
-        for part in request.chunks(public.max_plain_len(hash)) {
-            std::hint::black_box(public.encrypt_block(hash, part)?);
+        for part in request.chunks(public.max_plain_len(encryption)) {
+            std::hint::black_box(public.encrypt_block(encryption, part)?);
         }
         times.push((0.0, (cpu_time() - cpu).as_secs_f64() * 1e3));
     }

@@ -1,7 +1,7 @@
 //! What each security policy means in bytes (OPC 10000-7, profiles of the category Security).
 
 use aws_lc_rs::{aead, cipher, digest, hkdf, hmac};
-use koios_pki::{Curve, OaepHash, PublicKey, SecurityPolicy, SignatureScheme};
+use koios_pki::{Curve, EncryptionScheme, PublicKey, SecurityPolicy, SignatureScheme};
 
 /// The algorithms of a policy that secures; [`SecurityPolicy::None`] has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub(crate) struct RsaAlgorithms {
     pub(crate) signature: SignatureScheme,
     /// The signature's name in CreateSession and ActivateSession.
     signature_uri: &'static str,
-    pub(crate) encryption: OaepHash,
+    pub(crate) encryption: EncryptionScheme,
     /// The encryption's name in a user token.
     pub(crate) encryption_uri: &'static str,
 }
@@ -243,13 +243,13 @@ pub(crate) const NONCE_LEN: usize = 32;
 const RSA_PKCS1: RsaAlgorithms = RsaAlgorithms {
     signature: SignatureScheme::RsaPkcs1Sha256,
     signature_uri: "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256",
-    encryption: OaepHash::Sha1,
+    encryption: EncryptionScheme::OaepSha1,
     encryption_uri: "http://www.w3.org/2001/04/xmlenc#rsa-oaep",
 };
 const RSA_PSS: RsaAlgorithms = RsaAlgorithms {
     signature: SignatureScheme::RsaPssSha256,
     signature_uri: "http://opcfoundation.org/UA/security/rsa-pss-sha2-256",
-    encryption: OaepHash::Sha256,
+    encryption: EncryptionScheme::OaepSha256,
     encryption_uri: "http://opcfoundation.org/UA/security/rsa-oaep-sha2-256",
 };
 const ECDSA_SHA256_URI: &str = "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256";

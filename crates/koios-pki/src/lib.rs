@@ -167,7 +167,9 @@ mod pkcs7;
 mod profile;
 pub use profile::Profile;
 mod public_key;
-pub use public_key::{Curve, EcPublicKey, KeyAlgorithm, OaepHash, PublicKey, RsaPublicKey, SignatureScheme};
+pub use public_key::{
+    Curve, EcPublicKey, EncryptionScheme, KeyAlgorithm, PublicKey, RsaPublicKey, SignatureScheme,
+};
 mod request;
 pub use request::{CertificateRequest, RequestError, RequestParams, certificate_request};
 mod revocation_list;

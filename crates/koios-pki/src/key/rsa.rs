@@ -4,7 +4,7 @@ use aws_lc_rs::rsa::{KeyPair, KeySize, OaepPrivateDecryptingKey, PrivateDecrypti
 use aws_lc_rs::signature::KeyPair as _;
 use zeroize::Zeroizing;
 
-use crate::{KeyError, OaepHash, RsaPublicKey, SignatureScheme};
+use crate::{EncryptionScheme, KeyError, RsaPublicKey, SignatureScheme};
 
 /// An RSA private key of 2048 to 4096 bits: signs and decrypts.
 ///
@@ -72,12 +72,12 @@ impl RsaPrivateKey {
     /// Decrypts one RSAES-OAEP block (RFC 8017 §7.1).
     ///
     /// # Errors
-    /// [`KeyError::Decryption`] when the block was not encrypted for this key with this hash.
-    pub fn decrypt_block(&self, hash: OaepHash, block: &[u8]) -> Result<DecryptedBlock, KeyError> {
+    /// [`KeyError::Decryption`] when the block was not encrypted for this key with this scheme.
+    pub fn decrypt_block(&self, scheme: EncryptionScheme, block: &[u8]) -> Result<DecryptedBlock, KeyError> {
         let mut plain = Zeroizing::new(vec![0; self.decrypting.min_output_size()]);
         let len = self
             .decrypting
-            .decrypt(hash.algorithm(), block, &mut plain, None)
+            .decrypt(scheme.algorithm(), block, &mut plain, None)
             .map_err(|_| KeyError::Decryption)?
             .len();
         plain.truncate(len);

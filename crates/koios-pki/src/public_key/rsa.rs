@@ -62,8 +62,8 @@ impl RsaPublicKey {
     ///
     /// # Errors
     /// [`KeyError::PlainTextTooLong`], or [`KeyError::Encryption`] when the cryptographic library refuses.
-    pub fn encrypt_block(&self, hash: OaepHash, plain: &[u8]) -> Result<Vec<u8>, KeyError> {
-        let max = self.max_plain_len(hash);
+    pub fn encrypt_block(&self, scheme: EncryptionScheme, plain: &[u8]) -> Result<Vec<u8>, KeyError> {
+        let max = self.max_plain_len(scheme);
         if plain.len() > max {
             return Err(KeyError::PlainTextTooLong { len: plain.len(), max });
         }
@@ -71,7 +71,7 @@ impl RsaPublicKey {
         let written = self
             .0
             .oaep
-            .encrypt(hash.algorithm(), plain, &mut block, None)
+            .encrypt(scheme.algorithm(), plain, &mut block, None)
             .map_err(|_| KeyError::Encryption)?
             .len();
         block.truncate(written);
@@ -79,8 +79,8 @@ impl RsaPublicKey {
     }
 
     /// The longest plain text [`RsaPublicKey::encrypt_block`] takes, in bytes.
-    pub fn max_plain_len(&self, hash: OaepHash) -> usize {
-        self.0.oaep.max_plaintext_size(hash.algorithm())
+    pub fn max_plain_len(&self, scheme: EncryptionScheme) -> usize {
+        self.0.oaep.max_plaintext_size(scheme.algorithm())
     }
 
     /// The length of the modulus, which is that of a signature and of an encrypted block, in bytes.
@@ -133,21 +133,21 @@ impl SignatureScheme {
     }
 }
 
-/// The hash of RSAES-OAEP, used for label and MGF1 alike (OPC 10000-7).
+/// How an RSA key encrypts secrets (OPC 10000-7); an OAEP hash is that of label and MGF1 alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum OaepHash {
-    /// SHA-1: `Basic256Sha256`, `Aes128_Sha256_RsaOaep`.
-    Sha1,
-    /// SHA-256: `Aes256_Sha256_RsaPss`.
-    Sha256,
+pub enum EncryptionScheme {
+    /// RSAES-OAEP with SHA-1: `Basic256Sha256`, `Aes128_Sha256_RsaOaep`.
+    OaepSha1,
+    /// RSAES-OAEP with SHA-256: `Aes256_Sha256_RsaPss`.
+    OaepSha256,
 }
 
-impl OaepHash {
+impl EncryptionScheme {
     pub(crate) fn algorithm(self) -> &'static OaepAlgorithm {
         match self {
-            Self::Sha1 => &OAEP_SHA1_MGF1SHA1,
-            Self::Sha256 => &OAEP_SHA256_MGF1SHA256,
+            Self::OaepSha1 => &OAEP_SHA1_MGF1SHA1,
+            Self::OaepSha256 => &OAEP_SHA256_MGF1SHA256,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Keys: written and read back, and signatures and encryption both ways against OpenSSL.
 
 use koios_pki::{
-    EcPrivateKey, EcPublicKey, KeyAlgorithm, KeyError, KeySpec, OaepHash, PrivateKey, PrivateKeyPem,
+    EcPrivateKey, EcPublicKey, EncryptionScheme, KeyAlgorithm, KeyError, KeySpec, PrivateKey, PrivateKeyPem,
     PublicKey, SignatureScheme,
 };
 
@@ -18,7 +18,8 @@ const SCHEMES: [(SignatureScheme, &str); 2] = [
         "-sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:32 -sigopt rsa_mgf1_md:sha256",
     ),
 ];
-const HASHES: [(OaepHash, &str); 2] = [(OaepHash::Sha1, "sha1"), (OaepHash::Sha256, "sha256")];
+const ENCRYPTIONS: [(EncryptionScheme, &str); 2] =
+    [(EncryptionScheme::OaepSha1, "sha1"), (EncryptionScheme::OaepSha256, "sha256")];
 
 #[test]
 fn a_key_written_and_read_back_is_the_same_key() {
@@ -72,31 +73,31 @@ fn signatures_verify_with_the_right_key_scheme_and_message_only() {
 }
 
 #[test]
-fn blocks_decrypt_with_the_right_key_and_hash_only() {
+fn blocks_decrypt_with_the_right_key_and_scheme_only() {
     for key in rsa_keys().map(rsa) {
-        for (hash, _) in HASHES {
+        for (scheme, _) in ENCRYPTIONS {
             let public = key.public_key();
-            for len in [0, 1, 32, public.max_plain_len(hash)] {
+            for len in [0, 1, 32, public.max_plain_len(scheme)] {
                 let plain = vec![0x5A; len];
-                let block = public.encrypt_block(hash, &plain).unwrap();
+                let block = public.encrypt_block(scheme, &plain).unwrap();
                 assert_eq!(block.len(), key.modulus_len());
-                assert_eq!(key.decrypt_block(hash, &block).unwrap().secret_bytes(), plain);
-                for (other, _) in HASHES {
-                    assert_eq!(key.decrypt_block(other, &block).is_ok(), other == hash);
+                assert_eq!(key.decrypt_block(scheme, &block).unwrap().secret_bytes(), plain);
+                for (other, _) in ENCRYPTIONS {
+                    assert_eq!(key.decrypt_block(other, &block).is_ok(), other == scheme);
                 }
                 assert_eq!(
-                    rsa(&OTHER_KEY_2048).decrypt_block(hash, &block).err(),
+                    rsa(&OTHER_KEY_2048).decrypt_block(scheme, &block).err(),
                     Some(KeyError::Decryption)
                 );
-                assert_eq!(key.decrypt_block(hash, &block[1..]).err(), Some(KeyError::Decryption));
+                assert_eq!(key.decrypt_block(scheme, &block[1..]).err(), Some(KeyError::Decryption));
             }
-            let max = public.max_plain_len(hash);
-            let too_long = public.encrypt_block(hash, &vec![0; max + 1]);
+            let max = public.max_plain_len(scheme);
+            let too_long = public.encrypt_block(scheme, &vec![0; max + 1]);
             assert_eq!(too_long, Err(KeyError::PlainTextTooLong { len: max + 1, max }));
         }
     }
-    assert_eq!(rsa(&KEY_2048).public_key().max_plain_len(OaepHash::Sha1), 256 - 42);
-    assert_eq!(rsa(&KEY_2048).public_key().max_plain_len(OaepHash::Sha256), 256 - 66);
+    assert_eq!(rsa(&KEY_2048).public_key().max_plain_len(EncryptionScheme::OaepSha1), 256 - 42);
+    assert_eq!(rsa(&KEY_2048).public_key().max_plain_len(EncryptionScheme::OaepSha256), 256 - 66);
 }
 
 #[test]
@@ -153,19 +154,19 @@ fn openssl_decrypts_our_blocks_and_we_decrypt_those_of_openssl() {
         openssl.write("key.pem", pem_of(key));
         openssl.run("pkey -in key.pem -pubout -out public.pem");
         let key = rsa(key);
-        for (hash, name) in HASHES {
+        for (scheme, hash) in ENCRYPTIONS {
             let options = format!(
-                "-pkeyopt rsa_padding_mode:oaep -pkeyopt rsa_oaep_md:{name} -pkeyopt rsa_mgf1_md:{name}"
+                "-pkeyopt rsa_padding_mode:oaep -pkeyopt rsa_oaep_md:{hash} -pkeyopt rsa_mgf1_md:{hash}"
             );
-            let plain = vec![0xA7; key.public_key().max_plain_len(hash)];
-            openssl.write("ours", key.public_key().encrypt_block(hash, &plain).unwrap());
+            let plain = vec![0xA7; key.public_key().max_plain_len(scheme)];
+            openssl.write("ours", key.public_key().encrypt_block(scheme, &plain).unwrap());
             openssl.run(&format!("pkeyutl -decrypt -inkey key.pem {options} -in ours -out opened"));
             assert_eq!(openssl.read("opened"), plain);
 
             openssl.write("plain", &plain);
             openssl
                 .run(&format!("pkeyutl -encrypt -pubin -inkey public.pem {options} -in plain -out theirs"));
-            assert_eq!(key.decrypt_block(hash, &openssl.read("theirs")).unwrap().secret_bytes(), plain);
+            assert_eq!(key.decrypt_block(scheme, &openssl.read("theirs")).unwrap().secret_bytes(), plain);
         }
     }
 }
