@@ -39,12 +39,17 @@ impl fmt::Display for SecurityMode {
 
 /// The algorithms of a secure channel (OPC 10000-7).
 ///
-/// Only the policies this crate has keys for; the deprecated SHA-1 ones are left out on purpose.
+/// Only the policies this crate has keys for. Every build knows the deprecated ones by name, since what one build stored
+/// another reads; only one with the feature `deprecated-policies` has their algorithms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum SecurityPolicy {
     /// No security.
     None,
+    /// `Basic128Rsa15`, deprecated: PKCS#1 v1.5 signatures with SHA-1, PKCS#1 v1.5 encryption.
+    Basic128Rsa15,
+    /// `Basic256`, deprecated: PKCS#1 v1.5 signatures with SHA-1, OAEP with SHA-1.
+    Basic256,
     /// `Basic256Sha256`: PKCS#1 v1.5 signatures, OAEP with SHA-1.
     Basic256Sha256,
     /// `Aes128_Sha256_RsaOaep`: PKCS#1 v1.5 signatures, OAEP with SHA-1.
@@ -66,7 +71,7 @@ pub enum SecurityPolicy {
 }
 
 impl SecurityPolicy {
-    /// The policies that protect anything.
+    /// The policies that protect anything and are not deprecated.
     pub const SECURE: [Self; 9] = [
         Self::Basic256Sha256,
         Self::Aes128Sha256RsaOaep,
@@ -79,12 +84,19 @@ impl SecurityPolicy {
         Self::EccNistP384ChaChaPoly,
     ];
 
-    /// The policies for RSA keys.
+    /// The current policies for RSA keys.
     pub const RSA: [Self; 3] = [Self::Basic256Sha256, Self::Aes128Sha256RsaOaep, Self::Aes256Sha256RsaPss];
+
+    /// The policies that OPC UA deprecates, for the SHA-1 in their signatures (OPC 10000-7); some old PLCs have no other.
+    pub const DEPRECATED: [Self; 2] = [Self::Basic128Rsa15, Self::Basic256];
 
     /// The policy named `name` (the part of the URI after `#`), if it is one of ours.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::None].into_iter().chain(Self::SECURE).find(|policy| policy.name() == name)
+        [Self::None]
+            .into_iter()
+            .chain(Self::SECURE)
+            .chain(Self::DEPRECATED)
+            .find(|policy| policy.name() == name)
     }
 
     /// The policy whose URI is `uri`, compared byte for byte, if it is one of ours.
@@ -96,6 +108,8 @@ impl SecurityPolicy {
     pub const fn name(self) -> &'static str {
         match self {
             Self::None => "None",
+            Self::Basic128Rsa15 => "Basic128Rsa15",
+            Self::Basic256 => "Basic256",
             Self::Basic256Sha256 => "Basic256Sha256",
             Self::Aes128Sha256RsaOaep => "Aes128_Sha256_RsaOaep",
             Self::Aes256Sha256RsaPss => "Aes256_Sha256_RsaPss",
@@ -112,6 +126,8 @@ impl SecurityPolicy {
     pub const fn uri(self) -> &'static str {
         match self {
             Self::None => "http://opcfoundation.org/UA/SecurityPolicy#None",
+            Self::Basic128Rsa15 => "http://opcfoundation.org/UA/SecurityPolicy#Basic128Rsa15",
+            Self::Basic256 => "http://opcfoundation.org/UA/SecurityPolicy#Basic256",
             Self::Basic256Sha256 => "http://opcfoundation.org/UA/SecurityPolicy#Basic256Sha256",
             Self::Aes128Sha256RsaOaep => "http://opcfoundation.org/UA/SecurityPolicy#Aes128_Sha256_RsaOaep",
             Self::Aes256Sha256RsaPss => "http://opcfoundation.org/UA/SecurityPolicy#Aes256_Sha256_RsaPss",
@@ -128,10 +144,16 @@ impl SecurityPolicy {
         }
     }
 
+    /// Whether it is one of [`SecurityPolicy::DEPRECATED`].
+    pub const fn is_deprecated(self) -> bool {
+        matches!(self, Self::Basic128Rsa15 | Self::Basic256)
+    }
+
     /// The type that every certificate on a channel of this policy must be of; `None` for [`SecurityPolicy::None`].
     pub const fn certificate_type(self) -> Option<CertificateType> {
         match self {
             Self::None => None,
+            Self::Basic128Rsa15 | Self::Basic256 => Some(CertificateType::RsaMin),
             Self::Basic256Sha256 | Self::Aes128Sha256RsaOaep | Self::Aes256Sha256RsaPss => {
                 Some(CertificateType::RsaSha256)
             }
@@ -157,6 +179,7 @@ impl SecurityPolicy {
     /// `None` for policies without RSA keys.
     pub const fn rsa_key_bits(self) -> Option<RangeInclusive<u32>> {
         match self {
+            Self::Basic128Rsa15 | Self::Basic256 => Some(1024..=2048),
             Self::Basic256Sha256 | Self::Aes128Sha256RsaOaep | Self::Aes256Sha256RsaPss => Some(2048..=4096),
             _ => None,
         }
@@ -220,7 +243,8 @@ mod tests {
 
     #[test]
     fn every_policy_is_found_by_its_name_and_by_its_uri() {
-        for policy in [SecurityPolicy::None].into_iter().chain(SecurityPolicy::SECURE) {
+        let secure = SecurityPolicy::SECURE.into_iter().chain(SecurityPolicy::DEPRECATED);
+        for policy in [SecurityPolicy::None].into_iter().chain(secure) {
             assert_eq!(SecurityPolicy::from_name(policy.name()), Some(policy));
             assert_eq!(SecurityPolicy::from_uri(policy.uri()), Some(policy));
             assert_eq!(policy.uri(), format!("{URI_PREFIX}{policy}"));
@@ -229,10 +253,22 @@ mod tests {
 
     #[test]
     fn unknown_and_differently_spelled_policies_are_none_of_ours() {
-        for name in ["", "basic256sha256", "Basic128Rsa15", "Aes128Sha256RsaOaep"] {
+        for name in ["", "basic256sha256", "Basic192Rsa15", "Aes128Sha256RsaOaep"] {
             assert_eq!(SecurityPolicy::from_name(name), None, "{name}");
         }
         assert_eq!(SecurityPolicy::from_uri("Basic256Sha256"), None);
+    }
+
+    #[test]
+    fn deprecated_policies_are_apart_from_the_current_ones() {
+        for policy in SecurityPolicy::DEPRECATED {
+            assert!(policy.is_deprecated());
+            assert_eq!(policy.certificate_type(), Some(CertificateType::RsaMin));
+            assert_eq!(policy.rsa_key_bits(), Some(1024..=2048));
+        }
+        for policy in SecurityPolicy::SECURE.into_iter().chain([SecurityPolicy::None]) {
+            assert!(!policy.is_deprecated(), "{policy}");
+        }
     }
 
     #[test]

@@ -20,7 +20,9 @@ fn endpoint(reader: &mut AnswerReader<'_>) -> Result<Endpoint, Fault> {
     Ok(Endpoint {
         url,
         security_mode,
-        security_policy: SecurityPolicy::from_uri(&security_policy_uri),
+        // Deprecated policies have no algorithms here: their endpoints are like those of unknown ones.
+        security_policy: SecurityPolicy::from_uri(&security_policy_uri)
+            .filter(|policy| !policy.is_deprecated()),
         security_policy_uri,
         security_level: reader.u8()?,
         server_certificate: (!certificate.is_empty()).then(|| certificate.to_vec()),
