@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 pub use self::ec::EcPrivateKey;
 pub use self::rsa::{DecryptedBlock, RsaPrivateKey};
 use crate::encryption::pbes2::Encryption;
-use crate::public_key::{EC_PUBLIC_KEY, curve_of};
+use crate::public_key::{EC_PUBLIC_KEY, LEAST_RSA_BITS, curve_of};
 use crate::{Certificate, Curve, EncryptionSeed, KeyAlgorithm, PublicKey, SignatureScheme, pem, tlv};
 
 /// The kind of key to generate.
@@ -82,7 +82,7 @@ impl fmt::Display for KeySpec {
     }
 }
 
-/// A private key, parsed once: RSA of 2048 to 4096 bits, or ECDSA on P-256 or P-384.
+/// A private key, parsed once: [`RsaPrivateKey`], of 2048 to 4096 bits, or [`EcPrivateKey`], on P-256 or P-384.
 ///
 /// It cannot be cloned, printed or serialised; the ways out are [`PrivateKey::to_pem`],
 /// [`PrivateKey::to_encrypted_pem`] and [`PrivateKey::to_pkcs12`]. Its memory is
@@ -132,8 +132,8 @@ impl PrivateKey {
     ///
     /// # Errors
     /// [`KeyError::Malformed`] when it is not exactly one PKCS#8 key, [`KeyError::UnsupportedAlgorithm`] when the key
-    /// is neither RSA nor on P-256 or P-384, [`KeyError::UnsupportedSize`] when an RSA key has fewer than 2048 or more
-    /// than 4096 bits.
+    /// is neither RSA nor on P-256 or P-384, [`KeyError::UnsupportedSize`] when an RSA key is shorter or longer than
+    /// [`RsaPrivateKey`] says.
     pub fn from_pem(pem: &PrivateKeyPem) -> Result<Self, KeyError> {
         let blocks = pem::blocks(pem.secret_bytes()).map_err(|_| KeyError::Malformed)?;
         match blocks.as_slice() {
@@ -328,7 +328,7 @@ pub enum KeyError {
     )]
     CurveNotNamed,
     /// An RSA key of a length that no supported security policy takes.
-    #[error("the RSA key has {bits} bits; the security policies take 2048 to 4096")]
+    #[error("the RSA key has {bits} bits; the security policies take {LEAST_RSA_BITS} to 4096")]
     UnsupportedSize {
         /// The length of its modulus.
         bits: u32,

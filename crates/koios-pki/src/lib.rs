@@ -112,6 +112,13 @@
 //! OpenSSL and by NIST's path validation tests. Certificate policies, name constraints, delta and indirect revocation
 //! lists are not supported: a chain that needs one of them is refused, a delta list is left aside.
 //!
+//! # Features
+//!
+//! `deprecated-policies`, off by default, has the RSA that `Basic128Rsa15` and `Basic256` need for old PLCs: keys from
+//! 1024 bits, which are read and used and never made, signatures with SHA-1, encryption after PKCS#1 v1.5. It brings
+//! along the `rsa` crate, whose secret operations leak their timing (RUSTSEC-2023-0071); keys from 2048 bits are used
+//! by it for signatures with SHA-1 only. What certificates are judged by stays the same.
+//!
 //! Types of other crates in the public API: instants are [`time::OffsetDateTime`].
 #![forbid(unsafe_code)]
 #![warn(
@@ -140,6 +147,8 @@ pub use certificate::{
 };
 mod chain;
 pub use chain::CertificateChain;
+#[cfg(feature = "deprecated-policies")]
+mod deprecated;
 mod distinguished_names;
 mod encryption;
 pub use encryption::EncryptionSeed;

@@ -8,8 +8,8 @@ use std::fmt;
 use der::asn1::ObjectIdentifier;
 
 pub use self::ec::EcPublicKey;
-pub(crate) use self::rsa::pkcs1_bits;
 pub use self::rsa::{EncryptionScheme, RsaPublicKey, SignatureScheme};
+pub(crate) use self::rsa::{LEAST_RSA_BITS, pkcs1_bits};
 
 /// A public key that a security policy takes: RSA of 2048 to 4096 bits, or on P-256 or P-384.
 ///

@@ -3,7 +3,7 @@
 use koios_pki::{PrivateKey, ReadError, Unreadable, read_pair, self_signed};
 
 use crate::openssl::OpenSsl;
-use crate::samples::{CERTIFICATE, KEY_2048, KEY_P256, KEY_P384, params, pem_of};
+use crate::samples::{CERTIFICATE, KEY_2048, KEY_P256, KEY_P384, TOO_SHORT, params, pem_of};
 
 fn pair(key: &[u8], passphrase: Option<&str>) -> Result<PrivateKey, ReadError> {
     read_pair(CERTIFICATE.der(), Some(key), passphrase).map(|(chain, key)| {
@@ -154,7 +154,7 @@ fn keys_of_other_kinds_are_named_with_the_way_out() {
     openssl.run("pkcs8 -topk8 -nocrypt -in sec1.pem -out ec.pem");
     openssl.run("genpkey -algorithm ED25519 -out ed25519.pem");
     openssl.run("genpkey -algorithm RSA-PSS -pkeyopt rsa_keygen_bits:2048 -out pss.pem");
-    openssl.run("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:1024 -out short.pem");
+    openssl.run(&format!("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:{TOO_SHORT} -out short.pem"));
     openssl.run("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:5120 -out long.pem");
     assert!(openssl.read("sec1.pem").starts_with(b"-----BEGIN EC PARAMETERS-----"));
     for (name, what) in [
@@ -162,7 +162,7 @@ fn keys_of_other_kinds_are_named_with_the_way_out() {
         ("ec.pem", "a key on the curve P-521"),
         ("ed25519.pem", "an Edwards-curve key"),
         ("pss.pem", "an RSA key that may be used for PSS only"),
-        ("short.pem", "an RSA key of 1024 bits"),
+        ("short.pem", &format!("an RSA key of {TOO_SHORT} bits")),
         ("long.pem", "an RSA key of 5120 bits"),
     ] {
         let message = unsupported(&openssl.read(name), None);

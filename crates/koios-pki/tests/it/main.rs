@@ -8,6 +8,8 @@
 
 mod authorities;
 mod containers;
+#[cfg(feature = "deprecated-policies")]
+mod deprecated;
 mod findings;
 mod foreign_certificates;
 mod foreign_keys;

@@ -7,7 +7,9 @@ use koios_pki::{
 use proptest::prelude::*;
 
 use crate::openssl::OpenSsl;
-use crate::samples::{CERTIFICATE, KEY_2048, KEY_P256, KEY_P384, OTHER_KEY_2048, all_keys, params, pem_of};
+use crate::samples::{
+    CERTIFICATE, KEY_2048, KEY_P256, KEY_P384, OTHER_KEY_2048, TOO_SHORT, all_keys, params, pem_of,
+};
 
 fn request(key: &PrivateKey) -> CertificateRequest {
     certificate_request(&RequestParams::from_certificate(&CERTIFICATE).unwrap(), key).unwrap()
@@ -163,8 +165,9 @@ fn what_is_no_request_is_refused_with_its_reason() {
     assert_eq!(CertificateRequest::from_pem(pem.repeat(2).as_bytes()), Err(RequestError::Several));
     assert_eq!(CertificateRequest::from_pem(CERTIFICATE.to_pem().as_bytes()), Err(RequestError::Missing));
     let Some(openssl) = OpenSsl::or_skip() else { return };
-    openssl
-        .run("req -new -newkey rsa:1024 -nodes -keyout key.pem -outform DER -out short.der -subj /CN=short");
+    openssl.run(&format!(
+        "req -new -newkey rsa:{TOO_SHORT} -nodes -keyout key.pem -outform DER -out short.der -subj /CN=short"
+    ));
     assert!(matches!(CertificateRequest::from_der(&openssl.read("short.der")), Err(RequestError::Key(_))));
     // Its signature is of a kind that is not verified, which is not what is wrong with it.
     openssl.run(

@@ -11,6 +11,9 @@ use time::macros::datetime;
 
 pub(crate) const NOW: OffsetDateTime = datetime!(2026-11-23 10:00:00 UTC);
 
+/// The bits of an RSA key that is refused for its length; those of one that some PLC has, where none is taken.
+pub(crate) const TOO_SHORT: u32 = if cfg!(feature = "deprecated-policies") { 1023 } else { 1024 };
+
 pub(crate) static KEY_2048: LazyLock<PrivateKey> =
     LazyLock::new(|| PrivateKey::generate(KeySpec::Rsa2048).unwrap());
 pub(crate) static OTHER_KEY_2048: LazyLock<PrivateKey> =
