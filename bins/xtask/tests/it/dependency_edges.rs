@@ -79,13 +79,14 @@ fn the_web_framework_and_anyhow_stay_under_bins() {
 
 #[test]
 fn each_foreign_subject_has_one_home() {
-    let homes: [(&str, &[&str]); 6] = [
+    let homes: [(&str, &[&str]); 7] = [
         ("sqlx", &["koios-store"]),
         ("async-opcua-types", &["koios-channel"]),
         ("async-opcua", &["koios-testkit"]),
         ("x509-cert", &["koios-pki"]),
         ("pkcs8", &["koios-pki"]),
         ("rcgen", &["koios-pki", "koios-testkit"]),
+        ("rsa", &["koios-pki"]),
     ];
     for (package, dependencies) in dependencies() {
         for (name, homes) in homes {
