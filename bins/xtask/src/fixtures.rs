@@ -64,7 +64,7 @@ impl Fixture {
         let files: &[&str] = match self {
             Self::Asyncua => &["requirements.txt"],
             Self::NodeOpcua => &["package-lock.json"],
-            Self::Open62541 => &["Cargo.lock", "CMakeLists.txt", "server.c"],
+            Self::Open62541 => &["Cargo.lock", "CMakeLists.txt", "client.c", "common.h", "server.c"],
         };
         let mut hasher = DefaultHasher::new();
         for file in files {
@@ -154,7 +154,7 @@ fn install_python(folder: &Path) -> Result<PathBuf> {
     Ok(interpreter)
 }
 
-/// Builds the server with the source that the lockfile names; returns it, relative to the folder.
+/// Builds server and client with the source that the lockfile names; returns the server, relative to the folder.
 fn build_open62541(folder: &Path) -> Result<PathBuf> {
     output_of(Path::new("cmake"), &["--version"]).context("cmake was not found")?;
     let metadata = repository::cargo()
@@ -178,7 +178,7 @@ fn build_open62541(folder: &Path) -> Result<PathBuf> {
     run_in(folder, Path::new("cmake"), &["-S", ".", "-B", "build", &source]).context(
         "open62541 cannot be configured; it needs a C compiler, make, python3 and OpenSSL's headers",
     )?;
-    run_in(folder, Path::new("cmake"), &["--build", "build", "--target", "server", "--parallel", "2"])?;
+    run_in(folder, Path::new("cmake"), &["--build", "build", "--target", "programs", "--parallel", "2"])?;
     Ok(PathBuf::from("build/server"))
 }
 

@@ -154,15 +154,24 @@ fn command(stack: Stack, configuration: &str) -> Command {
     command
 }
 
-/// The program that connects many times with the stack's own client, for the connect benchmark: its first argument is
-/// a configuration as JSON. `None` when it is not installed or the stack has none.
+/// The program that connects many times with the stack's own client, for the connect benchmark.
+///
+/// node-opcua's and asyncua's take a configuration as JSON, open62541's the arguments that `client.c` tells. `None` when it
+/// is not installed or the stack has none here.
 pub fn bench_client(stack: Stack) -> Option<Command> {
-    let program = folder(stack).join("client-bench.mjs");
-    if !program.exists() {
-        return None;
-    }
-    let mut command = Command::new(interpreter(stack)?);
-    command.arg(program).current_dir(folder(stack));
+    let interpreter = interpreter(stack)?;
+    let script = match stack {
+        Stack::AsyncOpcua => return None,
+        Stack::Asyncua => "client-bench.py",
+        Stack::NodeOpcua => "client-bench.mjs",
+        // The server is what was noted at its installation; the client lies beside it.
+        Stack::Open62541 => {
+            let client = interpreter.with_file_name("client");
+            return client.exists().then(|| Command::new(client));
+        }
+    };
+    let mut command = Command::new(interpreter);
+    command.arg(folder(stack).join(script)).current_dir(folder(stack));
     Some(command)
 }
 
