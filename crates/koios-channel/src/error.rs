@@ -211,6 +211,13 @@ pub enum Fault {
     /// The server gave no key to encrypt the user's secret to, which a policy on a curve needs (OPC 10000-4 §7.40.2.5).
     #[error("the server gave no ephemeral key for the password")]
     NoEphemeralKey,
+    /// A password is not sent where SHA-1 and, with `Basic128Rsa15`, PKCS#1 v1.5 protect it: neither in a channel of a
+    /// deprecated policy nor encrypted under one.
+    #[error("a password is never sent under the deprecated policy {policy}")]
+    PasswordUnderDeprecatedPolicy {
+        /// The policy.
+        policy: SecurityPolicy,
+    },
     /// The only way the endpoint takes a password would show it to anybody on the network.
     #[error("the password would travel in clear text")]
     PasswordWouldBeInClear,

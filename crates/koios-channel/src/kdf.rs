@@ -47,7 +47,7 @@ impl KeyMaterial {
     /// direction, the seed that of the sending side.
     pub(crate) fn of_nonces(algorithms: &Algorithms, secret: &[u8], seed: &[u8]) -> Self {
         let lengths = algorithms.symmetric.key_lengths();
-        Self { bytes: p_sha256(secret, seed, lengths.sum()), lengths }
+        Self { bytes: p_hash(algorithms.derivation, secret, seed, lengths.sum()), lengths }
     }
 
     /// Of the secret that the ephemeral keys share; `nonces` are those of the sending and of the receiving side.
@@ -120,11 +120,11 @@ fn expand(
     Ok(out)
 }
 
-/// `P_SHA256` of RFC 5246 §5, `len` bytes of it.
-fn p_sha256(secret: &[u8], seed: &[u8], len: usize) -> Zeroizing<Vec<u8>> {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
+/// `P_hash` of RFC 5246 §5, `len` bytes of it.
+fn p_hash(mac: Mac, secret: &[u8], seed: &[u8], len: usize) -> Zeroizing<Vec<u8>> {
+    let key = hmac::Key::new(mac.hmac(), secret);
     // Reserved in full: a vector that grows would leave secrets behind in memory.
-    let mut out = Zeroizing::new(Vec::with_capacity(len + Mac::Sha256.len()));
+    let mut out = Zeroizing::new(Vec::with_capacity(len + mac.len()));
     let mut a = hmac::sign(&key, seed);
     while out.len() < len {
         let mut context = hmac::Context::with_key(&key);
@@ -155,21 +155,26 @@ mod tests {
             "4fbc91666e9def9b97fce34f796789baa48082d122ee42c5a72e5a5110fff701",
             "87347b66"
         ));
-        assert_eq!(*p_sha256(&secret, &seed, 100), expected);
-        assert_eq!(*p_sha256(&secret, &seed, 33), expected[..33]);
+        assert_eq!(*p_hash(Mac::Sha256, &secret, &seed, 100), expected);
+        assert_eq!(*p_hash(Mac::Sha256, &secret, &seed, 33), expected[..33]);
     }
 
     #[test]
     fn the_material_is_cut_as_the_policy_says() {
-        for (policy, key_len) in
-            [(SecurityPolicy::Basic256Sha256, 32), (SecurityPolicy::Aes128Sha256RsaOaep, 16)]
-        {
+        for (policy, mac, signing, encryption) in [
+            (SecurityPolicy::Basic256Sha256, Mac::Sha256, 32, 32),
+            (SecurityPolicy::Aes128Sha256RsaOaep, Mac::Sha256, 32, 16),
+            #[cfg(feature = "deprecated-policies")]
+            (SecurityPolicy::Basic128Rsa15, Mac::Sha1, 16, 16),
+            #[cfg(feature = "deprecated-policies")]
+            (SecurityPolicy::Basic256, Mac::Sha1, 24, 32),
+        ] {
             let algorithms = Algorithms::of(policy).unwrap();
             let material = KeyMaterial::of_nonces(&algorithms, b"secret", b"seed");
-            let whole = p_sha256(b"secret", b"seed", 32 + key_len + 16);
-            assert_eq!(material.signing_key(), &whole[..32]);
-            assert_eq!(material.encryption_key(), &whole[32..32 + key_len]);
-            assert_eq!(material.initialisation_vector(), &whole[32 + key_len..]);
+            let whole = p_hash(mac, b"secret", b"seed", signing + encryption + 16);
+            assert_eq!(material.signing_key(), &whole[..signing]);
+            assert_eq!(material.encryption_key(), &whole[signing..signing + encryption]);
+            assert_eq!(material.initialisation_vector(), &whole[signing + encryption..]);
         }
     }
 

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::error::Fault;
 use crate::kdf::{KeyMaterial, Label};
-use crate::policy::{Algorithms, Asymmetric, EphemeralCurve, NONCE_LEN};
+use crate::policy::{Algorithms, Asymmetric, EphemeralCurve};
 use crate::random::RandomSource;
 use crate::symmetric::{ReceivingKeys, SendingKeys};
 
@@ -23,8 +23,8 @@ impl KeyShare {
     pub(crate) fn new(algorithms: Option<&Algorithms>, random: &mut dyn RandomSource) -> Result<Self, Fault> {
         match algorithms.map(|algorithms| algorithms.asymmetric) {
             None => Ok(Self::None),
-            Some(Asymmetric::Rsa(_)) => {
-                let mut nonce = vec![0; NONCE_LEN];
+            Some(Asymmetric::Rsa(rsa)) => {
+                let mut nonce = vec![0; rsa.nonce_len];
                 random.fill(&mut nonce)?;
                 Ok(Self::Nonce(nonce))
             }

@@ -39,7 +39,11 @@
 //! keys on curves (OPC 10000-6 §6.8: ephemeral keys for each token, HKDF, user secrets sealed and signed), and their
 //! forms with AES-GCM and ChaCha20-Poly1305 (1.05.07: chained keys, sessions bound to their channel). They are proven
 //! against servers of other stacks, but for `ECC_nistP384_AesGcm` and `ECC_nistP384_ChaChaPoly`: no server offers them
-//! here, and their chunks are compared with vectors of another implementation. The deprecated SHA-1 policies are not here.
+//! here, and their chunks are compared with vectors of another implementation.
+//!
+//! The deprecated `Basic128Rsa15` and `Basic256`, for PLCs that know nothing else, come with the feature
+//! `deprecated-policies` only ([`is_spoken`]). They take RSA keys from 1024 bits and never a password
+//! ([`Fault::PasswordUnderDeprecatedPolicy`]); the crate page of `koios-pki` says what their RSA costs.
 //!
 //! # What is trusted
 //!
@@ -109,6 +113,7 @@ pub use net::{
 mod node_id;
 pub use node_id::NodeId;
 mod policy;
+pub use policy::is_spoken;
 mod random;
 pub use random::{RandomSource, SystemRandom};
 mod reference;

@@ -36,6 +36,8 @@ pub(crate) struct RsaAlgorithms {
     pub(crate) encryption: EncryptionScheme,
     /// The encryption's name in a user token.
     pub(crate) encryption_uri: &'static str,
+    /// `SecureChannelNonceLength`, in bytes.
+    pub(crate) nonce_len: usize,
 }
 
 /// How messages are protected with the keys of a token.
@@ -44,6 +46,8 @@ pub(crate) enum Symmetric {
     /// A keyed hash; in mode `SignAndEncrypt` AES-CBC after it.
     Cbc {
         mac: Mac,
+        /// `DerivedSignatureKeyLength`, in bytes.
+        signing_key_len: usize,
         /// Length of the AES key, in bytes.
         encryption_key_len: usize,
     },
@@ -54,6 +58,8 @@ pub(crate) enum Symmetric {
 /// A keyed hash, by its hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mac {
+    #[cfg(feature = "deprecated-policies")]
+    Sha1,
     Sha256,
     Sha384,
 }
@@ -80,6 +86,12 @@ impl KeyLengths {
     }
 }
 
+/// Whether this build has the algorithms of a policy. It lacks those of `Basic128Rsa15` and `Basic256` unless it was built
+/// with the feature `deprecated-policies`.
+pub const fn is_spoken(policy: SecurityPolicy) -> bool {
+    matches!(policy, SecurityPolicy::None) || Algorithms::of(policy).is_some()
+}
+
 impl Algorithms {
     pub(crate) const fn of(policy: SecurityPolicy) -> Option<Self> {
         use EphemeralCurve::{P256, P384};
@@ -87,12 +99,12 @@ impl Algorithms {
             SecurityPolicy::Basic256Sha256 => Self::rsa(RSA_PKCS1, 32),
             SecurityPolicy::Aes128Sha256RsaOaep => Self::rsa(RSA_PKCS1, 16),
             SecurityPolicy::Aes256Sha256RsaPss => Self::rsa(RSA_PSS, 32),
-            SecurityPolicy::EccNistP256 => {
-                Self::ecc(P256, Symmetric::Cbc { mac: Mac::Sha256, encryption_key_len: 16 })
-            }
-            SecurityPolicy::EccNistP384 => {
-                Self::ecc(P384, Symmetric::Cbc { mac: Mac::Sha384, encryption_key_len: 32 })
-            }
+            #[cfg(feature = "deprecated-policies")]
+            SecurityPolicy::Basic128Rsa15 => Self::deprecated(RSA_15, 16, 16),
+            #[cfg(feature = "deprecated-policies")]
+            SecurityPolicy::Basic256 => Self::deprecated(RSA_PKCS1_SHA1, 24, 32),
+            SecurityPolicy::EccNistP256 => Self::ecc(P256, Symmetric::cbc(Mac::Sha256, 16)),
+            SecurityPolicy::EccNistP384 => Self::ecc(P384, Symmetric::cbc(Mac::Sha384, 32)),
             SecurityPolicy::EccNistP256AesGcm => Self::ecc(P256, Symmetric::Aead(Aead::Aes128Gcm)),
             SecurityPolicy::EccNistP384AesGcm => Self::ecc(P384, Symmetric::Aead(Aead::Aes256Gcm)),
             SecurityPolicy::EccNistP256ChaChaPoly => Self::ecc(P256, Symmetric::Aead(Aead::ChaCha20Poly1305)),
@@ -105,7 +117,20 @@ impl Algorithms {
         Self {
             asymmetric: Asymmetric::Rsa(algorithms),
             derivation: Mac::Sha256,
-            symmetric: Symmetric::Cbc { mac: Mac::Sha256, encryption_key_len },
+            symmetric: Symmetric::cbc(Mac::Sha256, encryption_key_len),
+        }
+    }
+
+    #[cfg(feature = "deprecated-policies")]
+    const fn deprecated(
+        algorithms: RsaAlgorithms,
+        signing_key_len: usize,
+        encryption_key_len: usize,
+    ) -> Self {
+        Self {
+            asymmetric: Asymmetric::Rsa(algorithms),
+            derivation: Mac::Sha1,
+            symmetric: Symmetric::Cbc { mac: Mac::Sha1, signing_key_len, encryption_key_len },
         }
     }
 
@@ -126,6 +151,8 @@ impl Algorithms {
     /// The hash of a certificate in the proofs of a session that is bound to its channel.
     pub(crate) fn hash(&self, certificate: &[u8]) -> digest::Digest {
         let algorithm = match self.derivation {
+            #[cfg(feature = "deprecated-policies")]
+            Mac::Sha1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
             Mac::Sha256 => &digest::SHA256,
             Mac::Sha384 => &digest::SHA384,
         };
@@ -162,9 +189,11 @@ impl Algorithms {
 }
 
 impl Mac {
-    /// In bytes, that of its key too.
+    /// In bytes.
     pub(crate) const fn len(self) -> usize {
         match self {
+            #[cfg(feature = "deprecated-policies")]
+            Self::Sha1 => 20,
             Self::Sha256 => 32,
             Self::Sha384 => 48,
         }
@@ -172,6 +201,8 @@ impl Mac {
 
     pub(crate) fn hmac(self) -> hmac::Algorithm {
         match self {
+            #[cfg(feature = "deprecated-policies")]
+            Self::Sha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
             Self::Sha256 => hmac::HMAC_SHA256,
             Self::Sha384 => hmac::HMAC_SHA384,
         }
@@ -179,6 +210,8 @@ impl Mac {
 
     pub(crate) fn hkdf(self) -> hkdf::Algorithm {
         match self {
+            #[cfg(feature = "deprecated-policies")]
+            Self::Sha1 => hkdf::HKDF_SHA1_FOR_LEGACY_USE_ONLY,
             Self::Sha256 => hkdf::HKDF_SHA256,
             Self::Sha384 => hkdf::HKDF_SHA384,
         }
@@ -186,10 +219,15 @@ impl Mac {
 }
 
 impl Symmetric {
+    /// With a signing key as long as its hash, as in all current policies.
+    const fn cbc(mac: Mac, encryption_key_len: usize) -> Self {
+        Self::Cbc { mac, signing_key_len: mac.len(), encryption_key_len }
+    }
+
     pub(crate) const fn key_lengths(self) -> KeyLengths {
         match self {
-            Self::Cbc { mac, encryption_key_len } => {
-                KeyLengths { signing: mac.len(), encryption: encryption_key_len, vector: AES_BLOCK_LEN }
+            Self::Cbc { signing_key_len, encryption_key_len, .. } => {
+                KeyLengths { signing: signing_key_len, encryption: encryption_key_len, vector: AES_BLOCK_LEN }
             }
             Self::Aead(aead) => {
                 KeyLengths { signing: 0, encryption: aead.key_len(), vector: aead::NONCE_LEN }
@@ -237,20 +275,33 @@ pub(crate) const fn ecdsa_len(curve: Curve) -> usize {
 
 /// Length of an AES block and of the initialisation vector, in bytes.
 pub(crate) const AES_BLOCK_LEN: usize = 16;
-/// `SecureChannelNonceLength` of the RSA policies, in bytes.
-pub(crate) const NONCE_LEN: usize = 32;
 
 const RSA_PKCS1: RsaAlgorithms = RsaAlgorithms {
     signature: SignatureScheme::RsaPkcs1Sha256,
     signature_uri: "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256",
     encryption: EncryptionScheme::OaepSha1,
     encryption_uri: "http://www.w3.org/2001/04/xmlenc#rsa-oaep",
+    nonce_len: 32,
 };
 const RSA_PSS: RsaAlgorithms = RsaAlgorithms {
     signature: SignatureScheme::RsaPssSha256,
     signature_uri: "http://opcfoundation.org/UA/security/rsa-pss-sha2-256",
     encryption: EncryptionScheme::OaepSha256,
     encryption_uri: "http://opcfoundation.org/UA/security/rsa-oaep-sha2-256",
+    nonce_len: 32,
+};
+#[cfg(feature = "deprecated-policies")]
+const RSA_PKCS1_SHA1: RsaAlgorithms = RsaAlgorithms {
+    signature: SignatureScheme::RsaPkcs1Sha1,
+    signature_uri: "http://www.w3.org/2000/09/xmldsig#rsa-sha1",
+    ..RSA_PKCS1
+};
+#[cfg(feature = "deprecated-policies")]
+const RSA_15: RsaAlgorithms = RsaAlgorithms {
+    encryption: EncryptionScheme::Pkcs1V15,
+    encryption_uri: "http://www.w3.org/2001/04/xmlenc#rsa-1_5",
+    nonce_len: 16,
+    ..RSA_PKCS1_SHA1
 };
 const ECDSA_SHA256_URI: &str = "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256";
 const ECDSA_SHA384_URI: &str = "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha384";

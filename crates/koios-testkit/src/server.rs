@@ -56,6 +56,8 @@ impl fmt::Display for Stack {
 pub enum Policy {
     Aes128Sha256RsaOaep,
     Aes256Sha256RsaPss,
+    Basic128Rsa15,
+    Basic256,
     Basic256Sha256,
     EccNistP256,
     EccNistP256AesGcm,
@@ -64,7 +66,7 @@ pub enum Policy {
 }
 
 impl Policy {
-    /// Those for RSA keys.
+    /// Those for RSA keys, without the deprecated ones.
     pub const RSA: [Self; 3] = [Self::Basic256Sha256, Self::Aes128Sha256RsaOaep, Self::Aes256Sha256RsaPss];
 
     /// The last part of its URI: `Aes128_Sha256_RsaOaep`.
@@ -72,6 +74,8 @@ impl Policy {
         match self {
             Self::Aes128Sha256RsaOaep => "Aes128_Sha256_RsaOaep",
             Self::Aes256Sha256RsaPss => "Aes256_Sha256_RsaPss",
+            Self::Basic128Rsa15 => "Basic128Rsa15",
+            Self::Basic256 => "Basic256",
             Self::Basic256Sha256 => "Basic256Sha256",
             Self::EccNistP256 => "ECC_nistP256",
             Self::EccNistP256AesGcm => "ECC_nistP256_AesGcm",

@@ -170,8 +170,14 @@ pub(crate) fn open(
     }
     match algorithms.asymmetric {
         Asymmetric::Rsa(rsa) => {
-            let message = decrypt_blocks(&rsa, own, header, frame)?;
-            let (plain, signature) = verified(&algorithms, peer, header, &message, &[])?;
+            let Decrypted { message, whole } = decrypt_blocks(&rsa, own, header, frame)?;
+            let verified = verified(&algorithms, peer, header, &message, &[]);
+            // One fault for both, and only after both: telling them apart would help nobody but the sender of forged blocks,
+            // who learns plain texts from it where blocks are padded after PKCS#1 v1.5 (Bleichenbacher's attack).
+            if !whole {
+                return Err(Fault::BadSignature);
+            }
+            let (plain, signature) = verified?;
             let block_len = own.key.signature_len();
             let padding = Padding { block_len, signature_len: 0, extra_size: needs_extra_size(block_len) };
             Ok(Signed { message: Opened::read(padding.strip(plain)?)?, signature: signature.to_vec() })
@@ -183,13 +189,19 @@ pub(crate) fn open(
     }
 }
 
-/// The message with its content decrypted.
+/// A message with its content decrypted.
+struct Decrypted {
+    message: Zeroizing<Vec<u8>>,
+    /// Whether every block was encrypted for us; zeros stand for those that were not.
+    whole: bool,
+}
+
 fn decrypt_blocks(
     algorithms: &RsaAlgorithms,
     own: Own<'_>,
     header: &SecurityHeader<'_>,
     frame: &[u8],
-) -> Result<Zeroizing<Vec<u8>>, Fault> {
+) -> Result<Decrypted, Fault> {
     let key = own.key.as_rsa().ok_or(Fault::Crypto { operation: "RSA decryption" })?;
     let (headers, cipher) = frame.split_at_checked(header.end).ok_or_else(too_short)?;
     let block_len = key.modulus_len();
@@ -201,13 +213,18 @@ fn decrypt_blocks(
     }
     let mut message = Zeroizing::new(Vec::with_capacity(frame.len()));
     message.extend_from_slice(headers);
+    let mut whole = true;
     for block in cipher.chunks(block_len) {
-        // A block that does not decrypt and a signature that does not hold are one fault: telling them apart would
-        // help nobody but the sender of forged blocks.
-        let plain = key.decrypt_block(algorithms.encryption, block).map_err(|_| Fault::BadSignature)?;
-        message.extend_from_slice(plain.secret_bytes());
+        match key.decrypt_block(algorithms.encryption, block) {
+            Ok(plain) => message.extend_from_slice(plain.secret_bytes()),
+            Err(_) => {
+                whole = false;
+                let len = message.len() + key.public_key().max_plain_len(algorithms.encryption);
+                message.resize(len, 0);
+            }
+        }
     }
-    Ok(message)
+    Ok(Decrypted { message, whole })
 }
 
 /// What follows the security header of `message`, once the peer's signature at its end, over `bound_to` too, holds; and
@@ -341,6 +358,28 @@ mod tests {
                 frame[bit / 8] ^= 1 << (bit % 8);
             });
             prop_assert!(opened.is_err());
+        }
+
+        #[test]
+        #[cfg(feature = "deprecated-policies")]
+        fn the_deprecated_policies_open_what_they_seal_and_refuse_a_flipped_bit(
+            policy in prop::sample::select(SecurityPolicy::DEPRECATED.to_vec()),
+            sender in prop::sample::select(vec![1024, 2048]),
+            receiver in prop::sample::select(vec![1024, 2048]),
+            body in prop::collection::vec(any::<u8>(), 0..600),
+            bit: prop::sample::Index,
+        ) {
+            let [sender, receiver] = [identity(sender, 0), identity(receiver, 0)];
+            let opened = seal_and_open(policy, &sender, &receiver, &body, |_| ());
+            prop_assert_eq!(opened.unwrap(), Opened { sequence_number: 51, request_id: 3, body: body.clone() });
+            let mut content = false;
+            let opened = seal_and_open(policy, &sender, &receiver, &body, |frame| {
+                let bit = bit.index(frame.len() * 8);
+                frame[bit / 8] ^= 1 << (bit % 8);
+                content = SecurityHeader::read(frame).is_ok_and(|header| bit / 8 >= header.end);
+            });
+            // A block that does not decrypt is not told from a signature that does not hold.
+            prop_assert!(if content { opened == Err(Fault::BadSignature) } else { opened.is_err() }, "{opened:?}");
         }
 
         #[test]

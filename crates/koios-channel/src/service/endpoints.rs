@@ -3,6 +3,7 @@ use koios_pki::{SecurityMode, SecurityPolicy};
 use super::AnswerReader;
 use crate::endpoint::{ApplicationDescription, ApplicationType, Endpoint, UserTokenKind, UserTokenPolicy};
 use crate::error::Fault;
+use crate::policy::is_spoken;
 
 /// An array of `EndpointDescription` (OPC 10000-4 §7.14).
 pub(crate) fn endpoints(reader: &mut AnswerReader<'_>) -> Result<Vec<Endpoint>, Fault> {
@@ -20,9 +21,7 @@ fn endpoint(reader: &mut AnswerReader<'_>) -> Result<Endpoint, Fault> {
     Ok(Endpoint {
         url,
         security_mode,
-        // Deprecated policies have no algorithms here: their endpoints are like those of unknown ones.
-        security_policy: SecurityPolicy::from_uri(&security_policy_uri)
-            .filter(|policy| !policy.is_deprecated()),
+        security_policy: SecurityPolicy::from_uri(&security_policy_uri).filter(|policy| is_spoken(*policy)),
         security_policy_uri,
         security_level: reader.u8()?,
         server_certificate: (!certificate.is_empty()).then(|| certificate.to_vec()),

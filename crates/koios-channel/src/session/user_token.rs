@@ -56,7 +56,7 @@ impl Circumstances<'_> {
                 })
             }
             UserIdentity::Certificate(identity) => {
-                let (token, policy, algorithms) = signing_token(endpoint)?;
+                let (token, policy, algorithms) = signing_token(endpoint, self.security.policy())?;
                 let key = identity.key().algorithm();
                 if !policy.allows_key(&key) {
                     return Err(Fault::KeyNotAllowed { key, policy });
@@ -141,12 +141,17 @@ pub(super) fn secrets_policy(endpoint: &Endpoint, security: &Security) -> Option
 }
 
 /// The first token for a certificate whose policy has a signature: without one the server could not check whose
-/// certificate it is.
-fn signing_token(endpoint: &Endpoint) -> Result<(&UserTokenPolicy, SecurityPolicy, Algorithms), Fault> {
+/// certificate it is. A deprecated one only where the channel is deprecated already.
+fn signing_token(
+    endpoint: &Endpoint,
+    of_channel: SecurityPolicy,
+) -> Result<(&UserTokenPolicy, SecurityPolicy, Algorithms), Fault> {
     let mut unsupported = None;
     for token in of_kind(endpoint, UserTokenKind::Certificate) {
         let uri = policy_uri(token, endpoint);
-        match SecurityPolicy::from_uri(uri).and_then(|policy| Some((policy, Algorithms::of(policy)?))) {
+        let policy =
+            SecurityPolicy::from_uri(uri).filter(|policy| !policy.is_deprecated() || *policy == of_channel);
+        match policy.and_then(|policy| Some((policy, Algorithms::of(policy)?))) {
             Some((policy, algorithms)) => return Ok((token, policy, algorithms)),
             None => unsupported = unsupported.or(Some(uri)),
         }
@@ -174,12 +179,17 @@ enum Encryption {
 
 /// The first token that encrypts the password; else one that leaves it to a channel that encrypts.
 fn choose<'a>(endpoint: &'a Endpoint, security: &Security) -> Result<Chosen<'a>, Fault> {
+    if security.policy().is_deprecated() {
+        return Err(Fault::PasswordUnderDeprecatedPolicy { policy: security.policy() });
+    }
     let mut clear = None;
+    let mut deprecated = None;
     let mut unsupported = None;
     for token in of_kind(endpoint, UserTokenKind::UserName) {
         let uri = policy_uri(token, endpoint);
         match SecurityPolicy::from_uri(uri) {
             Some(SecurityPolicy::None) => clear = clear.or(Some(token)),
+            Some(policy) if policy.is_deprecated() => deprecated = Some(policy),
             Some(policy) => match encryption(policy, security) {
                 Some(encryption) => return Ok(Chosen { token, encryption: Some(encryption) }),
                 None => unsupported = unsupported.or(Some(uri)),
@@ -192,6 +202,7 @@ fn choose<'a>(endpoint: &'a Endpoint, security: &Security) -> Result<Chosen<'a>,
             Ok(Chosen { token, encryption: None })
         }
         (_, Some(uri)) => Err(Fault::UnsupportedUserTokenPolicy { uri: uri.to_owned() }),
+        (None, None) if let Some(policy) = deprecated => Err(Fault::PasswordUnderDeprecatedPolicy { policy }),
         (Some(_), None) => Err(Fault::PasswordWouldBeInClear),
         (None, None) => Err(Fault::NoUserTokenPolicy { kind: UserTokenKind::UserName }),
     }
@@ -311,11 +322,39 @@ mod tests {
     }
 
     #[test]
+    fn a_password_is_never_encrypted_under_a_deprecated_policy() {
+        for policy in SecurityPolicy::DEPRECATED {
+            for mode in [SecurityMode::None, SecurityMode::Sign, SecurityMode::SignAndEncrypt] {
+                let refused = Some(Fault::PasswordUnderDeprecatedPolicy { policy });
+                assert_eq!(make(&endpoint(&[(USER, Some(policy.uri()))]), mode).err(), refused);
+            }
+            let tokens = [(USER, Some(policy.uri())), (USER, NONE)];
+            let token = make(&endpoint(&tokens), SecurityMode::SignAndEncrypt).unwrap();
+            assert!(
+                matches!(token, UserToken::UserName { policy_id, encryption: None, .. } if policy_id == "1")
+            );
+            assert_eq!(
+                make(&endpoint(&tokens), SecurityMode::Sign).err(),
+                Some(Fault::PasswordWouldBeInClear)
+            );
+            let kind = UserTokenKind::Certificate;
+            let user = UserIdentity::Certificate(std::sync::Arc::clone(&crate::test_server::CLIENT));
+            let endpoint = endpoint(&[(kind, Some(policy.uri()))]);
+            let uri = policy.uri().to_owned();
+            assert_eq!(
+                token_for(&user, &endpoint, SecurityMode::Sign).err(),
+                Some(Fault::UnsupportedUserTokenPolicy { uri }),
+                "the channel is not of that policy"
+            );
+        }
+    }
+
+    #[test]
     fn tokens_we_cannot_make_are_named() {
-        let basic128 = "http://opcfoundation.org/UA/SecurityPolicy#Basic128Rsa15";
+        let unknown = "http://opcfoundation.org/UA/SecurityPolicy#Basic1024";
         assert_eq!(
-            make(&endpoint(&[(USER, Some(basic128))]), SecurityMode::Sign).err(),
-            Some(Fault::UnsupportedUserTokenPolicy { uri: basic128.to_owned() })
+            make(&endpoint(&[(USER, Some(unknown))]), SecurityMode::Sign).err(),
+            Some(Fault::UnsupportedUserTokenPolicy { uri: unknown.to_owned() })
         );
         assert_eq!(
             make(&endpoint(&[(UserTokenKind::Anonymous, None)]), SecurityMode::Sign).err(),

@@ -3,6 +3,8 @@
 mod chains;
 mod client;
 mod connections;
+#[cfg(feature = "deprecated-policies")]
+mod deprecated;
 mod hostile;
 mod odd_peers;
 mod services;

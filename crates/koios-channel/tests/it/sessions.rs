@@ -8,7 +8,7 @@ use crate::client::{Client, KEY_BITS, certificate, soon};
 const MODES: [SecurityMode; 2] = [SecurityMode::Sign, SecurityMode::SignAndEncrypt];
 
 /// Connect, read, renew twice, read under each token, close.
-async fn use_session(client: &Client, policy: SecurityPolicy, mode: SecurityMode) {
+pub(crate) async fn use_session(client: &Client, policy: SecurityPolicy, mode: SecurityMode) {
     let what = format!("{policy} {mode}");
     let mut session = client.session(policy, mode, &UserIdentity::Anonymous).await.expect(&what);
     for _ in 0..3 {

@@ -109,7 +109,7 @@ fn encrypts_passwords_without_security(server: &Server) -> bool {
     let tokens = &none.expect("an endpoint of mode None").endpoint.user_tokens;
     tokens.iter().filter(|token| token.kind == UserTokenKind::UserName).any(|token| {
         let policy = token.security_policy_uri.as_deref().and_then(SecurityPolicy::from_uri);
-        policy.is_some_and(|policy| policy != SecurityPolicy::None)
+        policy.is_some_and(|policy| policy != SecurityPolicy::None && !policy.is_deprecated())
     })
 }
 

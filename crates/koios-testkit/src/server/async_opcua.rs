@@ -168,6 +168,8 @@ fn security_policy(policy: Policy) -> SecurityPolicy {
     match policy {
         Policy::Aes128Sha256RsaOaep => SecurityPolicy::Aes128Sha256RsaOaep,
         Policy::Aes256Sha256RsaPss => SecurityPolicy::Aes256Sha256RsaPss,
+        Policy::Basic128Rsa15 => SecurityPolicy::Basic128Rsa15,
+        Policy::Basic256 => SecurityPolicy::Basic256,
         Policy::Basic256Sha256 => SecurityPolicy::Basic256Sha256,
         Policy::EccNistP256
         | Policy::EccNistP256AesGcm
