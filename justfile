@@ -38,6 +38,10 @@ check-fmt:
 clippy:
     .ci/run clippy
 
+# Lint and test the build with the deprecated policies
+deprecated:
+    .ci/run deprecated
+
 # Build the documentation, private items included
 doc:
     .ci/run doc

@@ -174,6 +174,11 @@ async fn build(
     let address = listener.local_addr().map_err(bind)?;
     let host = rt::task::spawn_blocking(system_host).await.map_err(StartError::setup)?;
     let settings = Arc::new(settings);
+    if settings.allow_deprecated_policies {
+        tracing::warn!(
+            "allow_deprecated_policies is on: devices may connect under Basic128Rsa15 and Basic256, whose SHA-1 is broken"
+        );
+    }
     let supervisor = start_supervisor(&store, &settings, &host)?;
     let services = Data::new(Services::new(store.clone(), settings.clone(), Arc::new(host), supervisor));
     first_start::prepare(&store, &settings, &services.certificates, bootstrap_token).await?;
@@ -219,6 +224,7 @@ fn start_supervisor(
     let mut supervision = SupervisorSettings::new(format!("urn:koios:{host}"));
     supervision.retry_max = settings.retry_max();
     supervision.connect_concurrency = settings.connect_concurrency;
+    supervision.deprecated_policies = settings.deprecated_policies();
     supervision.known_past = SOURCE_WRITTEN;
     Supervisor::start(store.clone(), supervision).map(Arc::new).map_err(StartError::setup)
 }

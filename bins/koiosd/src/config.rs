@@ -13,6 +13,7 @@ use figment::{
     providers::{Format, Serialized, Toml},
     value::Value,
 };
+use koios_opcua::DeprecatedPolicies;
 use koios_pki::KeySpec;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
@@ -50,6 +51,8 @@ pub struct Settings {
     pub retry_max_seconds: f64,
     /// How many attempts to connect may run at the same time.
     pub connect_concurrency: usize,
+    /// Whether devices may name the deprecated security policies, and certificates have the short keys that go with them.
+    pub allow_deprecated_policies: bool,
     /// Allows an address other than loopback although the API speaks plain HTTP.
     pub insecure_allow_plain_http: bool,
     /// What is logged.
@@ -159,6 +162,12 @@ pub enum ConfigError {
         /// What would do.
         expected: &'static str,
     },
+    /// The deprecated policies are asked for, and this build does not speak them.
+    #[error(
+        "allow_deprecated_policies is true, but this build does not speak them; build koiosd with \
+         --features deprecated-policies, or set it to false"
+    )]
+    DeprecatedPoliciesNotBuilt,
     /// Plain HTTP would be reachable from other machines.
     #[error(
         "refusing to listen on {listen}: the API speaks plain HTTP, so tokens and keys would cross the network in \
@@ -172,7 +181,8 @@ pub enum ConfigError {
 
 /// The keys that the environment may set, and whether the value is text as it stands (else it is read like a
 /// TOML value, so that `KOIOS_ORGANIZATION=42` stays text and `KOIOS_CONNECT_CONCURRENCY=42` is a number).
-const ENVIRONMENT: [(&str, ValueKind); 13] = [
+const ENVIRONMENT: [(&str, ValueKind); 14] = [
+    ("allow_deprecated_policies", ValueKind::Literal),
     ("connect_concurrency", ValueKind::Literal),
     ("cors_allowed_origins", ValueKind::Text),
     ("create_default_certificate", ValueKind::Literal),
@@ -246,6 +256,10 @@ impl Settings {
         Duration::from_secs_f64(self.retry_max_seconds)
     }
 
+    pub(crate) fn deprecated_policies(&self) -> DeprecatedPolicies {
+        if self.allow_deprecated_policies { DeprecatedPolicies::Allowed } else { DeprecatedPolicies::Refused }
+    }
+
     fn check(mut self) -> Result<Self, ConfigError> {
         fn within(
             good: bool,
@@ -278,6 +292,9 @@ impl Settings {
             let expected = "an origin such as https://koios.plant.example or http://localhost:3000";
             within(is_origin(origin), "cors_allowed_origins", origin, expected)?;
         }
+        if self.allow_deprecated_policies && !cfg!(feature = "deprecated-policies") {
+            return Err(ConfigError::DeprecatedPoliciesNotBuilt);
+        }
         if !self.listen.ip().to_canonical().is_loopback() && !self.insecure_allow_plain_http {
             return Err(ConfigError::PlainHttpOnNetwork { listen: self.listen });
         }
@@ -296,6 +313,7 @@ struct Defaults {
     expiring_soon_days: u32,
     retry_max_seconds: f64,
     connect_concurrency: usize,
+    allow_deprecated_policies: bool,
     insecure_allow_plain_http: bool,
     log_level: LogLevel,
     log_format: LogFormat,
@@ -312,6 +330,7 @@ impl Default for Defaults {
             expiring_soon_days: 30,
             retry_max_seconds: 10.0,
             connect_concurrency: 32,
+            allow_deprecated_policies: false,
             insecure_allow_plain_http: false,
             log_level: LogLevel::Info,
             log_format: LogFormat::Text,

@@ -49,7 +49,11 @@ impl Services {
         Self {
             access: Access::new(store.clone()),
             certificates: Certificates::new(store.clone(), settings.clone(), system_host.clone()),
-            connection_tests: ConnectionTests::new(store.clone(), supervisor.clone()),
+            connection_tests: ConnectionTests::new(
+                store.clone(),
+                supervisor.clone(),
+                settings.deprecated_policies(),
+            ),
             devices: Devices::new(store.clone(), settings.clone(), supervisor.clone()),
             idempotency: Idempotency::new(store.clone()),
             server_certificates: ServerCertificates::new(store.clone()),

@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 
 use crate::clock::ClockReading;
 use crate::discovery::fetch_endpoints;
-use crate::preflight::{Preflight, preflight};
+use crate::preflight::{Preflight, preflight_of};
 use crate::selection::{SelectedEndpoint, SelectionCriteria, select_endpoint};
 use crate::server_certificate::{
     PresentedServerCertificate, judge_server_certificate, read_server_certificate,
@@ -149,8 +149,7 @@ impl Run<'_> {
 
     fn check_certificate(&mut self) -> Result<(), Box<Verdict>> {
         self.log.begin(Stage::Certificate);
-        let Target { security_mode, security_policy, client, .. } = self.target;
-        match preflight(*security_mode, *security_policy, client, self.clock)? {
+        match preflight_of(self.target, self.clock)? {
             Preflight::NotNeeded => {
                 self.log.skip(Stage::Certificate, "security mode None needs no certificate");
             }

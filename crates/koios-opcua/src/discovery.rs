@@ -12,6 +12,7 @@ use koios_pki::SecurityPolicy;
 use time::OffsetDateTime;
 
 use crate::clock::ClockReading;
+use crate::deprecated_policies::DeprecatedPolicies;
 use crate::selection::is_supported;
 use crate::server_certificate::{PresentedServerCertificate, read_server_certificate};
 use crate::stage::{Stage, StageLog, StageReport};
@@ -47,14 +48,19 @@ pub struct DiscoveredEndpoint {
     pub endpoint: Endpoint,
     /// Its certificate, where there is one that can be read.
     pub server_certificate: Option<PresentedServerCertificate>,
-    /// Whether this version can use the endpoint.
+    /// Whether the endpoint can be used here.
     pub supported: bool,
 }
 
 /// Asks a server for its endpoints, within `timeout` over all.
 ///
 /// A refusal of the URL's path is followed by a second question at `<url>/discovery`.
-pub async fn discover(url: &EndpointUrl, timeout: Duration, clock: ClockReading) -> Discovery {
+pub async fn discover(
+    url: &EndpointUrl,
+    timeout: Duration,
+    clock: ClockReading,
+    deprecated: DeprecatedPolicies,
+) -> Discovery {
     let begun = Instant::now();
     let mut log = StageLog::new();
     let fetched = fetch_endpoints(url, Deadline::after(timeout), &mut log).await;
@@ -79,20 +85,28 @@ pub async fn discover(url: &EndpointUrl, timeout: Duration, clock: ClockReading)
     Discovery {
         verdict,
         server: endpoints.first().map(|endpoint| endpoint.server.clone()),
-        endpoints: endpoints.into_iter().map(|endpoint| read(endpoint, url, clock.now)).collect(),
+        endpoints: endpoints
+            .into_iter()
+            .map(|endpoint| DiscoveredEndpoint {
+                supported: is_supported(&endpoint, deprecated),
+                server_certificate: presented(&endpoint, url, clock.now),
+                endpoint,
+            })
+            .collect(),
         stages: log.finish(&STAGES),
         duration: begun.elapsed(),
     }
 }
 
-fn read(endpoint: Endpoint, url: &EndpointUrl, now: OffsetDateTime) -> DiscoveredEndpoint {
-    let server_certificate =
-        read_server_certificate(endpoint.server_certificate.as_deref()).ok().map(|chain| {
-            let policy = endpoint.security_policy.unwrap_or(SecurityPolicy::None);
-            let uri = Some(endpoint.server.application_uri.as_str());
-            PresentedServerCertificate::new(chain, url.host(), uri, policy, now)
-        });
-    DiscoveredEndpoint { supported: is_supported(&endpoint), server_certificate, endpoint }
+fn presented(
+    endpoint: &Endpoint,
+    url: &EndpointUrl,
+    now: OffsetDateTime,
+) -> Option<PresentedServerCertificate> {
+    let chain = read_server_certificate(endpoint.server_certificate.as_deref()).ok()?;
+    let policy = endpoint.security_policy.unwrap_or(SecurityPolicy::None);
+    let uri = Some(endpoint.server.application_uri.as_str());
+    Some(PresentedServerCertificate::new(chain, url.host(), uri, policy, now))
 }
 
 /// What an attempt needs of discovery.

@@ -10,6 +10,8 @@
 //! - **Devices** (feature `store`, default): `target_of` makes the values from what is stored, `Supervisor` keeps every
 //!   enabled device connected on threads of its own.
 //!
+//! The feature `deprecated-policies` has `Basic128Rsa15` and `Basic256`, which also [`DeprecatedPolicies`] must allow.
+//!
 //! Without the feature `store` the crate is connect and Test for whoever brings certificate and key:
 //! see `examples/test_without_store.rs`.
 #![forbid(unsafe_code)]
@@ -32,6 +34,7 @@ mod attempt;
 mod clock;
 mod code;
 mod connection_test;
+mod deprecated_policies;
 mod discovery;
 #[cfg(feature = "store")]
 mod plan;
@@ -54,6 +57,7 @@ pub use attempt::{Attempt, AttemptedEndpoint, Connected, attempt};
 pub use clock::{ClockReading, ClockTrust};
 pub use code::Code;
 pub use connection_test::{ReportedClientCertificate, ReportedServer, TestReport, test};
+pub use deprecated_policies::{DeprecatedPolicies, deprecated_policy_warning};
 pub use discovery::{DiscoveredEndpoint, Discovery, discover};
 #[cfg(feature = "store")]
 pub use plan::{DevicePlan, PlanError, effective_certificate_of, target_of};

@@ -8,7 +8,7 @@ use koios_pki::{
 use crate::clock::{ClockReading, ClockTrust, rfc3339};
 use crate::code::Code;
 use crate::stage::Stage;
-use crate::target::{ClientCertificate, UnavailableReason};
+use crate::target::{ClientCertificate, Target, UnavailableReason};
 use crate::verdict::{Cause, CauseCode, Confidence, ReportedBy, Verdict};
 
 /// What the preflight let pass.
@@ -23,6 +23,24 @@ pub enum Preflight {
         /// against it.
         warning: Option<String>,
     },
+}
+
+/// Judges what a target names of policy and certificate.
+pub(crate) fn preflight_of(target: &Target, clock: ClockReading) -> Result<Preflight, Box<Verdict>> {
+    let Target { security_mode, security_policy, client, user, deprecated_policies, .. } = target;
+    let deprecated = match security_mode {
+        SecurityMode::None => None,
+        _ => deprecated_policies.judge(*security_policy, user)?,
+    };
+    let passed = preflight(*security_mode, *security_policy, client, clock)?;
+    Ok(match (passed, deprecated) {
+        (Preflight::Passed { warning }, Some(deprecated)) => {
+            let warning =
+                warning.map_or_else(|| deprecated.clone(), |warning| format!("{deprecated} Also {warning}."));
+            Preflight::Passed { warning: Some(warning) }
+        }
+        (passed, _) => passed,
+    })
 }
 
 /// Judges our own certificate before an attempt; pure.
@@ -101,7 +119,7 @@ fn judge_key(leaf: &Certificate, policy: Option<SecurityPolicy>) -> Result<(), B
     if fits(key, policy) {
         return Ok(());
     }
-    let is_for_rsa = policy.is_none_or(|policy| SecurityPolicy::RSA.contains(&policy));
+    let is_for_rsa = policy.is_none_or(|policy| policy.rsa_key_bits().is_some());
     let code = match key {
         KeyAlgorithm::Rsa { .. } if is_for_rsa => Code::CertificateKeySize,
         _ => Code::CertificateKeyTypeUnsupported,
@@ -269,6 +287,11 @@ mod tests {
         for policy in SecurityPolicy::RSA.into_iter().map(Some).chain([None]) {
             for (bits, fit) in [(1024, false), (2047, false), (2048, true), (4096, true), (4097, false)] {
                 assert_eq!(fits(&KeyAlgorithm::Rsa { bits }, policy), fit, "{bits} {policy:?}");
+            }
+        }
+        for policy in SecurityPolicy::DEPRECATED {
+            for (bits, fit) in [(1023, false), (1024, true), (2048, true), (2049, false)] {
+                assert_eq!(fits(&KeyAlgorithm::Rsa { bits }, Some(policy)), fit, "{bits} {policy}");
             }
         }
         let curve = KeyAlgorithm::Ec { curve: koios_pki::Curve::P256 };

@@ -4,6 +4,7 @@ use koios_channel::{Endpoint, EndpointUrl, SecurityMode, SecurityPolicy, UserTok
 use koios_pki::KeyAlgorithm;
 
 use crate::code::Code;
+use crate::deprecated_policies::DeprecatedPolicies;
 use crate::preflight::{fits, key_name};
 use crate::stage::Stage;
 use crate::verdict::{Cause, CauseCode, Confidence, ReportedBy, Verdict, quoted};
@@ -89,7 +90,7 @@ fn fitting_policy(endpoint: &Endpoint, criteria: &SelectionCriteria) -> Option<S
     if criteria.security_mode == SecurityMode::None {
         return (policy == SecurityPolicy::None).then_some(policy);
     }
-    let wanted = criteria.security_policy.is_none_or(|wanted| wanted == policy);
+    let wanted = criteria.security_policy.map_or_else(|| !policy.is_deprecated(), |wanted| wanted == policy);
     let fits_key = match &criteria.key {
         Some(key) => fits(key, Some(policy)),
         None => policy != SecurityPolicy::None,
@@ -97,9 +98,11 @@ fn fitting_policy(endpoint: &Endpoint, criteria: &SelectionCriteria) -> Option<S
     (wanted && fits_key).then_some(policy)
 }
 
-/// Whether this version can use an endpoint at all.
-pub(crate) fn is_supported(endpoint: &Endpoint) -> bool {
-    let secure = endpoint.security_policy.is_some_and(|policy| policy != SecurityPolicy::None);
+/// Whether an endpoint can be used at all.
+pub(crate) fn is_supported(endpoint: &Endpoint, deprecated: DeprecatedPolicies) -> bool {
+    let secure = endpoint
+        .security_policy
+        .is_some_and(|policy| policy != SecurityPolicy::None && deprecated.allow(policy));
     endpoint.is_opc_tcp()
         && match endpoint.security_mode {
             Some(SecurityMode::None) => endpoint.security_policy == Some(SecurityPolicy::None),
@@ -299,6 +302,19 @@ mod tests {
     }
 
     #[test]
+    fn auto_never_takes_a_deprecated_policy() {
+        let old = SecurityPolicy::Basic256;
+        let endpoints = [endpoint(SECURE, old, 9), endpoint(SECURE, BASIC, 1)];
+        assert_eq!(select(&endpoints, &criteria(SECURE, None)).unwrap().security_policy, BASIC);
+        let verdict = select(&endpoints[..1], &criteria(SECURE, None)).unwrap_err();
+        assert_eq!(verdict.code, Code::NoMatchingEndpoint);
+        assert_eq!(select(&endpoints, &criteria(SECURE, Some(old))).unwrap().security_policy, old);
+        assert!(!is_supported(&endpoints[0], DeprecatedPolicies::Refused));
+        let spoken = koios_channel::is_spoken(old);
+        assert_eq!(is_supported(&endpoints[0], DeprecatedPolicies::Allowed), spoken);
+    }
+
+    #[test]
     fn a_policy_asked_for_is_taken_even_when_a_better_one_is_offered() {
         let endpoints = [endpoint(SECURE, AES256, 9), endpoint(SECURE, BASIC, 1)];
         assert_eq!(select(&endpoints, &criteria(SECURE, Some(BASIC))).unwrap().security_policy, BASIC);
@@ -336,7 +352,7 @@ mod tests {
             let verdict = select(&endpoints, &criteria(mode, None)).unwrap_err();
             assert_eq!(verdict.code, Code::NoMatchingEndpoint);
         }
-        assert!(endpoints.iter().all(|endpoint| !is_supported(endpoint)));
+        assert!(endpoints.iter().all(|endpoint| !is_supported(endpoint, DeprecatedPolicies::Allowed)));
 
         for key in [KeyAlgorithm::Rsa { bits: 1024 }, KeyAlgorithm::Ec { curve: Curve::P256 }] {
             let wanted = SelectionCriteria { key: Some(key), ..criteria(SECURE, None) };

@@ -128,6 +128,7 @@ pub fn judge_server_certificate(
         let needed = match policy.and_then(SecurityPolicy::certificate_type) {
             Some(CertificateType::EccNistP256) => "a key on P-256 or P-384 is needed for ECC_nistP256",
             Some(CertificateType::EccNistP384) => "a key on P-384 is needed for ECC_nistP384",
+            Some(CertificateType::RsaMin) => "1024 to 2048 bits of RSA are needed",
             Some(_) => "2048 to 4096 bits of RSA are needed",
             None => "2048 to 4096 bits of RSA, or a key on P-256 or P-384, are needed",
         };

@@ -22,6 +22,7 @@ use time::OffsetDateTime;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::connection_test::TestReport;
+use crate::deprecated_policies::DeprecatedPolicies;
 use crate::discovery::Discovery;
 use crate::plan::DevicePlan;
 
@@ -44,6 +45,8 @@ pub struct SupervisorSettings {
     pub connect_concurrency: usize,
     /// The ApplicationUri stated where no certificate says one: `urn:koios:<system hostname>`.
     pub fallback_application_uri: String,
+    /// Whether devices may name deprecated policies (setting `allow_deprecated_policies`).
+    pub deprecated_policies: DeprecatedPolicies,
     /// An instant that has certainly passed, such as the build; a clock before it is not believed.
     pub known_past: OffsetDateTime,
 }
@@ -56,6 +59,7 @@ impl SupervisorSettings {
             retry_max: Duration::from_secs(10),
             connect_concurrency: 16,
             fallback_application_uri: fallback_application_uri.into(),
+            deprecated_policies: DeprecatedPolicies::Refused,
             known_past: OffsetDateTime::UNIX_EPOCH,
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use koios_channel::{ClientIdentity, EndpointUrl, SecurityMode, SecurityPolicy, UserIdentity};
 use koios_pki::CertificateChain;
 
+use crate::deprecated_policies::DeprecatedPolicies;
 use crate::server_certificate::ServerTrust;
 
 /// What to connect to, and as whom.
@@ -32,6 +33,8 @@ pub struct Target {
     pub timeout: Duration,
     /// How long the server is to keep a session that says nothing.
     pub session_timeout: Duration,
+    /// Whether a deprecated policy may be named.
+    pub deprecated_policies: DeprecatedPolicies,
 }
 
 impl Target {
@@ -48,6 +51,7 @@ impl Target {
             server_trust: ServerTrust::Pin { expected: None },
             timeout: Duration::from_secs(10),
             session_timeout: Duration::from_secs(60),
+            deprecated_policies: DeprecatedPolicies::Refused,
         }
     }
 

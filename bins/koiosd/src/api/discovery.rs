@@ -4,7 +4,9 @@ use actix_web::{
     HttpResponse,
     web::{Data, ServiceConfig},
 };
-use koios_opcua::{ApplicationDescription, DiscoveredEndpoint, Discovery, Stage, UserTokenKind};
+use koios_opcua::{
+    ApplicationDescription, DiscoveredEndpoint, Discovery, SecurityPolicy, Stage, UserTokenKind,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
@@ -86,6 +88,8 @@ struct EndpointBody {
     security_mode: Option<SecurityMode>,
     /// By the name in its URI, `None` included; a URI of somebody else's as it stands.
     security_policy: String,
+    /// Whether OPC UA deprecates the policy, for its SHA-1: `auto` never takes it.
+    deprecated: bool,
     security_level: u8,
     #[schema(value_type = Vec<words::UserTokenType>)]
     user_token_types: Vec<&'static str>,
@@ -152,6 +156,8 @@ impl From<DiscoveredEndpoint> for EndpointBody {
         }
         Self {
             security_mode: endpoint.security_mode.map(Into::into),
+            deprecated: SecurityPolicy::from_uri(&endpoint.security_policy_uri)
+                .is_some_and(SecurityPolicy::is_deprecated),
             security_policy: policy_name(&endpoint.security_policy_uri),
             security_level: endpoint.security_level,
             user_token_types,

@@ -34,7 +34,7 @@ impl From<SecurityMode> for koios_pki::SecurityMode {
 
 /// The security policy that a device asks for, by the name in its URI; `auto` takes the best one offered.
 ///
-/// `Basic256` and `Basic128Rsa15` are known and not available in this version.
+/// `Basic256` and `Basic128Rsa15` are deprecated: `auto` never takes them, and they need a build and a setting of their own.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, ToSchema)]
 pub(crate) enum SecurityPolicyChoice {
     #[serde(rename = "auto")]
@@ -63,21 +63,25 @@ pub(crate) enum SecurityPolicyChoice {
 impl SecurityPolicyChoice {
     /// The policy, `None` for the best one offered; an error says why this build cannot use it.
     pub(crate) fn policy(self) -> Result<Option<koios_pki::SecurityPolicy>, &'static str> {
-        match self {
-            Self::Auto => Ok(None),
-            Self::Basic256Sha256 => Ok(Some(koios_pki::SecurityPolicy::Basic256Sha256)),
-            Self::Aes128Sha256RsaOaep => Ok(Some(koios_pki::SecurityPolicy::Aes128Sha256RsaOaep)),
-            Self::Aes256Sha256RsaPss => Ok(Some(koios_pki::SecurityPolicy::Aes256Sha256RsaPss)),
-            Self::EccNistP256 => Ok(Some(koios_pki::SecurityPolicy::EccNistP256)),
-            Self::EccNistP384 => Ok(Some(koios_pki::SecurityPolicy::EccNistP384)),
-            Self::EccNistP256AesGcm => Ok(Some(koios_pki::SecurityPolicy::EccNistP256AesGcm)),
-            Self::EccNistP256ChaChaPoly => Ok(Some(koios_pki::SecurityPolicy::EccNistP256ChaChaPoly)),
-            Self::EccNistP384AesGcm => Ok(Some(koios_pki::SecurityPolicy::EccNistP384AesGcm)),
-            Self::EccNistP384ChaChaPoly => Ok(Some(koios_pki::SecurityPolicy::EccNistP384ChaChaPoly)),
-            Self::Basic256 | Self::Basic128Rsa15 => Err(
-                "this build cannot use the deprecated SHA-1 policies; use auto or one of the Sha256 policies",
-            ),
+        use koios_pki::SecurityPolicy;
+        let policy = match self {
+            Self::Auto => return Ok(None),
+            Self::Basic256Sha256 => SecurityPolicy::Basic256Sha256,
+            Self::Aes128Sha256RsaOaep => SecurityPolicy::Aes128Sha256RsaOaep,
+            Self::Aes256Sha256RsaPss => SecurityPolicy::Aes256Sha256RsaPss,
+            Self::EccNistP256 => SecurityPolicy::EccNistP256,
+            Self::EccNistP384 => SecurityPolicy::EccNistP384,
+            Self::EccNistP256AesGcm => SecurityPolicy::EccNistP256AesGcm,
+            Self::EccNistP256ChaChaPoly => SecurityPolicy::EccNistP256ChaChaPoly,
+            Self::EccNistP384AesGcm => SecurityPolicy::EccNistP384AesGcm,
+            Self::EccNistP384ChaChaPoly => SecurityPolicy::EccNistP384ChaChaPoly,
+            Self::Basic256 => SecurityPolicy::Basic256,
+            Self::Basic128Rsa15 => SecurityPolicy::Basic128Rsa15,
+        };
+        if koios_channel::is_spoken(policy) {
+            return Ok(Some(policy));
         }
+        Err("this build cannot use the deprecated SHA-1 policies; use auto or one of the Sha256 policies")
     }
 
     /// The name on the wire of what a device asks for.
@@ -100,6 +104,16 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "deprecated-policies")]
+    fn a_build_that_has_them_knows_the_deprecated_policies() {
+        for policy in koios_pki::SecurityPolicy::DEPRECATED {
+            let choice: SecurityPolicyChoice = serde_json::from_value(policy.name().into()).unwrap();
+            assert_eq!(choice.policy(), Ok(Some(policy)));
+        }
+    }
+
+    #[test]
+    #[cfg(not(feature = "deprecated-policies"))]
     fn known_policies_that_this_build_lacks_say_so() {
         for name in ["Basic256", "Basic128Rsa15"] {
             let choice: SecurityPolicyChoice = serde_json::from_value(name.into()).unwrap();

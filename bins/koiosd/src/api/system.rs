@@ -41,7 +41,7 @@ struct SystemBody {
     #[serde(with = "time::serde::rfc3339")]
     started_at: OffsetDateTime,
     limits: LimitsBody,
-    /// What was compiled in beyond the whole of this contract; nothing in this version.
+    /// What was compiled in beyond the default: `deprecated-policies`.
     features: Vec<&'static str>,
 }
 
@@ -92,6 +92,8 @@ async fn system(_: Require<Viewer>, _: Query<NoParameters>, services: Data<Servi
             page_size: PAGE_MAX,
             page_size_default: PAGE_DEFAULT,
         },
-        features: Vec::new(),
+        features: FEATURES.to_vec(),
     }))
 }
+
+const FEATURES: &[&str] = if cfg!(feature = "deprecated-policies") { &["deprecated-policies"] } else { &[] };

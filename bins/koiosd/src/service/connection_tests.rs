@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use koios_channel::{EndpointUrl, UserIdentity};
-use koios_opcua::{DevicePlan, Discovery, PlanError, Supervisor, TestError, TestReport};
+use koios_opcua::{DeprecatedPolicies, DevicePlan, Discovery, PlanError, Supervisor, TestError, TestReport};
 use koios_store::{
     AuditEntry, AuditResource, Device, DeviceId, DeviceSettings, DeviceUser, PasswordChange, Resource, Store,
     StoreError, UserSettings,
@@ -23,6 +23,7 @@ use super::{
 pub(crate) struct ConnectionTests {
     store: Store,
     supervisor: Arc<Supervisor>,
+    deprecated: DeprecatedPolicies,
     stopping: watch::Sender<bool>,
 }
 
@@ -37,8 +38,8 @@ pub(crate) struct TestedDevice {
 const DISCOVERY_TIMEOUT: f64 = 10.0;
 
 impl ConnectionTests {
-    pub(crate) fn new(store: Store, supervisor: Arc<Supervisor>) -> Self {
-        Self { store, supervisor, stopping: watch::Sender::new(false) }
+    pub(crate) fn new(store: Store, supervisor: Arc<Supervisor>, deprecated: DeprecatedPolicies) -> Self {
+        Self { store, supervisor, deprecated, stopping: watch::Sender::new(false) }
     }
 
     /// Cuts off the attempts under way, and refuses new ones: the daemon stops.
@@ -55,7 +56,7 @@ impl ConnectionTests {
         client_gone: impl Future<Output = ()>,
     ) -> Result<TestedDevice, ServiceError> {
         let device = self.store.device(id).await?;
-        let settings = overrides.merged_into(&device)?;
+        let settings = overrides.merged_into(&device, self.deprecated)?;
         expect_right_to_weaken(caller, Some(&device), &settings)?;
         expect_password(&device, &settings)?;
         self.expect_certificate(&settings).await?;
@@ -72,7 +73,7 @@ impl ConnectionTests {
         device: DeviceChange,
         client_gone: impl Future<Output = ()>,
     ) -> Result<TestedDevice, ServiceError> {
-        let settings = device.into_unnamed_settings()?;
+        let settings = device.into_unnamed_settings(self.deprecated)?;
         expect_right_to_weaken(caller, None, &settings)?;
         self.expect_certificate(&settings).await?;
         let plan = overridden(DevicePlan::new(endpoint_url(&settings.endpoint_url)?), settings)?;

@@ -76,7 +76,7 @@ impl Devices {
         change: DeviceChange,
         enabled: bool,
     ) -> Result<DeviceView, ServiceError> {
-        let settings = change.into_settings()?;
+        let settings = change.into_settings(self.settings.deprecated_policies())?;
         expect_right_to_weaken(caller, None, &settings)?;
         let device = self.store.create_device(settings, enabled).await?;
         self.view_alone(device).await
@@ -95,7 +95,7 @@ impl Devices {
             attempt += 1;
             let before = self.store.device(id).await?;
             expect_revision(&before, expected_revision)?;
-            let settings = change.clone().merged_into(&before)?;
+            let settings = change.clone().merged_into(&before, self.settings.deprecated_policies())?;
             expect_right_to_weaken(caller, Some(&before), &settings)?;
             expect_password(&before, &settings)?;
             match self.store.update_device(id, settings, Some(before.revision)).await {

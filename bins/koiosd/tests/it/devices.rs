@@ -64,7 +64,8 @@ fn a_new_device_has_every_field_of_the_contract_and_its_defaults() {
             "timeout_seconds",
             "trust_guide_product",
             "updated_at",
-            "user_identity"
+            "user_identity",
+            "warnings"
         ]
     );
     for (field, value) in [
@@ -83,6 +84,7 @@ fn a_new_device_has_every_field_of_the_contract_and_its_defaults() {
         ("scan_rate_seconds", json!(1.0)),
         ("timeout_seconds", json!(10)),
         ("enabled", json!(false)),
+        ("warnings", json!([])),
     ] {
         assert_eq!(device[field], value, "{field}");
     }

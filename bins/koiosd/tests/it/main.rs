@@ -8,6 +8,7 @@ mod certificates;
 mod conventions;
 mod csr;
 mod daemon;
+mod deprecated_policies;
 mod device_import;
 mod device_passwords;
 mod device_test;

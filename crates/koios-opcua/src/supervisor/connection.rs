@@ -24,7 +24,7 @@ use super::shared::Shared;
 use crate::attempt::{Attempt, Connected, attempt};
 use crate::clock::ClockReading;
 use crate::code::Code;
-use crate::plan::{DevicePlan, PlanError, target_of};
+use crate::plan::{DevicePlan, PlanError};
 use crate::plan_key::{KeyPairs, PlanKey};
 use crate::server_certificate::ServerTrust;
 use crate::stage::Stage;
@@ -171,7 +171,7 @@ async fn load(shared: &Shared, device: DeviceId, used: &Used) -> Result<(DeviceP
         let key = PlanKey::of(&mut KeyPairs::new(store), &read).await?;
         used.set(key.clone());
         let plan = DevicePlan::of(store, &read).await?;
-        let target = target_of(store, &plan, &shared.settings.fallback_application_uri).await?;
+        let target = shared.target_of(&plan).await?;
         // A change before the key was set went unnoticed by whoever compares with it. One after this is told to us.
         let now = store.device(device).await?;
         if PlanKey::of(&mut KeyPairs::new(store), &now).await? == key {

@@ -14,8 +14,8 @@ use super::registry::Used;
 use super::schedule::Schedule;
 use super::shared::Shared;
 use crate::code::Code;
-use crate::plan::{DevicePlan, target_of};
-use crate::preflight::preflight;
+use crate::plan::DevicePlan;
+use crate::preflight::preflight_of;
 use crate::verdict::Verdict;
 
 /// What a device is told; each number counts the times it was said.
@@ -132,12 +132,8 @@ async fn until_preflight_passes(shared: &Shared, device: DeviceId) {
 async fn passes_preflight(shared: &Shared, device: DeviceId) -> bool {
     let Ok(device) = shared.store.device(device).await else { return false };
     let Ok(plan) = DevicePlan::of(&shared.store, &device).await else { return false };
-    let Ok(target) = target_of(&shared.store, &plan, &shared.settings.fallback_application_uri).await else {
-        return false;
-    };
-    let clock = shared.clock().await;
-    let judged: Result<_, Box<Verdict>> =
-        preflight(target.security_mode, target.security_policy, &target.client, clock);
+    let Ok(target) = shared.target_of(&plan).await else { return false };
+    let judged: Result<_, Box<Verdict>> = preflight_of(&target, shared.clock().await);
     judged.is_ok()
 }
 

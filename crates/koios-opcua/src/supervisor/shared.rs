@@ -11,6 +11,8 @@ use super::SupervisorSettings;
 use super::error_chain::error_chain;
 use super::status::{DeviceStatus, StatusBoard};
 use crate::clock::ClockReading;
+use crate::plan::{DevicePlan, PlanError, target_of};
+use crate::target::Target;
 
 /// By how much the retry bound stretches because more attempts are due than may run at once.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -62,6 +64,13 @@ impl Shared {
             waiting: self.waiting.load(Ordering::Relaxed),
             last_wait: Duration::from_micros(self.last_wait_micros.load(Ordering::Relaxed)),
         }
+    }
+
+    /// The values of an attempt, with what the settings say of all.
+    pub(super) async fn target_of(&self, plan: &DevicePlan) -> Result<Target, PlanError> {
+        let mut target = target_of(&self.store, plan, &self.settings.fallback_application_uri).await?;
+        target.deprecated_policies = self.settings.deprecated_policies;
+        Ok(target)
     }
 
     /// The clock, judged by the newest thing that is known to have happened.

@@ -16,7 +16,7 @@ use super::error_chain::error_chain;
 use super::shared::Shared;
 use crate::connection_test::{TestReport, test};
 use crate::discovery::{Discovery, discover};
-use crate::plan::{DevicePlan, PlanError, target_of};
+use crate::plan::{DevicePlan, PlanError};
 use crate::verdict::Verdict;
 
 /// The contract's bound (rest-api §5): beyond 8 Tests at once the caller is told to come back.
@@ -89,7 +89,8 @@ impl TestDesk {
         let conversation = async move {
             let _permit = permit;
             let clock = shared.clock().await;
-            let discovery = Box::pin(discover(&url, timeout, clock)).await;
+            let discovery =
+                Box::pin(discover(&url, timeout, clock, shared.settings.deprecated_policies)).await;
             let mut seen: Vec<CertificateChain> = Vec::new();
             for endpoint in &discovery.endpoints {
                 if let Some(presented) = &endpoint.server_certificate
@@ -129,7 +130,7 @@ impl TestDesk {
 
 async fn make(shared: &Shared, plan: &DevicePlan) -> Result<TestReport, TestError> {
     let clock = shared.clock().await;
-    let target = target_of(&shared.store, plan, &shared.settings.fallback_application_uri).await?;
+    let target = shared.target_of(plan).await?;
     let report = Box::pin(test(&target, clock)).await;
     if let Some(certificate) = report.server.as_ref().and_then(|server| server.certificate.as_ref()) {
         let chain = certificate.chain.clone();

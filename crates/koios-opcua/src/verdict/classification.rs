@@ -2,7 +2,7 @@
 //!
 //! The status code alone is ambiguous: the same one means other things from another mouth and at another stage.
 
-use koios_channel::{Fault, KeyAlgorithm, SecurityMode, SecurityPolicy, Stage as Step, StatusCode};
+use koios_channel::{Fault, KeyAlgorithm, SecurityMode, Stage as Step, StatusCode};
 
 use super::Observed;
 use crate::code::Code;
@@ -30,15 +30,14 @@ pub(super) fn classify(observed: &Observed<'_>, stage: Stage, mode: SecurityMode
         | Fault::ServiceResult
         | Fault::UnsecuredFault => said_by_server(observed, stage, mode),
         Fault::PasswordWouldBeInClear => Code::PasswordWouldBeInClear,
+        Fault::PasswordUnderDeprecatedPolicy { .. } => Code::DeprecatedPolicyRefused,
         Fault::NoUserTokenPolicy { .. } | Fault::UnsupportedUserTokenPolicy { .. } => {
             Code::UserIdentityNotOffered
         }
         Fault::ServerCertificateDiffers | Fault::WrongSenderCertificate | Fault::ServerKey { .. } => {
             Code::ServerCertificateInvalid
         }
-        Fault::KeyNotAllowed { key: KeyAlgorithm::Rsa { .. }, policy }
-            if SecurityPolicy::RSA.contains(policy) =>
-        {
+        Fault::KeyNotAllowed { key: KeyAlgorithm::Rsa { .. }, policy } if policy.rsa_key_bits().is_some() => {
             Code::CertificateKeySize
         }
         Fault::KeyNotAllowed { .. } => Code::CertificateKeyTypeUnsupported,
@@ -384,6 +383,10 @@ mod tests {
             (Fault::UnknownToken { token: 1 }, Code::ServerError),
             (Fault::UnexpectedMessage { detail: String::new() }, Code::ServerError),
             (Fault::PasswordWouldBeInClear, Code::PasswordWouldBeInClear),
+            (
+                Fault::PasswordUnderDeprecatedPolicy { policy: koios_channel::SecurityPolicy::Basic256 },
+                Code::DeprecatedPolicyRefused,
+            ),
             (Fault::Random, Code::Internal),
             (Fault::NotReady, Code::Internal),
         ] {

@@ -59,6 +59,15 @@ pub(super) fn remedy_for(code: Code) -> Vec<Remedy> {
         Code::NoCertificate => {
             vec![say("Generate or upload a certificate; the first one becomes the default.")]
         }
+        Code::DeprecatedPolicyRefused => vec![
+            say(
+                "Choose auto, or a current policy that the server offers; renew the server's software if it offers none.",
+            ),
+            say(
+                "If the server has no other: switch the deprecated policies on in the configuration, and log in without \
+                 a password.",
+            ),
+        ],
         Code::HostNotFound => {
             vec![say("Check the spelling of the host name, and that this machine can resolve it; \
                       or use the server's IP address.")]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use koios_opcua::{ClockReading, Code, SecurityMode, Stage, StageOutcome, discover};
+use koios_opcua::{ClockReading, Code, DeprecatedPolicies, SecurityMode, Stage, StageOutcome, discover};
 use koios_testkit::{OddKind, OddPeer, ServerOptions};
 
 use crate::client::{run, servers, url};
@@ -11,7 +11,12 @@ use crate::client::{run, servers, url};
 fn discovery_shows_endpoints_certificates_and_what_this_version_can_use() {
     for server in servers(&ServerOptions { none_endpoint: true, ..ServerOptions::default() }) {
         let endpoint_url = url(&server.endpoint_url);
-        let found = run(discover(&endpoint_url, Duration::from_secs(10), ClockReading::system()));
+        let found = run(discover(
+            &endpoint_url,
+            Duration::from_secs(10),
+            ClockReading::system(),
+            DeprecatedPolicies::Refused,
+        ));
         assert_eq!(found.verdict.code, Code::Connected, "{}: {:?}", server.stack(), found.verdict);
         let description = found.server.expect("the server is named");
         assert_eq!(description.application_uri, server.application_uri());
@@ -33,7 +38,12 @@ fn discovery_shows_endpoints_certificates_and_what_this_version_can_use() {
 #[test]
 fn a_failed_discovery_has_the_code_and_the_stages_of_a_test() {
     let peer = OddPeer::start(OddKind::Http);
-    let found = run(discover(&url(&peer.endpoint_url()), Duration::from_secs(2), ClockReading::system()));
+    let found = run(discover(
+        &url(&peer.endpoint_url()),
+        Duration::from_secs(2),
+        ClockReading::system(),
+        DeprecatedPolicies::Refused,
+    ));
     assert_eq!(found.verdict.code, Code::NotOpcUa);
     assert_eq!(found.verdict.failed_stage, Some(Stage::Hello));
     assert!(found.endpoints.is_empty() && found.server.is_none());
@@ -49,6 +59,7 @@ fn a_path_that_the_server_refuses_is_asked_again_under_discovery() {
         return;
     };
     let wrong = url(&format!("{}nope", server.endpoint_url));
-    let found = run(discover(&wrong, Duration::from_secs(10), ClockReading::system()));
+    let found =
+        run(discover(&wrong, Duration::from_secs(10), ClockReading::system(), DeprecatedPolicies::Refused));
     assert_eq!(found.verdict.code, Code::EndpointUrlRejected, "{:?}", found.verdict);
 }

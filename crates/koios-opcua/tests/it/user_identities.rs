@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use koios_opcua::{
-    ClockReading, Code, ReportedBy, SecurityMode, SecurityPolicy, ServerTrust, Stage, StageOutcome, Target,
-    UserIdentity, UserTokenKind, discover,
+    ClockReading, Code, DeprecatedPolicies, ReportedBy, SecurityMode, SecurityPolicy, ServerTrust, Stage,
+    StageOutcome, Target, UserIdentity, UserTokenKind, discover,
 };
 use koios_store::{DeviceState, PasswordChange, UserSettings};
 use koios_testkit::{CertificateSpec, Server, ServerOptions};
@@ -104,7 +104,12 @@ fn r16_without_security_the_certificate_that_a_password_was_encrypted_to_is_pinn
 /// What the endpoint of mode `None` says of user names: under a policy of their own, or under its own, which is none.
 fn encrypts_passwords_without_security(server: &Server) -> bool {
     let endpoint_url = url(&server.endpoint_url);
-    let found = run(discover(&endpoint_url, Duration::from_secs(10), ClockReading::system()));
+    let found = run(discover(
+        &endpoint_url,
+        Duration::from_secs(10),
+        ClockReading::system(),
+        DeprecatedPolicies::Refused,
+    ));
     let none = found.endpoints.iter().find(|found| found.endpoint.security_mode == Some(SecurityMode::None));
     let tokens = &none.expect("an endpoint of mode None").endpoint.user_tokens;
     tokens.iter().filter(|token| token.kind == UserTokenKind::UserName).any(|token| {

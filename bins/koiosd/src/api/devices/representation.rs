@@ -1,6 +1,6 @@
 //! Devices as clients see them.
 
-use koios_opcua::{Code, DeviceStatus};
+use koios_opcua::{Code, DeviceStatus, deprecated_policy_warning};
 use koios_store::{CertificateRecord, Device, DeviceUser, Transition};
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
@@ -34,6 +34,26 @@ pub(crate) struct DeviceBody {
     #[schema(required = true)]
     effective_certificate: Option<EffectiveCertificateBody>,
     status: StatusBody,
+    /// What is insecure about its settings, to be said wherever it is shown.
+    warnings: Vec<WarningBody>,
+}
+
+/// Something insecure that somebody has chosen.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DeviceWarning)]
+pub(crate) struct WarningBody {
+    code: WarningCode,
+    message: String,
+}
+
+/// What is insecure.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum WarningCode {
+    /// The security policy is deprecated.
+    DeprecatedSecurityPolicy,
+    /// Any server is believed.
+    AnyServerCertificateAccepted,
 }
 
 /// What a device and its export have in common.
@@ -143,12 +163,33 @@ impl DeviceBody {
             id: device.id.as_uuid(),
             revision: device.revision,
             certificate_id: device.certificate_id.map(|id| id.as_uuid()),
+            warnings: warnings_of(&device),
             effective_certificate: effective_certificate
                 .map(|record| EffectiveCertificateBody::of(record, expiring_soon)),
             status: status.into(),
             settings: device.into(),
         }
     }
+}
+
+fn warnings_of(device: &Device) -> Vec<WarningBody> {
+    let mut warnings = Vec::new();
+    let secure = device.security_mode != koios_pki::SecurityMode::None;
+    let policy = device.security_policy.filter(|_| secure);
+    if let Some(message) = policy.and_then(deprecated_policy_warning) {
+        warnings.push(WarningBody { code: WarningCode::DeprecatedSecurityPolicy, message });
+    }
+    // Without security the certificate counts for a password, which is encrypted to it.
+    let matters = secure || matches!(device.user_identity, DeviceUser::UserName { .. });
+    if matters && device.server_certificate_policy == koios_store::ServerCertificatePolicy::AcceptAny {
+        let message =
+            "Any server certificate is accepted: whoever answers in the server's place is believed.";
+        warnings.push(WarningBody {
+            code: WarningCode::AnyServerCertificateAccepted,
+            message: message.to_owned(),
+        });
+    }
+    warnings
 }
 
 impl EffectiveCertificateBody {

@@ -1,6 +1,7 @@
 //! Uploading: pairs made elsewhere, judged before anything is stored.
 
-use koios_pki::{CertificateChain, PrivateKey, Validity, read_pair};
+use koios_opcua::DeprecatedPolicies;
+use koios_pki::{CertificateChain, KeyAlgorithm, PrivateKey, ReadError, Validity, read_pair};
 use koios_store::{
     Apply, CertificateId, CertificateRecord, EndReason, NewCertificate, Origin, ReplacePair, Replaced,
 };
@@ -39,12 +40,24 @@ pub(crate) struct ReplaceOrder {
 
 impl UploadedPair {
     /// Reads the pair where its key checks hold up no other request.
-    async fn read(self) -> Result<(CertificateChain, PrivateKey), ServiceError> {
+    async fn read(
+        self,
+        deprecated: DeprecatedPolicies,
+    ) -> Result<(CertificateChain, PrivateKey), ServiceError> {
         let read = tokio::task::spawn_blocking(move || {
             let passphrase = self.passphrase.as_ref().map(|text| text.as_str());
             read_pair(&self.certificate, self.private_key.as_ref().map(|key| key.as_slice()), passphrase)
         });
-        Ok(read.await.map_err(ServiceError::Interrupted)??)
+        let (chain, key) = read.await.map_err(ServiceError::Interrupted)??;
+        match key.algorithm() {
+            // A build with the deprecated policies reads the keys that go with them.
+            KeyAlgorithm::Rsa { bits } if bits < 2048 && deprecated == DeprecatedPolicies::Refused => {
+                let what = format!("the private key is RSA with {bits} bits");
+                let remedy = "use one of at least 2048 bits; where a PLC takes nothing else, set allow_deprecated_policies";
+                Err(ReadError::UnsupportedKey { what, remedy }.into())
+            }
+            _ => Ok((chain, key)),
+        }
     }
 }
 
@@ -53,7 +66,7 @@ impl Certificates {
     pub(crate) async fn upload(&self, order: UploadOrder) -> Result<CertificateRecord, ServiceError> {
         let name = parse_name(&order.name)?;
         let description = check_description(order.description)?;
-        let (chain, key) = order.pair.read().await?;
+        let (chain, key) = order.pair.read(self.settings.deprecated_policies()).await?;
         let days = length_in_days(chain.leaf().validity());
         let mut new = NewCertificate::new(name, Origin::Uploaded, chain, key.to_pem(), days);
         new.description = description;
@@ -71,7 +84,7 @@ impl Certificates {
         caller: &Caller,
     ) -> Result<Regenerated, ServiceError> {
         let description = check_description(order.description)?;
-        let (chain, key) = order.pair.read().await?;
+        let (chain, key) = order.pair.read(self.settings.deprecated_policies()).await?;
         let record = self.store.certificate(id).await?;
         let days = length_in_days(chain.leaf().validity());
         let self_signed = chain.leaf().is_self_signed();

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use koios_channel::EndpointUrl;
+use koios_opcua::DeprecatedPolicies;
 use koios_pki::{SecurityMode, SecurityPolicy};
 use koios_store::{
     CertificateId, Device, DeviceSettings, Name, PasswordChange, ServerCertificatePolicy, UserSettings,
@@ -54,32 +55,46 @@ pub(crate) enum UserKind {
 
 impl DeviceChange {
     /// The settings of a new device.
-    pub(crate) fn into_settings(self) -> Result<DeviceSettings, ServiceError> {
+    pub(crate) fn into_settings(
+        self,
+        deprecated: DeprecatedPolicies,
+    ) -> Result<DeviceSettings, ServiceError> {
         if self.name.is_none() {
             return Err(ServiceError::invalid_field("name", REQUIRED));
         }
-        self.into_unnamed_settings()
+        self.into_unnamed_settings(deprecated)
     }
 
     /// Settings to test with: a name is not needed.
-    pub(crate) fn into_unnamed_settings(self) -> Result<DeviceSettings, ServiceError> {
+    pub(crate) fn into_unnamed_settings(
+        self,
+        deprecated: DeprecatedPolicies,
+    ) -> Result<DeviceSettings, ServiceError> {
         let Some(endpoint_url) = self.endpoint_url.clone() else {
             return Err(ServiceError::invalid_field("endpoint_url", REQUIRED));
         };
         let name =
             Name::parse("unnamed").map_err(|error| ServiceError::invalid_field("name", error.to_string()))?;
-        self.apply_to(DeviceSettings::new(name, endpoint_url))
+        self.apply_to(DeviceSettings::new(name, endpoint_url), deprecated)
     }
 
     /// The settings of a device that exists already.
-    pub(crate) fn merged_into(self, device: &Device) -> Result<DeviceSettings, ServiceError> {
+    pub(crate) fn merged_into(
+        self,
+        device: &Device,
+        deprecated: DeprecatedPolicies,
+    ) -> Result<DeviceSettings, ServiceError> {
         let settings = DeviceSettings::of(device)
             .map_err(|error| ServiceError::invalid_field("name", error.to_string()))?;
-        self.apply_to(settings)
+        self.apply_to(settings, deprecated)
     }
 
     /// Checks every field that is given and names all that do not fit at once.
-    fn apply_to(self, mut settings: DeviceSettings) -> Result<DeviceSettings, ServiceError> {
+    fn apply_to(
+        self,
+        mut settings: DeviceSettings,
+        deprecated: DeprecatedPolicies,
+    ) -> Result<DeviceSettings, ServiceError> {
         let mut faults = Vec::new();
         let mut fault = |field: &'static str, detail: String| faults.push(FieldFault { field, detail });
         if let Some(name) = self.name {
@@ -139,7 +154,18 @@ impl DeviceChange {
             }
         }
         settings.security_mode = self.security_mode.unwrap_or(settings.security_mode);
-        settings.security_policy = self.security_policy.unwrap_or(settings.security_policy);
+        if let Some(policy) = self.security_policy {
+            // One that is stored already is no reason to refuse another change: it just does not connect.
+            if policy.is_some_and(|policy| !deprecated.allow(policy)) {
+                faults.push(FieldFault { field: "security_policy", detail: SWITCHED_OFF.to_owned() });
+            }
+            settings.security_policy = policy;
+        }
+        let names_deprecated = settings.security_policy.is_some_and(SecurityPolicy::is_deprecated)
+            && settings.security_mode != SecurityMode::None;
+        if names_deprecated && matches!(settings.user_identity, UserSettings::UserName { .. }) {
+            faults.push(FieldFault { field: "user_identity", detail: NO_PASSWORD.to_owned() });
+        }
         settings.certificate_id = self.certificate_id.unwrap_or(settings.certificate_id);
         settings.server_host_name_check =
             self.server_host_name_check.unwrap_or(settings.server_host_name_check);
@@ -190,6 +216,10 @@ pub(crate) fn whole_seconds(seconds: f64) -> Option<u32> {
 pub(crate) const TIMEOUT_RANGE: &str = "must be a whole number from 1 to 300";
 const REQUIRED: &str = "this field is required";
 const NO_TRUST_LISTS: &str = "trust_list needs trust lists, which this version does not have yet; use pin";
+const SWITCHED_OFF: &str = "the deprecated policies are switched off; use auto or a current policy, or set \
+                            allow_deprecated_policies where nothing else is possible";
+const NO_PASSWORD: &str =
+    "a password is never sent under a deprecated security policy; use anonymous, or a current policy";
 const DESCRIPTION_MAX: usize = 1024;
 const PRODUCT_MAX: usize = 128;
 /// Far more than servers take; bounds what is stored and encrypted.
@@ -212,9 +242,42 @@ mod tests {
         UserChange { kind, username: username.map(str::to_owned), password }
     }
 
+    const REFUSED: DeprecatedPolicies = DeprecatedPolicies::Refused;
+
+    /// The fields that are at fault.
+    fn faults(change: DeviceChange, deprecated: DeprecatedPolicies) -> Vec<&'static str> {
+        match change.into_settings(deprecated) {
+            Ok(_) => Vec::new(),
+            Err(ServiceError::InvalidFields(faults)) => faults.iter().map(|fault| fault.field).collect(),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn a_deprecated_policy_is_switched_on_first_and_takes_no_password() {
+        let old = |mode| DeviceChange {
+            security_mode: Some(mode),
+            security_policy: Some(Some(SecurityPolicy::Basic256)),
+            ..minimal()
+        };
+        let with_user = |mode| DeviceChange {
+            user_identity: Some(user(Some(UserKind::UserName), Some("op"), Some(Some("secret")))),
+            ..old(mode)
+        };
+        let sign = SecurityMode::Sign;
+        assert_eq!(faults(old(sign), REFUSED), ["security_policy"]);
+        assert_eq!(faults(with_user(sign), REFUSED), ["security_policy", "user_identity"]);
+        if koios_channel::is_spoken(SecurityPolicy::Basic256) {
+            let allowed = DeprecatedPolicies::Allowed;
+            assert!(faults(old(sign), allowed).is_empty());
+            assert_eq!(faults(with_user(sign), allowed), ["user_identity"]);
+            assert!(faults(with_user(SecurityMode::None), allowed).is_empty(), "it is not used there");
+        }
+    }
+
     #[test]
     fn what_is_not_given_has_its_default() {
-        let settings = minimal().into_settings().unwrap();
+        let settings = minimal().into_settings(REFUSED).unwrap();
         assert_eq!(settings.name.as_str(), "Press 4");
         assert_eq!(settings.security_mode, SecurityMode::None);
         assert_eq!(settings.server_certificate_policy, ServerCertificatePolicy::Pin);
@@ -235,7 +298,9 @@ mod tests {
             user_identity: Some(user(Some(UserKind::UserName), None, None)),
             ..DeviceChange::default()
         };
-        let Err(ServiceError::InvalidFields(faults)) = change.into_settings() else { panic!("accepted") };
+        let Err(ServiceError::InvalidFields(faults)) = change.into_settings(REFUSED) else {
+            panic!("accepted")
+        };
         let fields: Vec<&str> = faults.iter().map(|fault| fault.field).collect();
         let expected = [
             "name",

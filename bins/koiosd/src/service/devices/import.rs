@@ -1,5 +1,6 @@
 //! Many devices at once: out as a document, and in again, all or none.
 
+use koios_opcua::DeprecatedPolicies;
 use koios_pki::{CertificateChain, Sha256Thumbprint};
 use koios_store::{
     Apply, CertificateId, CertificateQuery, CertificateRecord, Device, DeviceRef, DeviceSettings, ImportCode,
@@ -79,11 +80,12 @@ impl Devices {
         apply: Apply,
     ) -> Result<Import, ServiceError> {
         let certificates = self.all_certificates().await?;
+        let deprecated = self.settings.deprecated_policies();
         let (mut sound, mut problems) = (Vec::new(), Vec::new());
         for (index, device) in devices.into_iter().enumerate() {
             match device
                 .map_err(|problem| vec![problem])
-                .and_then(|device| resolved(index, device, &certificates))
+                .and_then(|device| resolved(index, device, &certificates, deprecated))
             {
                 Ok((settings, enabled)) => {
                     expect_right_to_weaken(caller, None, &settings)?;
@@ -168,6 +170,7 @@ fn resolved(
     index: usize,
     device: ImportedDevice,
     certificates: &[CertificateRecord],
+    deprecated: DeprecatedPolicies,
 ) -> Result<(DeviceSettings, bool), Vec<Problem>> {
     let ImportedDevice { mut change, certificate, enabled } = device;
     let problem = |field: &str, kind, detail| Problem { index, field: field.to_owned(), kind, detail };
@@ -176,7 +179,7 @@ fn resolved(
         Ok(id) => change.certificate_id = Some(id),
         Err(detail) => problems.push(problem("certificate", ProblemKind::UnknownCertificate, detail)),
     }
-    match change.into_settings() {
+    match change.into_settings(deprecated) {
         Ok(settings) if problems.is_empty() => return Ok((settings, enabled)),
         Ok(_) => {}
         Err(ServiceError::InvalidFields(faults)) => {
