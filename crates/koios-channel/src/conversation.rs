@@ -363,10 +363,11 @@ impl Conversation {
         })
     }
 
-    /// Whether the next [`poll`](Self::poll) decrypts with RSA, which costs milliseconds of CPU.
+    /// Whether the next [`poll`](Self::poll) decrypts with RSA and takes more than about a millisecond of CPU for it: with
+    /// keys of more than 2048 bits, and under a deprecated policy.
     pub fn poll_is_costly(&self) -> bool {
-        let secured = matches!(&self.state, State::Open(open) if matches!(open.channel.security(), Security::Secure { .. }));
-        secured && matches!(self.pending, Some(Pending::Open { .. })) && self.frames.is_ready()
+        let costly = matches!(&self.state, State::Open(open) if open.channel.security().is_costly());
+        costly && matches!(self.pending, Some(Pending::Open { .. })) && self.frames.is_ready()
     }
 
     /// What it means that the peer closed the connection now.

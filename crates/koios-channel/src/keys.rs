@@ -76,6 +76,12 @@ impl OwnKey {
         }
     }
 
+    /// Whether one operation may take more than about a millisecond of CPU. With 2048 bits of RSA a signature takes a
+    /// third of that, and the answer to an OPN, which is the most that is computed at once, two thirds.
+    pub(crate) fn is_costly(&self) -> bool {
+        matches!(self, Self::Rsa(key) if key.bits() > 2048)
+    }
+
     /// Signs as the policy does. With RSA: milliseconds.
     pub(crate) fn sign(&self, algorithms: &Algorithms, message: &[u8]) -> Result<Vec<u8>, Fault> {
         let signature = match (self, algorithms.asymmetric) {
@@ -147,6 +153,15 @@ impl Security {
         match self {
             Self::None => SecurityMode::None,
             Self::Secure { mode, .. } => *mode,
+        }
+    }
+
+    /// Whether a step with our key may take more than about a millisecond of CPU.
+    pub(crate) fn is_costly(&self) -> bool {
+        match self {
+            Self::None => false,
+            // What signs with SHA-1 is slow with any key.
+            Self::Secure { policy, identity, .. } => policy.is_deprecated() || identity.key.is_costly(),
         }
     }
 

@@ -98,6 +98,29 @@ fn a_step_out_of_order_is_not_ready_and_sends_nothing() {
 }
 
 #[test]
+fn long_keys_are_costly_where_they_decrypt() {
+    for (bits, costly) in [(2048, false), (3072, true), (4096, true)] {
+        let Security::Secure { policy, mode, server_certificate, sending, .. } = security(POLICY, MODE)
+        else {
+            panic!("secure")
+        };
+        let security = Security::Secure {
+            policy,
+            mode,
+            identity: crate::test_server::identity(bits, 0),
+            server_certificate,
+            sending,
+        };
+        assert_eq!(security.is_costly(), costly);
+        let mut client = acknowledged(65_536);
+        client.open(security, TIMING).unwrap();
+        assert!(!client.poll_is_costly(), "nothing has come");
+        client.receive(b"OPNF\x08\0\0\0");
+        assert_eq!(client.poll_is_costly(), costly, "{bits}");
+    }
+}
+
+#[test]
 fn the_channel_opens_whatever_the_security() {
     opened(false);
     for policy in SecurityPolicy::SECURE {
@@ -107,7 +130,7 @@ fn the_channel_opens_whatever_the_security() {
             let request = server.read_open(&client.open(security(policy, mode), TIMING).unwrap());
             assert!(!client.poll_is_costly());
             client.receive(&server.answer_open(&request));
-            assert!(client.poll_is_costly());
+            assert!(!client.poll_is_costly(), "keys are short");
             assert!(matches!(client.poll(), Ok(Some(Event::ChannelOpened { .. }))));
             assert_eq!(client.server_chain().unwrap().leaf(), server_for(policy).leaf());
             let request = ask(&mut client, &mut server);

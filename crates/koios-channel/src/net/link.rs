@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::Deadline;
 use super::dial::Stream;
 use super::secure_channel::unexpected;
+use crate::UserIdentity;
 use crate::conversation::{Conversation, Event, Timing};
 use crate::error::{ChannelError, Fault, Stage};
 use crate::service::{ServiceAnswer, ServiceRequest};
@@ -24,10 +25,24 @@ pub(super) struct Link {
 /// Where a step is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cost {
-    /// Here: microseconds.
+    /// Here: about a millisecond at most. To change threads and back would add a good part of that.
     Small,
-    /// On a thread for blocking work: RSA, milliseconds.
+    /// On a thread for blocking work: RSA with long keys, milliseconds.
     Large,
+}
+
+impl Cost {
+    pub(super) const fn of(is_costly: bool) -> Self {
+        if is_costly { Self::Large } else { Self::Small }
+    }
+
+    /// With a signature of the user's key beside ours.
+    pub(super) fn with_user(self, user: &UserIdentity) -> Self {
+        match user {
+            UserIdentity::Certificate(identity) if identity.key().is_costly() => Self::Large,
+            _ => self,
+        }
+    }
 }
 
 impl Link {
@@ -108,8 +123,7 @@ impl Link {
     async fn event(&mut self) -> Result<Event, ChannelError> {
         loop {
             let costly = self.conversation.as_ref().is_some_and(|conversation| conversation.poll_is_costly());
-            let cost = if costly { Cost::Large } else { Cost::Small };
-            if let Some(event) = self.compute(cost, Conversation::poll).await? {
+            if let Some(event) = self.compute(Cost::of(costly), Conversation::poll).await? {
                 return Ok(event);
             }
             let read = self.stream.read(&mut self.buffer).await;

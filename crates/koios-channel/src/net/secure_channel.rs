@@ -10,9 +10,7 @@ use super::{CreatedSession, Deadline, Session};
 use crate::conversation::{Conversation, DetachedSession, Event};
 use crate::error::{ChannelError, Fault, Stage};
 use crate::service::nodes;
-use crate::{
-    ApplicationDescription, Endpoint, EndpointUrl, Security, SecurityMode, SessionRequest, UserIdentity,
-};
+use crate::{ApplicationDescription, Endpoint, EndpointUrl, Security, SessionRequest, UserIdentity};
 
 /// A connection whose HELLO was acknowledged.
 #[derive(Debug)]
@@ -25,7 +23,7 @@ impl Transport {
         Self { link }
     }
 
-    /// Opens the secure channel. The RSA work is done on a thread for blocking work.
+    /// Opens the secure channel. RSA with keys of more than 2048 bits is done on a thread for blocking work.
     ///
     /// # Errors
     /// At [`Stage::OpenSecureChannel`]. A refusal of the server that came without security is
@@ -36,7 +34,7 @@ impl Transport {
         deadline: Deadline,
     ) -> Result<SecureChannel, ChannelError> {
         let stage = Stage::OpenSecureChannel;
-        let cost = if security.mode() == SecurityMode::None { Cost::Small } else { Cost::Large };
+        let cost = Cost::of(security.is_costly());
         let event = self
             .link
             .exchange(stage, deadline, cost, move |conversation, timing| conversation.open(security, timing))
@@ -168,7 +166,7 @@ impl SecureChannel {
         let user = user.clone();
         let attached = self
             .link
-            .exchange(stage, deadline, self.renewal.cost, move |conversation, timing| {
+            .exchange(stage, deadline, self.renewal.cost.with_user(&user), move |conversation, timing| {
                 conversation.attach_session(detached)?;
                 conversation.activate_session(&user, timing)
             })

@@ -49,7 +49,7 @@ impl CreatedSession {
         deadline: Deadline,
     ) -> Result<Session, ChannelError> {
         let stage = Stage::ActivateSession;
-        let cost = self.channel.renewal.cost;
+        let cost = self.channel.renewal.cost.with_user(user);
         let user = user.clone();
         let outcome = self
             .channel
