@@ -3,14 +3,14 @@
 //! Each client is a process of its own that tells the times of each of its iterations; the clients take turns in blocks, so
 //! that all meet the same disturbances. Endpoints are fetched, and our key is parsed, before the clock starts; the peers
 //! load their keys when their own interface does it: open62541's and asyncua's clients once as well, node-opcua's and
-//! async-opcua's for every connect. The floor, in the same run, is the CPU time of the RSA operations that no client can do
-//! without.
+//! async-opcua's for every connect. The floor, which takes its turns with them, is the CPU time of the RSA operations that no
+//! client can do without.
 
 use koios_testkit::Stack;
 
 use crate::Result;
-use crate::client::{Client, Spent, Visits};
-use crate::floor::floor;
+use crate::client::{Client, Spent, Visits, median};
+use crate::floor::Floor;
 use crate::scene::Scene;
 
 pub(crate) fn print(runs: usize) -> Result<()> {
@@ -38,6 +38,8 @@ fn compare(stack: Stack, bits: u32, runs: usize) -> Result<()> {
             return Ok(());
         }
     };
+    let floor = Floor::of(&scene.certificate)?;
+    let mut floors = Vec::new();
     let mut measured = Client::ALL.map(|_| Vec::new());
     let mut left = runs;
     while left > 0 {
@@ -48,8 +50,9 @@ fn compare(stack: Stack, bits: u32, runs: usize) -> Result<()> {
         for (client, times) in Client::ALL.into_iter().zip(&mut measured) {
             times.extend(client.run(&visits)?.unwrap_or_default());
         }
+        floors.extend(floor.measure(block)?);
     }
-    let floor = floor(&scene.certificate)?;
+    let floor = median(floors).ok_or("no run")?;
     println!("| {stack} | {bits} | floor | | {floor:.2} | | 1.00 |");
     let medians = measured.map(Spent::medians);
     let node = Client::ALL.iter().zip(&medians).find(|(client, _)| **client == Client::NodeOpcua);
