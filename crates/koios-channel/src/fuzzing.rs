@@ -17,7 +17,7 @@ use crate::chunk::symmetric;
 use crate::conversation::{Conversation, Timing};
 use crate::kdf::KeyMaterial;
 use crate::keys::{Peer, Security};
-use crate::policy::{AES_BLOCK_LEN, Algorithms, Asymmetric};
+use crate::policy::{AES_BLOCK_LEN, Algorithms, Asymmetric, is_spoken};
 use crate::random::SystemRandom;
 use crate::service::{any_answer, nodes, response};
 use crate::symmetric::{Position, ReceivingKeys, SendingKeys, Trailer};
@@ -59,9 +59,17 @@ pub fn reverse_hello(data: &[u8]) {
 
 /// An OPN answer: as it comes, and as the content behind a signature that holds.
 pub fn asymmetric(data: &[u8]) {
-    static IDENTITY: LazyLock<ClientIdentity> = LazyLock::new(|| new_identity(KeySpec::Rsa2048));
     asymmetric_on_a_curve(data);
-    let policy = SecurityPolicy::Basic256Sha256;
+    // OAEP, and PKCS#1 v1.5 where it is built in.
+    for policy in [SecurityPolicy::Basic256Sha256, SecurityPolicy::Basic128Rsa15] {
+        if is_spoken(policy) {
+            asymmetric_of_rsa(policy, data);
+        }
+    }
+}
+
+fn asymmetric_of_rsa(policy: SecurityPolicy, data: &[u8]) {
+    static IDENTITY: LazyLock<ClientIdentity> = LazyLock::new(|| new_identity(KeySpec::Rsa2048));
     let algorithms = Algorithms::of(policy).expect("a policy that secures");
     let identity = &*IDENTITY;
     let own = own(identity);
@@ -137,10 +145,15 @@ fn asymmetric_on_a_curve(data: &[u8]) {
 
 /// A chunk under known keys: as it comes, and as the content behind a signature that holds.
 pub fn symmetric(data: &[u8]) {
-    let policies =
-        [SecurityPolicy::Aes128Sha256RsaOaep, SecurityPolicy::EccNistP384, SecurityPolicy::EccNistP256AesGcm];
+    let policies = [
+        SecurityPolicy::Aes128Sha256RsaOaep,
+        SecurityPolicy::EccNistP384,
+        SecurityPolicy::EccNistP256AesGcm,
+        SecurityPolicy::Basic256,
+    ];
+    let policies = policies.into_iter().filter(|policy| is_spoken(*policy));
     let modes = [SecurityMode::Sign, SecurityMode::SignAndEncrypt];
-    for (policy, mode) in policies.into_iter().flat_map(|policy| modes.map(|mode| (policy, mode))) {
+    for (policy, mode) in policies.flat_map(|policy| modes.map(|mode| (policy, mode))) {
         let algorithms = Algorithms::of(policy).expect("a policy that secures");
         let material = KeyMaterial::of_nonces(&algorithms, &[1; 32], &[2; 32]);
         let sending = SendingKeys::of(mode, algorithms.symmetric, &material).expect("keys");
