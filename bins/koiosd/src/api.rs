@@ -25,6 +25,7 @@ pub(crate) mod routes;
 pub(crate) mod security;
 pub(crate) mod server_certificate;
 pub(crate) mod system;
+pub(crate) mod trust_guides;
 pub(crate) mod words;
 
 use actix_cors::Cors;
@@ -53,6 +54,7 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
             .configure(devices::configure)
             .configure(discovery::configure)
             .configure(system::configure)
+            .configure(trust_guides::configure)
             .default_service(web::to(nothing_here)),
     );
     config.default_service(web::to(nothing_here));

@@ -7,6 +7,7 @@ pub(crate) mod devices;
 pub(crate) mod error;
 pub(crate) mod idempotency;
 pub(crate) mod server_certificates;
+pub(crate) mod trust_guides;
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use connection_tests::ConnectionTests;
 use devices::Devices;
 use idempotency::Idempotency;
 use server_certificates::ServerCertificates;
+use trust_guides::TrustGuides;
 
 /// Every service of the daemon: what handlers get.
 #[derive(Debug)]
@@ -37,6 +39,7 @@ pub(crate) struct Services {
     pub(crate) store: Store,
     pub(crate) supervisor: Arc<Supervisor>,
     pub(crate) system_host: Arc<HostName>,
+    pub(crate) trust_guides: TrustGuides,
 }
 
 impl Services {
@@ -57,6 +60,7 @@ impl Services {
             devices: Devices::new(store.clone(), settings.clone(), supervisor.clone()),
             idempotency: Idempotency::new(store.clone()),
             server_certificates: ServerCertificates::new(store.clone()),
+            trust_guides: TrustGuides::new(store.clone()),
             settings,
             started_at: OffsetDateTime::now_utc(),
             store,

@@ -5,6 +5,7 @@ mod openapi;
 mod repository;
 mod suites;
 mod test;
+mod trust_guides;
 
 use std::env;
 use std::process::ExitCode;
@@ -17,6 +18,8 @@ fn main() -> ExitCode {
         ["fixtures"] => fixtures::run(),
         ["openapi"] => openapi::write().map(|()| ExitCode::SUCCESS),
         ["openapi", "--check"] => openapi::check(),
+        ["trust-guides"] => trust_guides::write().map(|()| ExitCode::SUCCESS),
+        ["trust-guides", "--check"] => trust_guides::check(),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
@@ -32,4 +35,6 @@ const USAGE: &str = "usage: cargo xtask <chore>
   test [arguments]   install the fixtures that can be, run `cargo test --workspace --locked [arguments]`,
                      and tell which suites ran; KOIOS_REQUIRE_INTEROP=1 makes a skipped suite a failure
   fixtures           install the OPC UA servers of other languages (needs npm; python3; cmake and a C compiler)
-  openapi [--check]  write bins/koiosd/openapi.json, or tell whether it has drifted";
+  openapi [--check]  write bins/koiosd/openapi.json, or tell whether it has drifted
+  trust-guides [--check]
+                     write docs/trust, or tell whether it has drifted";

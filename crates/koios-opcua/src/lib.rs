@@ -7,6 +7,8 @@
 //!   to a server.
 //! - **Verdict**: a [`Code`] from stage, speaker and status (the same status means other things from another mouth),
 //!   ranked [`Cause`]s with their evidence, and what to do.
+//! - **Trust guide**: what a person does to make a server trust a certificate, per product ([`recognise`],
+//!   [`trust_guides`]).
 //! - **Devices** (feature `store`, default): `target_of` makes the values from what is stored, `Supervisor` keeps every
 //!   enabled device connected on threads of its own.
 //!
@@ -50,6 +52,7 @@ mod supervisor;
 mod target;
 #[cfg(test)]
 mod test_identity;
+mod trust_guide;
 mod verdict;
 
 pub use assignment::{EffectiveCertificate, effective_certificate};
@@ -71,6 +74,10 @@ pub use stage::{Stage, StageOutcome, StageReport};
 #[cfg(feature = "store")]
 pub use supervisor::{ConnectLoad, DeviceStatus, StoppedDevice, Supervisor, SupervisorSettings, TestError};
 pub use target::{CertificateLabel, ClientCertificate, Target, UnavailableReason};
+pub use trust_guide::{
+    GuideConfidence, Known, RecognisedBy, Recognition, ServerIdentity, TrustGuide, recognise, trust_guide,
+    trust_guides,
+};
 pub use verdict::{Cause, CauseCode, Confidence, Remedy, RemedyLink, ReportedBy, Verdict};
 
 pub use koios_channel::{

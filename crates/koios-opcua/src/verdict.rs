@@ -187,6 +187,8 @@ pub struct Remedy {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum RemedyLink {
+    /// How this server is made to trust a certificate.
+    TrustGuide,
     /// The download of the client certificate, for the server's trust list.
     CertificateDownload,
     /// The device's server certificate, pinned and presented, where the new one is approved.

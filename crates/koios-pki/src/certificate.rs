@@ -163,6 +163,11 @@ impl Certificate {
         self.0.serial_number.get_or_init(|| self.inspect().serial_number().to_string())
     }
 
+    /// The bytes of the signature.
+    pub fn signature(&self) -> &[u8] {
+        self.part(&self.0.layout.signature)
+    }
+
     /// The signature algorithm as OpenSSL names it (`sha256WithRSAEncryption`), else its dotted object identifier.
     pub fn signature_algorithm(&self) -> &str {
         let algorithm = SignatureAlgorithm::of(self.signature_oid());

@@ -6,6 +6,7 @@
 //! - Certificates and their default: [`Store::create_certificate`], [`Store::replace_key_pair`],
 //!   [`Store::set_default`].
 //! - Devices, pins and history: [`Store::create_device`], [`Store::approve`], [`Store::record_transition`].
+//! - What servers say they are: [`Store::record_server_identity`].
 //! - Access: [`Store::create_token`], [`Store::append_audit`], [`Store::idempotency_store`].
 //!
 //! A write is one transaction. Its files are on disk before the commit, its [`Change`]s are sent after it,
@@ -73,6 +74,7 @@ mod page;
 mod removed_keys;
 mod secrets;
 mod server_certificates;
+mod server_identities;
 mod store;
 mod tokens;
 mod write;
@@ -97,5 +99,6 @@ pub use idempotency::{IdempotencyRecord, StoredAnswer};
 pub use name::{Name, NameError};
 pub use page::{Direction, Page, PageRequest, Sort};
 pub use server_certificates::{PinOutcome, Presented, SeenServerCertificate};
+pub use server_identities::SaidServerIdentity;
 pub use store::{Apply, Counts, Store, StoreOptions};
 pub use tokens::{NewToken, Permission, Role, Token};

@@ -20,7 +20,7 @@ use super::{
     error::{self, PROBLEM_MEDIA_TYPE, Problem},
     health,
     query::{NoParameters, Query},
-    routes, system, words,
+    routes, system, trust_guides, words,
 };
 
 const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
@@ -59,6 +59,7 @@ pub fn document() -> Document {
         connection_tests::ConnectionTestsDocument::openapi(),
         discovery::DiscoveryDocument::openapi(),
         system::SystemDocument::openapi(),
+        trust_guides::TrustGuidesDocument::openapi(),
     ] {
         document.merge(part);
     }

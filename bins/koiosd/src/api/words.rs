@@ -2,7 +2,7 @@
 //!
 //! What is answered takes its words from the domain's own types; these types only describe them.
 
-use koios_opcua::{Confidence, ReportedBy, Stage, StageOutcome};
+use koios_opcua::{Confidence, Known, RecognisedBy, ReportedBy, Stage, StageOutcome};
 use koios_pki::Severity;
 use koios_store::{CertificateSortKey, DeviceSortKey};
 use utoipa::{
@@ -46,6 +46,13 @@ closed_words! {
     FindingCode = koios_pki::FindingCode::ALL.iter().map(|code| code.as_str());
     /// How much a finding matters.
     FindingSeverity = [Severity::Info, Severity::Warning, Severity::Error].map(Severity::as_str);
+    /// How well a trust guide is confirmed.
+    GuideConfidence = [koios_opcua::GuideConfidence::High, koios_opcua::GuideConfidence::Medium, koios_opcua::GuideConfidence::Low]
+        .map(koios_opcua::GuideConfidence::as_str);
+    /// By which of its own words a server was recognised, or that somebody chose the product.
+    GuideRecognition = RecognisedBy::ALL.iter().map(|by| by.as_str()).chain(["chosen"]);
+    /// A fact that may be unknown.
+    KnownFact = [Known::Yes, Known::No, Known::Unknown].map(Known::as_str);
     /// Whether an attempt did what it should.
     Outcome = ["success", "failure"];
     /// Who said that an attempt fails.

@@ -22,4 +22,5 @@ mod regeneration;
 mod story;
 mod supervision;
 mod tokens;
+mod trust_guides;
 mod uploads;

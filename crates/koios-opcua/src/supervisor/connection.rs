@@ -114,7 +114,11 @@ fn failed(verdict: Box<Verdict>) -> End {
 /// Draws the conclusions: what is shown, what is pinned, and whether the session may be used.
 async fn settle(shared: &Shared, device: DeviceId, tried: Tried) -> Result<Connection, End> {
     let Tried { plan, target, clock, attempt } = tried;
-    let Attempt { server_certificate, proven, result, endpoint, .. } = attempt;
+    let Attempt { server_certificate, proven, result, endpoint, server: description, .. } = attempt;
+    if let Some(description) = &description {
+        let build_info = result.as_ref().ok().map(|connected| &connected.status.build_info);
+        shared.note_identity(&target.endpoint_url, description, build_info, clock.now).await;
+    }
     let has_proven = proven || has_taken_password(&target, &result);
     let client = target.client.chain().cloned();
     let server = server_certificate.map(|presented| presented.chain);

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use koios_channel::{ApplicationDescription, BuildInfo, EndpointUrl};
 use koios_store::{DeviceId, Store, Transition};
+use time::OffsetDateTime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::SupervisorSettings;
@@ -13,6 +15,7 @@ use super::status::{DeviceStatus, StatusBoard};
 use crate::clock::ClockReading;
 use crate::plan::{DevicePlan, PlanError, target_of};
 use crate::target::Target;
+use crate::trust_guide::ServerIdentity;
 
 /// By how much the retry bound stretches because more attempts are due than may run at once.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -71,6 +74,20 @@ impl Shared {
         let mut target = target_of(&self.store, plan, &self.settings.fallback_application_uri).await?;
         target.deprecated_policies = self.settings.deprecated_policies;
         Ok(target)
+    }
+
+    /// Keeps what a server says it is, for the guide that a person may need; losing it makes nothing fail.
+    pub(super) async fn note_identity(
+        &self,
+        endpoint_url: &EndpointUrl,
+        description: &ApplicationDescription,
+        build_info: Option<&BuildInfo>,
+        at: OffsetDateTime,
+    ) {
+        let said = ServerIdentity::of(description, build_info).into();
+        if let Err(error) = self.store.record_server_identity(endpoint_url.as_str(), said, at).await {
+            tracing::warn!(error = %error_chain(&error), "what the server says it is was not recorded");
+        }
     }
 
     /// The clock, judged by the newest thing that is known to have happened.

@@ -91,6 +91,9 @@ impl TestDesk {
             let clock = shared.clock().await;
             let discovery =
                 Box::pin(discover(&url, timeout, clock, shared.settings.deprecated_policies)).await;
+            if let Some(description) = &discovery.server {
+                shared.note_identity(&url, description, None, clock.now).await;
+            }
             let mut seen: Vec<CertificateChain> = Vec::new();
             for endpoint in &discovery.endpoints {
                 if let Some(presented) = &endpoint.server_certificate
@@ -132,6 +135,11 @@ async fn make(shared: &Shared, plan: &DevicePlan) -> Result<TestReport, TestErro
     let clock = shared.clock().await;
     let target = shared.target_of(plan).await?;
     let report = Box::pin(test(&target, clock)).await;
+    if let Some(server) = &report.server {
+        shared
+            .note_identity(&plan.endpoint_url, &server.description, server.build_info.as_ref(), clock.now)
+            .await;
+    }
     if let Some(certificate) = report.server.as_ref().and_then(|server| server.certificate.as_ref()) {
         let chain = certificate.chain.clone();
         // A device that was moved during its Test has shown nothing; the endpoint has.

@@ -143,6 +143,10 @@ pub(super) fn remedy_for(code: Code) -> Vec<Remedy> {
 
 fn trust_steps() -> Vec<Remedy> {
     vec![
+        Remedy {
+            text: "Follow the trust guide for the server's product, or in general:".to_owned(),
+            link: Some(RemedyLink::TrustGuide),
+        },
         download("Download the certificate as .der."),
         say(
             "At the server, trust it: move it from the rejected to the trusted certificates (move, do not copy), \

@@ -1,7 +1,7 @@
 //! What the database refuses by itself, whatever the code above it does.
 
 use koios_pki::SecurityMode;
-use koios_store::StoreError;
+use koios_store::{SaidServerIdentity, StoreError};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use time::{Duration, OffsetDateTime};
@@ -93,6 +93,42 @@ async fn certificates_seen_anywhere_are_bounded_in_all() {
     assert_eq!(kept, 10_000);
     let seen = fixture.store.seen_server_certificates("opc.tcp://new:4840").await.unwrap();
     assert_eq!(seen[0].chain, newest);
+}
+
+#[tokio::test]
+async fn what_servers_say_they_are_is_kept_per_endpoint_and_bounded_in_all() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    let at = OffsetDateTime::UNIX_EPOCH + Duration::days(20_000);
+    let said = |uri: &str, product: &str| {
+        let mut said = SaidServerIdentity::default();
+        said.application_uri = uri.to_owned();
+        said.product_name = product.to_owned();
+        said
+    };
+    let press = "opc.tcp://press:4840";
+    assert_eq!(store.server_identity(press).await.unwrap(), None);
+    store.record_server_identity(press, said("urn:press", "PLC"), at).await.unwrap();
+    store.record_server_identity(press, said("urn:press", ""), at).await.unwrap();
+    assert_eq!(store.server_identity(press).await.unwrap(), Some(said("urn:press", "PLC")));
+    store.record_server_identity(press, said("urn:lathe", ""), at).await.unwrap();
+    assert_eq!(store.server_identity(press).await.unwrap(), Some(said("urn:lathe", "")));
+
+    let mut connection = beside(&fixture).await;
+    sqlx::query(
+        "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 10050) \
+         INSERT INTO server_identities SELECT 'opc.tcp://host-' || n, '', '', '', '', '', 7 FROM number",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    store.record_server_identity("opc.tcp://new:4840", said("urn:new", ""), at).await.unwrap();
+    let kept: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM server_identities")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(kept, 10_000);
+    assert!(store.server_identity(press).await.unwrap().is_some(), "the oldest go");
 }
 
 #[tokio::test]

@@ -204,6 +204,10 @@ impl Links {
             Some(RemedyLink::CertificateDownload) => {
                 self.certificate.as_ref().map(|id| format!("/api/v1/certificates/{id}/certificate.der"))
             }
+            Some(RemedyLink::TrustGuide) => Some(self.device.map_or_else(
+                || "/api/v1/trust-guides".to_owned(),
+                |id| format!("/api/v1/devices/{id}/trust-guide"),
+            )),
             Some(RemedyLink::ServerCertificate) => {
                 self.device.map(|id| format!("/api/v1/devices/{id}/server-certificate"))
             }
