@@ -22,7 +22,7 @@ pub(crate) fn print(runs: usize) -> Result<()> {
     println!("| server | key bits | client | wall ms | CPU ms | CPU / node-opcua's | CPU / floor |");
     println!("| --- | --- | --- | --- | --- | --- | --- |");
     for stack in Stack::ALL.into_iter().chain([Stack::Open62541]) {
-        for bits in [2048, 4096] {
+        for bits in [2048, 3072, 4096] {
             compare(stack, bits, runs)?;
         }
     }

@@ -19,7 +19,7 @@ pub(crate) fn print() -> Result<()> {
         "| key bits | client | connections | bytes sent | bytes received | allocations | bytes allocated |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- |");
-    for bits in [2048, 4096] {
+    for bits in [2048, 3072, 4096] {
         let scene = match Scene::set(SERVER, bits) {
             Ok(scene) => scene,
             Err(unavailable) => {
