@@ -76,14 +76,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Many sessions at once; as `benches/sessions.rs` of koios-channel does.
+/// Many sessions at once; as `benches/sessions` of koios-channel does.
 async fn hold(
     client: &mut Client,
     endpoint: &EndpointDescription,
     sessions: u64,
     reads: u64,
 ) -> Result<Value, Box<dyn Error>> {
-    let (memory, cpu) = (resident_kib()?, cpu_time());
+    let (memory, wall, cpu) = (resident_kib()?, Instant::now(), cpu_time());
     let mut open = Vec::new();
     for _ in 0..sessions {
         let (session, event_loop) =
@@ -95,8 +95,11 @@ async fn hold(
         }
         open.push((session, event_loop));
     }
-    let opened =
-        json!({ "rss_kib": resident_kib()? - memory, "cpu_ms": (cpu_time() - cpu).as_secs_f64() * 1e3 });
+    let opened = json!({
+        "rss_kib": resident_kib()? - memory,
+        "wall_ms": wall.elapsed().as_secs_f64() * 1e3,
+        "cpu_ms": (cpu_time() - cpu).as_secs_f64() * 1e3,
+    });
     let (wall, cpu) = (Instant::now(), cpu_time());
     let mut readers = tokio::task::JoinSet::new();
     for (session, _) in &open {

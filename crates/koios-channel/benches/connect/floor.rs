@@ -1,10 +1,14 @@
 //! What no client can do without.
 
-use koios_pki::{EncryptionScheme, PrivateKey, PrivateKeyPem, RsaPrivateKey, SignatureScheme};
-use koios_testkit::TestCertificate;
+use std::fs;
+
+use koios_pki::{
+    CertificateChain, EncryptionScheme, PrivateKey, PrivateKeyPem, RsaPrivateKey, SignatureScheme,
+};
 
 use crate::Result;
-use crate::ours::cpu_time;
+use crate::scene::Own;
+use crate::spent::Stopwatch;
 
 /// What RSA costs a client with this key: two signatures, the answer to OPN decrypted, which takes two blocks with a server
 /// key of the same length, two verifications, the request of OPN encrypted.
@@ -16,11 +20,12 @@ pub(crate) struct Floor {
 }
 
 impl Floor {
-    pub(crate) fn of(certificate: &TestCertificate) -> Result<Self> {
-        let key = PrivateKeyPem::from_bytes(certificate.key_pem().as_bytes().to_vec());
+    pub(crate) fn of(own: &Own) -> Result<Self> {
+        let certificate = CertificateChain::from_pem(&fs::read(&own.certificate)?)?.to_der_blob();
+        let key = PrivateKeyPem::from_bytes(fs::read(&own.private_key)?);
         let key = PrivateKey::from_pem(&key)?.into_rsa().ok_or("an RSA key")?;
         Ok(Self {
-            request: vec![0xA5; certificate.der().len() + 2 * key.modulus_len()],
+            request: vec![0xA5; certificate.len() + 2 * key.modulus_len()],
             signature: key.sign(SIGNATURE, MESSAGE)?,
             block: key.public_key().encrypt_block(ENCRYPTION, &[0xA5; 100])?,
             key,
@@ -34,7 +39,7 @@ impl Floor {
 
     fn turn(&self) -> Result<f64> {
         let public = self.key.public_key();
-        let cpu = cpu_time();
+        let watch = Stopwatch::start();
         for _ in 0..2 {
             std::hint::black_box(self.key.sign(SIGNATURE, MESSAGE)?);
             std::hint::black_box(self.key.decrypt_block(ENCRYPTION, &self.block)?);
@@ -43,7 +48,7 @@ impl Floor {
         for part in self.request.chunks(public.max_plain_len(ENCRYPTION)) {
             std::hint::black_box(public.encrypt_block(ENCRYPTION, part)?);
         }
-        Ok((cpu_time() - cpu).as_secs_f64() * 1e3)
+        Ok(watch.spent().cpu_ms)
     }
 }
 

@@ -5,13 +5,20 @@
 //! `cargo bench -p koios-channel --bench connect [-- RUNS]`, 30 runs of each unless told; on a quiet machine. The first
 //! table is of times ([`times`]), the second of bytes and allocations ([`traffic`]).
 
+#[path = "../common/client.rs"]
 mod client;
 mod floor;
 mod ours;
 mod proxy;
+#[path = "../common/scene.rs"]
 mod scene;
+#[path = "../common/spent.rs"]
+mod spent;
 mod times;
 mod traffic;
+#[path = "../common/visitor.rs"]
+mod visitor;
+mod visits;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 

@@ -1,42 +1,30 @@
 //! Our client: a process that connects many times, and the protocol alone, whose allocations are counted.
 
-use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use allocation_counter::AllocationInfo;
-use koios_channel::{
-    CertificateSending, ClientIdentity, Conversation, Deadline, EndpointUrl, Event, Limits, Security,
-    SecurityMode, SecurityPolicy, SessionRequest, SystemRandom, Timing, UserIdentity, connect, resolve,
-};
-use koios_pki::{CertificateChain, PrivateKey, PrivateKeyPem};
-use rustix::time::{ClockId, clock_gettime};
+use koios_channel::{Conversation, Deadline, Event, Limits, SystemRandom, Timing, UserIdentity};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use crate::Result;
-use crate::scene::{APPLICATION_URI, Scene};
+use crate::scene::Scene;
+use crate::spent::Stopwatch;
+use crate::visitor::Visitor;
 
 /// What the client process does.
 #[tokio::main(worker_threads = 2)]
 pub(crate) async fn visit_often(configuration: &Value) -> Result<()> {
-    let text = |name: &str| configuration[name].as_str().ok_or_else(|| format!("{name} is missing"));
     let count = |name: &str| configuration[name].as_u64().unwrap_or(0);
-    let (certificate, key) = (text("certificateFile")?, text("privateKeyFile")?);
-    let visitor = Visitor::new(text("url")?, certificate.as_ref(), key.as_ref()).await?;
-
+    let visitor = Visitor::from_json(configuration, Deadline::after(PATIENCE)).await?;
     let mut iterations = Vec::new();
     for run in 0..count("warmup") + count("iterations") {
-        let (wall, cpu) = (Instant::now(), cpu_time());
+        let watch = Stopwatch::start();
         visitor.visit().await?;
         if run >= count("warmup") {
-            iterations.push(json!({
-                "wall_ms": wall.elapsed().as_secs_f64() * 1e3,
-                "cpu_ms": (cpu_time() - cpu).as_secs_f64() * 1e3,
-            }));
+            iterations.push(watch.spent().to_json());
         }
     }
     println!("{}", json!({ "client": "koios-channel", "iterations": iterations }));
@@ -48,8 +36,8 @@ pub(crate) async fn visit_often(configuration: &Value) -> Result<()> {
 pub(crate) fn allocations(scene: &Scene) -> Result<AllocationInfo> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let own = &scene.own;
-    let visitor =
-        runtime.block_on(Visitor::new(&scene.server.endpoint_url, &own.certificate, &own.private_key))?;
+    let (url, deadline) = (&scene.server.endpoint_url, Deadline::after(PATIENCE));
+    let visitor = runtime.block_on(Visitor::new(url, &own.certificate, &own.private_key, deadline))?;
     // What is set up once in a process is not what each connect allocates.
     visitor.converse(&mut Wire::connect(&visitor.addresses)?)?;
     let mut wire = Wire::connect(&visitor.addresses)?;
@@ -58,61 +46,10 @@ pub(crate) fn allocations(scene: &Scene) -> Result<AllocationInfo> {
     outcome.map(|()| allocated)
 }
 
-/// Who knows where to go, and with what.
-struct Visitor {
-    url: EndpointUrl,
-    addresses: Vec<SocketAddr>,
-    identity: Arc<ClientIdentity>,
-    server_certificate: CertificateChain,
-    request: SessionRequest,
-}
-
 impl Visitor {
-    /// Fetches the endpoints.
-    async fn new(url: &str, certificate: &Path, private_key: &Path) -> Result<Self> {
-        let url = EndpointUrl::parse(url)?;
-        let chain = CertificateChain::from_pem(&fs::read(certificate)?)?;
-        let key = PrivateKey::from_pem(&PrivateKeyPem::from_bytes(fs::read(private_key)?))?;
-        let identity = Arc::new(ClientIdentity::new(chain, key)?);
-
-        let deadline = Deadline::after(PATIENCE);
-        let addresses = resolve(&url, deadline).await?;
-        let transport = connect(&addresses, deadline).await?.hello(&url, Limits::default(), deadline).await?;
-        let mut discovery = transport.open(Security::None, deadline).await?;
-        let endpoints = discovery.get_endpoints(&url, deadline).await?;
-        discovery.close(deadline).await;
-        let endpoint = endpoints
-            .iter()
-            .find(|endpoint| {
-                endpoint.security_policy == Some(SecurityPolicy::Basic256Sha256)
-                    && endpoint.security_mode == Some(SecurityMode::SignAndEncrypt)
-            })
-            .ok_or("the server offers no such endpoint")?;
-        let blob = endpoint.server_certificate.as_deref().ok_or("the endpoint has no certificate")?;
-        let server_certificate = CertificateChain::from_der_blob(blob, 10)?;
-        let mut request = SessionRequest::new(url.clone(), endpoint.clone(), APPLICATION_URI);
-        request.expected_endpoints = endpoints.clone();
-        Ok(Self { url, addresses, identity, server_certificate, request })
-    }
-
-    fn security(&self) -> Security {
-        Security::Secure {
-            policy: SecurityPolicy::Basic256Sha256,
-            mode: SecurityMode::SignAndEncrypt,
-            identity: Arc::clone(&self.identity),
-            server_certificate: self.server_certificate.clone(),
-            sending: CertificateSending::Chain,
-        }
-    }
-
     async fn visit(&self) -> Result<()> {
         let deadline = Deadline::after(PATIENCE);
-        let connection = connect(&self.addresses, deadline).await?;
-        let transport = connection.hello(&self.url, Limits::default(), deadline).await?;
-        let channel = transport.open(self.security(), deadline).await?;
-        let created = channel.create_session(self.request.clone(), deadline).await?;
-        created.activate(&UserIdentity::Anonymous, deadline).await?.close(deadline).await?;
-        Ok(())
+        Ok(self.open(deadline).await?.close(deadline).await?)
     }
 
     /// As [`visit`](Self::visit), without the driver.
@@ -164,12 +101,6 @@ impl Wire {
 
 fn timing() -> Timing {
     Timing { now: OffsetDateTime::now_utc(), timeout: PATIENCE }
-}
-
-/// CPU time of all threads of this process.
-pub(crate) fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
 const PATIENCE: Duration = Duration::from_secs(30);

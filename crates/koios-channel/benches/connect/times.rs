@@ -9,9 +9,11 @@
 use koios_testkit::Stack;
 
 use crate::Result;
-use crate::client::{Client, Spent, Visits, median};
+use crate::client::Client;
 use crate::floor::Floor;
 use crate::scene::Scene;
+use crate::spent::Spent;
+use crate::visits::Visits;
 
 pub(crate) fn print(runs: usize) -> Result<()> {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
@@ -38,7 +40,7 @@ fn compare(stack: Stack, bits: u32, runs: usize) -> Result<()> {
             return Ok(());
         }
     };
-    let floor = Floor::of(&scene.certificate)?;
+    let floor = Floor::of(&scene.own)?;
     let mut floors = Vec::new();
     let mut measured = Client::ALL.map(|_| Vec::new());
     let mut left = runs;
@@ -48,13 +50,13 @@ fn compare(stack: Stack, bits: u32, runs: usize) -> Result<()> {
         let visits =
             Visits { url: &scene.server.endpoint_url, own: &scene.own, warmup: WARMUP, iterations: block };
         for (client, times) in Client::ALL.into_iter().zip(&mut measured) {
-            times.extend(client.run(&visits)?.unwrap_or_default());
+            times.extend(visits.of(client)?.unwrap_or_default());
         }
         floors.extend(floor.measure(block)?);
     }
     let floor = median(floors).ok_or("no run")?;
     println!("| {stack} | {bits} | floor | | {floor:.2} | | 1.00 |");
-    let medians = measured.map(Spent::medians);
+    let medians = measured.map(|times| medians(&times));
     let node = Client::ALL.iter().zip(&medians).find(|(client, _)| **client == Client::NodeOpcua);
     let node = node.and_then(|(_, median)| *median);
     for (client, median) in Client::ALL.into_iter().zip(medians) {
@@ -70,6 +72,17 @@ fn compare(stack: Stack, bits: u32, runs: usize) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// The median of each of the two; `None` of nothing.
+fn medians(all: &[Spent]) -> Option<Spent> {
+    let median_of = |time: fn(&Spent) -> f64| median(all.iter().map(time).collect());
+    Some(Spent { wall_ms: median_of(|spent| spent.wall_ms)?, cpu_ms: median_of(|spent| spent.cpu_ms)? })
+}
+
+fn median(mut times: Vec<f64>) -> Option<f64> {
+    times.sort_by(f64::total_cmp);
+    times.get(times.len() / 2).copied()
 }
 
 /// Iterations of one client before the next has its turn.

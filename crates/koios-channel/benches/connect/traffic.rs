@@ -7,10 +7,11 @@
 use koios_testkit::Stack;
 
 use crate::Result;
-use crate::client::{Client, Visits};
+use crate::client::Client;
 use crate::ours;
 use crate::proxy::{self, Traffic};
 use crate::scene::Scene;
+use crate::visits::Visits;
 
 pub(crate) fn print() -> Result<()> {
     println!("Per connect, session, close at {SERVER}: Basic256Sha256, SignAndEncrypt");
@@ -55,7 +56,7 @@ fn wire(client: Client, scene: &Scene) -> Result<Option<Traffic>> {
     let mut run = |iterations| {
         proxy::count(scene.server.port(), |url| {
             let visits = Visits { url, own: &scene.own, warmup: 0, iterations };
-            is_installed = client.run(&visits)?.is_some();
+            is_installed = visits.of(client)?.is_some();
             Ok(())
         })
     };

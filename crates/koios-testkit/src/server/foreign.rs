@@ -154,7 +154,7 @@ fn command(stack: Stack, configuration: &str) -> Command {
     command
 }
 
-/// The program that connects many times with the stack's own client, for the connect benchmark.
+/// The program that connects many times, or holds many sessions, with the stack's own client, for the benchmarks.
 ///
 /// node-opcua's and asyncua's take a configuration as JSON, open62541's the arguments that `client.c` tells. `None` when it
 /// is not installed or the stack has none here.

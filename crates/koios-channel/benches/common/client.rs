@@ -18,21 +18,13 @@ pub(crate) enum Client {
     Asyncua,
 }
 
-/// What a client is to do: once fetch the endpoints, then connect many times.
+/// What a client is to do.
 #[derive(Clone, Copy)]
-pub(crate) struct Visits<'a> {
+pub(crate) struct Task<'a> {
     pub(crate) url: &'a str,
     pub(crate) own: &'a Own,
-    /// Connects that are not told of.
-    pub(crate) warmup: usize,
-    pub(crate) iterations: usize,
-}
-
-/// The time of one iteration.
-#[derive(Clone, Copy)]
-pub(crate) struct Spent {
-    pub(crate) wall_ms: f64,
-    pub(crate) cpu_ms: f64,
+    /// How often it does what, in the order in which open62541's client takes them.
+    pub(crate) counts: [(&'static str, usize); 2],
 }
 
 impl Client {
@@ -49,25 +41,23 @@ impl Client {
         }
     }
 
-    /// What each iteration took; `None` when the client is not installed.
-    pub(crate) fn run(self, visits: &Visits<'_>) -> Result<Option<Vec<Spent>>> {
-        let Some(mut command) = self.command(visits)? else { return Ok(None) };
+    /// What it tells of itself; `None` when it is not installed.
+    pub(crate) fn run(self, task: &Task<'_>) -> Result<Option<Value>> {
+        let Some(mut command) = self.command(task)? else { return Ok(None) };
         let output = command.output()?;
         if !output.status.success() {
-            return Err(format!("{}: {}", self.name(), String::from_utf8_lossy(&output.stderr)).into());
+            // All of them end with what went wrong; Python tells first where.
+            let text = String::from_utf8_lossy(&output.stderr);
+            let line = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
+            return Err(line.trim().into());
         }
         // node-opcua writes notices before the line that counts.
         let text = String::from_utf8(output.stdout)?;
         let line = text.lines().rfind(|line| line.starts_with('{')).ok_or("no result")?;
-        let result: Value = serde_json::from_str(line)?;
-        let iterations = result["iterations"].as_array().ok_or("no iterations")?;
-        let spent = |iteration: &Value| {
-            Some(Spent { wall_ms: iteration["wall_ms"].as_f64()?, cpu_ms: iteration["cpu_ms"].as_f64()? })
-        };
-        Ok(Some(iterations.iter().filter_map(spent).collect()))
+        Ok(Some(serde_json::from_str(line)?))
     }
 
-    fn command(self, visits: &Visits<'_>) -> Result<Option<Command>> {
+    fn command(self, task: &Task<'_>) -> Result<Option<Command>> {
         let command = match self {
             Self::Ours => {
                 let mut command = Command::new(std::env::current_exe()?);
@@ -81,43 +71,37 @@ impl Client {
         };
         Ok(command.map(|mut command| {
             match self {
-                Self::Open62541 => command
-                    .args([visits.url.as_ref(), visits.own.certificate.as_os_str()])
-                    .arg(&visits.own.private_key)
-                    .args([APPLICATION_URI, &visits.warmup.to_string(), &visits.iterations.to_string()]),
-                _ => command.arg(visits.to_json().to_string()),
-            };
+                Self::Open62541 => {
+                    command.arg(task.url).args([&task.own.certificate, &task.own.private_key]);
+                    command.arg(APPLICATION_URI);
+                    for (name, count) in task.counts {
+                        command.args([name, &count.to_string()]);
+                    }
+                }
+                _ => {
+                    command.arg(task.to_json().to_string());
+                }
+            }
             command
         }))
     }
 }
 
-impl Visits<'_> {
+impl Task<'_> {
     fn to_json(self) -> Value {
-        json!({
+        let mut configuration = json!({
             "url": self.url,
             "certificateFile": self.own.certificate,
             "privateKeyFile": self.own.private_key,
             "applicationUri": APPLICATION_URI,
             "policy": "Basic256Sha256",
             "mode": "SignAndEncrypt",
-            "iterations": self.iterations,
-            "warmup": self.warmup,
-        })
+        });
+        for (name, count) in self.counts {
+            configuration[name] = count.into();
+        }
+        configuration
     }
-}
-
-impl Spent {
-    /// The median of each of the two; `None` of nothing.
-    pub(crate) fn medians(all: Vec<Self>) -> Option<Self> {
-        let median_of = |time: fn(&Self) -> f64| median(all.iter().map(time).collect());
-        Some(Self { wall_ms: median_of(|spent| spent.wall_ms)?, cpu_ms: median_of(|spent| spent.cpu_ms)? })
-    }
-}
-
-pub(crate) fn median(mut times: Vec<f64>) -> Option<f64> {
-    times.sort_by(f64::total_cmp);
-    times.get(times.len() / 2).copied()
 }
 
 /// Beside our own executable's folder, `target/release/deps`.

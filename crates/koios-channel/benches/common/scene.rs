@@ -3,13 +3,12 @@
 use std::fs;
 use std::path::PathBuf;
 
-use koios_testkit::{CertificateSpec, Server, ServerOptions, Stack, TestCertificate, Unavailable};
+use koios_testkit::{CertificateSpec, Server, ServerOptions, Stack, Unavailable};
 use tempfile::TempDir;
 
 /// A running server, and the client that it trusts; keys of both have the same length.
 pub(crate) struct Scene {
     pub(crate) server: Server,
-    pub(crate) certificate: TestCertificate,
     pub(crate) own: Own,
     _folder: TempDir,
 }
@@ -32,7 +31,7 @@ impl Scene {
         };
         fs::write(&own.certificate, certificate.pem()).expect("a writable folder");
         fs::write(&own.private_key, certificate.key_pem()).expect("a writable folder");
-        Ok(Self { server, certificate, own, _folder: folder })
+        Ok(Self { server, own, _folder: folder })
     }
 }
 
