@@ -78,6 +78,10 @@ fn asymmetric_of_rsa(policy: SecurityPolicy, data: &[u8]) {
         let _ = asymmetric::open_plain(&header, data);
         let _ = asymmetric::open(policy, own, &peer, &header, data, &[]);
     }
+    // What lies behind the signature is read by the same code, and one of SHA-1 takes a hundred times as long.
+    if policy.is_deprecated() {
+        return;
+    }
     let mut message = opn_headers(policy, identity);
     let headers_len = message.len();
     // A few blocks: each costs a decryption.
@@ -165,7 +169,9 @@ pub fn symmetric(data: &[u8]) {
         let Trailer { signature_len, padded } = sending.trailer();
         let block_len = if padded { AES_BLOCK_LEN } else { 1 };
         let whole = (data.len() + signature_len) / block_len * block_len;
-        frame.extend(data.iter().take(whole.saturating_sub(signature_len)));
+        // With less data there is no whole block for the signature.
+        let Some(content_len) = whole.checked_sub(signature_len) else { continue };
+        frame.extend(data.iter().take(content_len));
         let position = Position { token_id: 1, previous_sequence_number: 0 };
         sending.protect(&mut frame, headers_len, position).expect("a protected chunk");
         let _ = symmetric::open(Some(&receiving), 0, &frame);
