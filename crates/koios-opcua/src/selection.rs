@@ -177,6 +177,9 @@ fn no_match(endpoints: &[Endpoint], criteria: &SelectionCriteria) -> Box<Verdict
     };
     let explanation = if criteria.key.is_some() && endpoints.iter().any(is_for_another_key) {
         "The server offers this mode with policies for another kind of key only; assign a certificate with such a key."
+    } else if endpoints.iter().any(|endpoint| is_deprecated_in(endpoint, criteria.security_mode)) {
+        "The server offers this mode with deprecated policies only. Look whether its software can be renewed; else one of \
+         them can be named, where the configuration allows it."
     } else {
         "The server's settings do not offer this combination of mode and policy."
     };
@@ -186,17 +189,21 @@ fn no_match(endpoints: &[Endpoint], criteria: &SelectionCriteria) -> Box<Verdict
     Box::new(verdict)
 }
 
+fn is_deprecated_in(endpoint: &Endpoint, mode: SecurityMode) -> bool {
+    endpoint.security_mode == Some(mode)
+        && SecurityPolicy::from_uri(&endpoint.security_policy_uri).is_some_and(SecurityPolicy::is_deprecated)
+}
+
 fn offered(endpoints: &[Endpoint]) -> Vec<String> {
     let mut offered = Vec::new();
     for endpoint in endpoints {
         let mode = endpoint.security_mode.map_or("an unknown mode", SecurityMode::name);
-        let policy = endpoint.security_policy.map_or_else(
-            || {
-                let uri = &endpoint.security_policy_uri;
-                format!("{}, unknown to this version", quoted(uri.rsplit('#').next().unwrap_or(uri)))
-            },
-            |policy| policy.name().to_owned(),
-        );
+        let uri = &endpoint.security_policy_uri;
+        let policy = match endpoint.security_policy.or_else(|| SecurityPolicy::from_uri(uri)) {
+            Some(policy) if policy.is_deprecated() => format!("{policy}, deprecated"),
+            Some(policy) => policy.name().to_owned(),
+            None => format!("{}, unknown to this version", quoted(uri.rsplit('#').next().unwrap_or(uri))),
+        };
         let transport = if endpoint.is_opc_tcp() { "" } else { " over another transport" };
         let line = format!("{mode} ({policy}){transport}");
         if !offered.contains(&line) && offered.len() < MAX_LISTED {
@@ -308,6 +315,8 @@ mod tests {
         assert_eq!(select(&endpoints, &criteria(SECURE, None)).unwrap().security_policy, BASIC);
         let verdict = select(&endpoints[..1], &criteria(SECURE, None)).unwrap_err();
         assert_eq!(verdict.code, Code::NoMatchingEndpoint);
+        assert!(verdict.causes[0].explanation.contains("deprecated policies only"), "{verdict:?}");
+        assert!(verdict.detail.unwrap().contains("(Basic256, deprecated)"));
         assert_eq!(select(&endpoints, &criteria(SECURE, Some(old))).unwrap().security_policy, old);
         assert!(!is_supported(&endpoints[0], DeprecatedPolicies::Refused));
         let spoken = koios_channel::is_spoken(old);
