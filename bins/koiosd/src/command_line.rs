@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::LogFormat;
 
@@ -28,13 +28,61 @@ pub struct Arguments {
 }
 
 /// The commands of the daemon's binary.
-#[derive(Clone, Copy, Debug, Default, Subcommand)]
+#[derive(Clone, Debug, Default, Subcommand)]
 pub enum Action {
+    /// Connect to a server once, say at which stage it fails and why, and end with an exit code that tells: 0 connected,
+    /// 10 certificate rejected by the server, 11 the server's certificate, 12 not reachable, 13 user, 1 anything else.
+    Test(TestArguments),
     /// Print the OpenAPI document of the REST API.
     Openapi,
     /// Start the daemon (the default).
     #[default]
     Serve,
+}
+
+/// What to connect to, and as whom.
+#[derive(Args, Clone, Debug)]
+pub struct TestArguments {
+    /// The endpoint, such as `opc.tcp://press4:4840`.
+    pub(crate) endpoint: String,
+    /// The client certificate: PEM, DER, or PKCS#12 with its key.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) certificate: Option<PathBuf>,
+    /// Its private key, where the certificate's file does not hold it.
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    pub(crate) private_key: Option<PathBuf>,
+    /// A file whose first line opens the private key.
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// How messages are protected [default: sign-and-encrypt with a certificate, else none].
+    #[arg(long, value_enum)]
+    pub(crate) mode: Option<TestMode>,
+    /// The security policy, by the name in its URI.
+    #[arg(long, value_name = "POLICY", default_value = "auto")]
+    pub(crate) policy: String,
+    /// The user who logs in.
+    #[arg(long, value_name = "NAME", requires = "password_file")]
+    pub(crate) user: Option<String>,
+    /// A file whose first line is the user's password.
+    #[arg(long, value_name = "FILE", requires = "user")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// The certificate that the server must have [default: any].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) server_certificate: Option<PathBuf>,
+    /// How long the attempt may take, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=300))]
+    pub(crate) timeout: u16,
+    /// Print the report as JSON, as the REST API answers it, and nothing else.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A security mode on the command line.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum TestMode {
+    None,
+    Sign,
+    SignAndEncrypt,
 }
 
 #[cfg(test)]

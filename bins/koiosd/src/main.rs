@@ -15,8 +15,12 @@ const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match arguments.action.unwrap_or_default() {
+    match arguments.action.clone().unwrap_or_default() {
         Action::Openapi => print_openapi(),
+        Action::Test(arguments) => match koiosd::test(&arguments) {
+            Ok(code) => ExitCode::from(code),
+            Err(error) => fail(&error, EXIT_USAGE),
+        },
         Action::Serve => serve(&arguments),
     }
 }

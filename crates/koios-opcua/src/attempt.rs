@@ -19,7 +19,7 @@ use crate::selection::{SelectedEndpoint, SelectionCriteria, select_endpoint};
 use crate::server_certificate::{
     PresentedServerCertificate, judge_server_certificate, read_server_certificate,
 };
-use crate::stage::{Stage, StageLog, StageReport};
+use crate::stage::{Stage, StageLog, StageReport, Watcher};
 use crate::target::{ClientCertificate, Target};
 use crate::verdict::{Facts, Verdict, quoted, verdict_of};
 
@@ -78,10 +78,18 @@ pub struct Connected {
 /// Everything together is bounded by the target's timeout. The future can be dropped at any point: the connection is
 /// closed then, and a session that the server has already made is left to its timeout.
 pub async fn attempt(target: &Target, clock: ClockReading) -> Attempt {
+    attempt_watched(target, clock, None).await
+}
+
+pub(crate) async fn attempt_watched<'a>(
+    target: &'a Target,
+    clock: ClockReading,
+    watcher: Option<Watcher<'a>>,
+) -> Attempt {
     let mut run = Run {
         target,
         clock,
-        log: StageLog::new(),
+        log: StageLog::watched(watcher),
         begun: Instant::now(),
         deadline: Deadline::after(target.timeout),
         selected: None,
@@ -115,7 +123,7 @@ pub async fn attempt(target: &Target, clock: ClockReading) -> Attempt {
 struct Run<'a> {
     target: &'a Target,
     clock: ClockReading,
-    log: StageLog,
+    log: StageLog<'a>,
     begun: Instant,
     deadline: Deadline,
     selected: Option<SelectedEndpoint>,

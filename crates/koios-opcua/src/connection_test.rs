@@ -6,7 +6,7 @@ use koios_channel::{ApplicationDescription, BuildInfo, Deadline};
 use koios_pki::{Sha1Thumbprint, Sha256Thumbprint};
 use time::OffsetDateTime;
 
-use crate::attempt::{Attempt, AttemptedEndpoint, Connected, attempt};
+use crate::attempt::{Attempt, AttemptedEndpoint, Connected, attempt, attempt_watched};
 use crate::clock::ClockReading;
 use crate::server_certificate::PresentedServerCertificate;
 use crate::stage::StageReport;
@@ -109,6 +109,19 @@ impl TestReport {
 /// # }
 /// ```
 pub async fn test(target: &Target, clock: ClockReading) -> TestReport {
+    report_of(target, attempt(target, clock)).await
+}
+
+/// As [`test()`], and tells `watcher` of each stage as it ends.
+pub async fn test_watched(
+    target: &Target,
+    clock: ClockReading,
+    watcher: &mut (dyn FnMut(&StageReport) + Send),
+) -> TestReport {
+    report_of(target, attempt_watched(target, clock, Some(watcher))).await
+}
+
+async fn report_of(target: &Target, attempt: impl Future<Output = Attempt>) -> TestReport {
     let Attempt {
         started_at,
         duration,
@@ -119,7 +132,7 @@ pub async fn test(target: &Target, clock: ClockReading) -> TestReport {
         proven,
         clock_offset_ms,
         result,
-    } = Box::pin(attempt(target, clock)).await;
+    } = Box::pin(attempt).await;
     let (verdict, build_info) = match result {
         Ok(Connected { session, status }) => {
             // The verdict stands; a server that does not confirm the close loses the session by its timeout.

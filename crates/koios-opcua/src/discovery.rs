@@ -121,7 +121,7 @@ pub(crate) struct FetchedEndpoints {
 pub(crate) async fn fetch_endpoints(
     url: &EndpointUrl,
     deadline: Deadline,
-    log: &mut StageLog,
+    log: &mut StageLog<'_>,
 ) -> Result<FetchedEndpoints, ChannelError> {
     log.begin(Stage::Resolve);
     let addresses = resolve(url, deadline).await?;
@@ -165,7 +165,7 @@ async fn ask(
     connection: Connection,
     url: &EndpointUrl,
     deadline: Deadline,
-    mut log: Option<&mut StageLog>,
+    mut log: Option<&mut StageLog<'_>>,
 ) -> Result<(Vec<Endpoint>, Option<OffsetDateTime>), ChannelError> {
     if let Some(log) = log.as_deref_mut() {
         log.begin(Stage::Hello);

@@ -59,7 +59,7 @@ pub use assignment::{EffectiveCertificate, effective_certificate};
 pub use attempt::{Attempt, AttemptedEndpoint, Connected, attempt};
 pub use clock::{ClockReading, ClockTrust};
 pub use code::Code;
-pub use connection_test::{ReportedClientCertificate, ReportedServer, TestReport, test};
+pub use connection_test::{ReportedClientCertificate, ReportedServer, TestReport, test, test_watched};
 pub use deprecated_policies::{DeprecatedPolicies, deprecated_policy_warning};
 pub use discovery::{DiscoveredEndpoint, Discovery, discover};
 #[cfg(feature = "store")]

@@ -110,16 +110,23 @@ pub struct StageReport {
     pub detail: Option<String>,
 }
 
+/// Who is told of each stage as it ends.
+pub(crate) type Watcher<'a> = &'a mut (dyn FnMut(&StageReport) + Send);
+
 /// Collects the reports while an attempt runs.
-#[derive(Debug)]
-pub(crate) struct StageLog {
+pub(crate) struct StageLog<'a> {
     reports: Vec<StageReport>,
     running: Option<(Stage, Instant)>,
+    watcher: Option<Watcher<'a>>,
 }
 
-impl StageLog {
+impl<'a> StageLog<'a> {
     pub(crate) fn new() -> Self {
-        Self { reports: Vec::with_capacity(Stage::ALL.len()), running: None }
+        Self::watched(None)
+    }
+
+    pub(crate) fn watched(watcher: Option<Watcher<'a>>) -> Self {
+        Self { reports: Vec::with_capacity(Stage::ALL.len()), running: None, watcher }
     }
 
     pub(crate) fn begin(&mut self, stage: Stage) {
@@ -136,7 +143,7 @@ impl StageLog {
 
     pub(crate) fn skip(&mut self, stage: Stage, detail: &str) {
         self.running = None;
-        self.reports.push(StageReport {
+        self.note(StageReport {
             stage,
             outcome: StageOutcome::Skipped,
             duration: Duration::ZERO,
@@ -164,8 +171,15 @@ impl StageLog {
 
     fn end(&mut self, outcome: StageOutcome, detail: Option<String>) {
         if let Some((stage, begun)) = self.running.take() {
-            self.reports.push(StageReport { stage, outcome, duration: begun.elapsed(), detail });
+            self.note(StageReport { stage, outcome, duration: begun.elapsed(), detail });
         }
+    }
+
+    fn note(&mut self, report: StageReport) {
+        if let Some(watcher) = &mut self.watcher {
+            watcher(&report);
+        }
+        self.reports.push(report);
     }
 }
 

@@ -20,8 +20,7 @@ use super::{
     routes,
 };
 use crate::service::Services;
-use report::TestReportBody;
-pub(crate) use report::{StageBody, milliseconds, stages};
+pub(crate) use report::{StageBody, TestReportBody, milliseconds, stages};
 
 #[derive(OpenApi)]
 #[openapi(paths(test_device, test_unsaved))]

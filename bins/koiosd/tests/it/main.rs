@@ -21,6 +21,7 @@ mod openapi;
 mod regeneration;
 mod story;
 mod supervision;
+mod test_command;
 mod tokens;
 mod trust_guides;
 mod uploads;

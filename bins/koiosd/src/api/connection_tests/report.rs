@@ -22,7 +22,7 @@ use crate::{
 /// What one connection attempt came to.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TestReport)]
-pub(super) struct TestReportBody {
+pub(crate) struct TestReportBody {
     #[schema(value_type = words::Outcome)]
     outcome: &'static str,
     code: ConnectionCode,
