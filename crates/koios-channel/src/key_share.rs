@@ -67,15 +67,12 @@ impl KeyShare {
             ),
             Self::Ephemeral(key) => {
                 let ours = key.public().to_vec();
-                let mut shared = key.agree(theirs)?;
-                if let (true, Some(chained)) = (algorithms.binds_sessions(), chained) {
-                    chained.mix_into(&mut shared);
-                }
+                let secret = ChainedSecret::of(algorithms, key.agree(theirs)?, chained);
                 let material =
-                    |label, nonces| KeyMaterial::of_shared_secret(algorithms, mode, &shared, label, nonces);
+                    |label, nonces| KeyMaterial::of_shared_secret(algorithms, mode, &secret.0, label, nonces);
                 let sending = material(we, [&ours, theirs])?;
                 let receiving = material(we.other(), [theirs, &ours])?;
-                (sending, receiving, algorithms.binds_sessions().then_some(ChainedSecret(shared)))
+                (sending, receiving, algorithms.binds_sessions().then_some(secret))
             }
         };
         Ok(TokenKeys {
@@ -98,10 +95,14 @@ pub(crate) struct TokenKeys {
 pub(crate) struct ChainedSecret(Zeroizing<Vec<u8>>);
 
 impl ChainedSecret {
-    fn mix_into(&self, shared: &mut [u8]) {
-        for (byte, chained) in shared.iter_mut().zip(self.0.iter()) {
-            *byte ^= chained;
+    /// What the ephemeral keys share, mixed with all before it where the policy chains.
+    fn of(algorithms: &Algorithms, mut shared: Zeroizing<Vec<u8>>, before: Option<&Self>) -> Self {
+        if let Some(Self(before)) = before.filter(|_| algorithms.binds_sessions()) {
+            for (byte, before) in shared.iter_mut().zip(before.iter()) {
+                *byte ^= before;
+            }
         }
+        Self(shared)
     }
 }
 
@@ -176,13 +177,13 @@ mod tests {
                 "Sign" => SecurityMode::Sign,
                 _ => SecurityMode::SignAndEncrypt,
             };
-            let mut chained = ChainedSecret(Zeroizing::new(vec![0; curve.public_key_len() / 2]));
+            let mut chained = None;
             for secret in vector["secrets"].as_array().unwrap() {
                 let secret = u8::try_from(secret.as_u64().unwrap()).unwrap();
-                let mut shared = Zeroizing::new(vec![secret; chained.0.len()]);
-                chained.mix_into(&mut shared);
-                chained = ChainedSecret(shared);
+                let shared = Zeroizing::new(vec![secret; curve.public_key_len() / 2]);
+                chained = Some(ChainedSecret::of(&algorithms, shared, chained.as_ref()));
             }
+            let chained = chained.unwrap();
             let material = KeyMaterial::of_shared_secret(
                 &algorithms,
                 mode,

@@ -40,6 +40,13 @@ pub(crate) struct RsaAlgorithms {
     pub(crate) nonce_len: usize,
 }
 
+impl RsaAlgorithms {
+    /// Whether to say that a block does not decrypt says nothing about its plain text: with OAEP, not after PKCS#1 v1.5.
+    pub(crate) const fn decryption_is_plain(&self) -> bool {
+        matches!(self.encryption, EncryptionScheme::OaepSha1 | EncryptionScheme::OaepSha256)
+    }
+}
+
 /// How messages are protected with the keys of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Symmetric {

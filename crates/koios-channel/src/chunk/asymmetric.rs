@@ -8,7 +8,7 @@ use super::{CHANNEL_HEADER_LEN, Numbers, Opened, SEQUENCE_HEADER_LEN, put_conten
 use crate::error::Fault;
 use crate::keys::{OwnKey, Peer};
 use crate::policy::{Algorithms, Asymmetric, RsaAlgorithms};
-use crate::wire::{ByteReader, ChunkKind, FrameType, finish, finish_as, put_byte_string};
+use crate::wire::{ByteReader, ChunkKind, FrameType, finish, finish_as, limit, put_byte_string};
 
 /// What our side of an asymmetric chunk needs.
 #[derive(Clone, Copy)]
@@ -170,10 +170,9 @@ pub(crate) fn open(
     }
     match algorithms.asymmetric {
         Asymmetric::Rsa(rsa) => {
-            let Decrypted { message, whole } = decrypt_blocks(&rsa, own, header, frame)?;
+            let least = SEQUENCE_HEADER_LEN + peer.signature_len();
+            let Decrypted { message, whole } = decrypt_blocks(&rsa, own, header, frame, least)?;
             let verified = verified(&algorithms, peer, header, &message, &[]);
-            // One fault for both, and only after both: telling them apart would help nobody but the sender of forged blocks,
-            // who learns plain texts from it where blocks are padded after PKCS#1 v1.5 (Bleichenbacher's attack).
             if !whole {
                 return Err(Fault::BadSignature);
             }
@@ -192,15 +191,17 @@ pub(crate) fn open(
 /// A message with its content decrypted.
 struct Decrypted {
     message: Zeroizing<Vec<u8>>,
-    /// Whether every block was encrypted for us; zeros stand for those that were not.
+    /// Whether every block was encrypted for us.
     whole: bool,
 }
 
+/// `least` is how much the blocks must hold, which is judged before any of them is decrypted.
 fn decrypt_blocks(
     algorithms: &RsaAlgorithms,
     own: Own<'_>,
     header: &SecurityHeader<'_>,
     frame: &[u8],
+    least: usize,
 ) -> Result<Decrypted, Fault> {
     let key = own.key.as_rsa().ok_or(Fault::Crypto { operation: "RSA decryption" })?;
     let (headers, cipher) = frame.split_at_checked(header.end).ok_or_else(too_short)?;
@@ -211,15 +212,31 @@ fn decrypt_blocks(
             cipher.len()
         )));
     }
+    let blocks = cipher.len() / block_len;
+    if blocks > MAX_BLOCKS {
+        return Err(limit("answer to OPN in blocks", blocks, MAX_BLOCKS));
+    }
     let mut message = Zeroizing::new(Vec::with_capacity(frame.len()));
     message.extend_from_slice(headers);
+    let plain_len = key.public_key().max_plain_len(algorithms.encryption);
+    if blocks * plain_len < least {
+        return Err(too_short());
+    }
     let mut whole = true;
     for block in cipher.chunks(block_len) {
         match key.decrypt_block(algorithms.encryption, block) {
-            Ok(plain) => message.extend_from_slice(plain.secret_bytes()),
-            Err(_) => {
+            // Messages are padded to whole blocks.
+            Ok(plain) if plain.secret_bytes().len() == plain_len => {
+                message.extend_from_slice(plain.secret_bytes());
+            }
+            // With OAEP nobody learns from it which block was forged.
+            _ if algorithms.decryption_is_plain() => return Err(Fault::BadSignature),
+            // After PKCS#1 v1.5 the sender of forged blocks would learn plain texts, and have us sign
+            // (Bleichenbacher's attack): whatever is wrong with a block, all that follows is the same, up to a signature
+            // that does not hold.
+            _ => {
                 whole = false;
-                let len = message.len() + key.public_key().max_plain_len(algorithms.encryption);
+                let len = message.len() + plain_len;
                 message.resize(len, 0);
             }
         }
@@ -264,6 +281,8 @@ fn too_short() -> Fault {
 
 /// OPC 10000-6 §6.7.2.3.
 const MAX_POLICY_URI_LEN: usize = 255;
+/// A few hold any answer; each costs a private operation before anything is authenticated.
+const MAX_BLOCKS: usize = 16;
 /// One chunk of ours holds it.
 const MAX_CERTIFICATES_LEN: usize = 65_536;
 /// SHA-1.
@@ -395,6 +414,42 @@ mod tests {
         fn reading_any_header_never_panics(frame in prop::collection::vec(any::<u8>(), 0..200)) {
             if let Ok(header) = SecurityHeader::read(&frame) {
                 let _ = open_plain(&header, &frame);
+            }
+        }
+    }
+
+    /// A frame from the first identity to itself that ends with this cipher text.
+    fn forged(policy: SecurityPolicy, cipher: &[u8]) -> Result<Opened, Fault> {
+        let identity = &IDENTITIES[0];
+        let peer = Peer::new(identity.leaf(), policy).unwrap();
+        let sealed = seal(policy, own(identity), &peer, NUMBERS, b"body", &[]).unwrap().message;
+        let end = SecurityHeader::read(&sealed).unwrap().end;
+        let frame = [&sealed[..end], cipher].concat();
+        let header = SecurityHeader::read(&frame).unwrap();
+        open(policy, own(identity), &peer, &header, &frame, &[]).map(|opened| opened.message)
+    }
+
+    #[test]
+    fn no_more_blocks_are_decrypted_than_an_answer_can_have() {
+        let policy = SecurityPolicy::Basic256Sha256;
+        let refused = forged(policy, &[0x5A; 17 * 256]);
+        assert!(matches!(refused, Err(Fault::LimitExceeded { size: 17, limit: 16, .. })), "{refused:?}");
+        assert_eq!(forged(policy, &[0x5A; 16 * 256]), Err(Fault::BadSignature));
+    }
+
+    /// Bleichenbacher's attack lives on telling blocks that are padded well from those that are not.
+    #[test]
+    #[cfg(feature = "deprecated-policies")]
+    fn well_padded_blocks_of_any_length_are_not_told_from_others() {
+        use koios_pki::EncryptionScheme;
+        let policy = SecurityPolicy::Basic128Rsa15;
+        let leaf_key = IDENTITIES[0].leaf().public_key().unwrap();
+        let key = leaf_key.as_rsa().unwrap();
+        for plain_len in [0, 1, 7, 8, 100, 244, 245] {
+            let block = key.encrypt_block(EncryptionScheme::Pkcs1V15, &vec![7; plain_len]).unwrap();
+            for blocks in [vec![block.clone()], vec![block.clone(), vec![0x11; 256]], vec![block.clone(); 3]]
+            {
+                assert_eq!(forged(policy, &blocks.concat()), forged(policy, &vec![0x11; blocks.len() * 256]));
             }
         }
     }

@@ -86,7 +86,8 @@ impl Envelope<'_> {
 /// Encrypts `plain`; the tag of authenticated encryption, which covers `clear` too, stands at its end.
 fn encrypt(symmetric: Symmetric, keys: &KeyMaterial, clear: &[u8], plain: &[u8]) -> Result<Vec<u8>, Fault> {
     let failed = || Fault::Crypto { operation: "AES encryption" };
-    let mut bytes = plain.to_vec();
+    // What is not encrypted in the end is wiped.
+    let mut bytes = Zeroizing::new(plain.to_vec());
     match symmetric {
         Symmetric::Cbc { .. } => {
             let key = keys.encryption_key();
@@ -103,7 +104,7 @@ fn encrypt(symmetric: Symmetric, keys: &KeyMaterial, clear: &[u8], plain: &[u8])
             bytes.extend_from_slice(tag.as_ref());
         }
     }
-    Ok(bytes)
+    Ok(std::mem::take(&mut bytes))
 }
 
 /// `EccEncryptedSecret` (i=17546) as a node id in four bytes, and that a body follows (OPC 10000-6 §5.2.2.9, §5.2.2.15).

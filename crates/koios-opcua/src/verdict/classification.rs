@@ -30,10 +30,10 @@ pub(super) fn classify(observed: &Observed<'_>, stage: Stage, mode: SecurityMode
         | Fault::ServiceResult
         | Fault::UnsecuredFault => said_by_server(observed, stage, mode),
         Fault::PasswordWouldBeInClear => Code::PasswordWouldBeInClear,
-        Fault::PasswordUnderDeprecatedPolicy { .. } => Code::DeprecatedPolicyRefused,
-        Fault::NoUserTokenPolicy { .. } | Fault::UnsupportedUserTokenPolicy { .. } => {
-            Code::UserIdentityNotOffered
-        }
+        Fault::NoUserTokenPolicy { .. }
+        | Fault::UnsupportedUserTokenPolicy { .. }
+        // Not a matter of what the device names: the server takes passwords in no better way.
+        | Fault::PasswordUnderDeprecatedPolicy { .. } => Code::UserIdentityNotOffered,
         Fault::ServerCertificateDiffers | Fault::WrongSenderCertificate | Fault::ServerKey { .. } => {
             Code::ServerCertificateInvalid
         }
@@ -385,7 +385,7 @@ mod tests {
             (Fault::PasswordWouldBeInClear, Code::PasswordWouldBeInClear),
             (
                 Fault::PasswordUnderDeprecatedPolicy { policy: koios_channel::SecurityPolicy::Basic256 },
-                Code::DeprecatedPolicyRefused,
+                Code::UserIdentityNotOffered,
             ),
             (Fault::Random, Code::Internal),
             (Fault::NotReady, Code::Internal),
