@@ -1,7 +1,7 @@
 //! What servers say of themselves, per endpoint and in bounded number.
 
 use sqlx::FromRow;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use crate::database::DatabaseResult;
 use crate::error::StoreError;
@@ -25,13 +25,19 @@ pub struct SaidServerIdentity {
 }
 
 impl SaidServerIdentity {
-    /// What is known of the same server with this seen: a session's build info stays when only endpoints are seen again.
+    /// What is known of the same server with this seen: what a session has shown stays when only endpoints are seen again.
     fn seen_again(self, now: Self) -> Self {
-        if self.application_uri != now.application_uri || !now.product_name.is_empty() {
+        if self.application_uri != now.application_uri {
             return now;
         }
-        let product_uri = if now.product_uri.is_empty() { self.product_uri } else { now.product_uri };
-        Self { product_uri, application_name: now.application_name, ..self }
+        let newer = |known: String, now: String| if now.is_empty() { known } else { now };
+        Self {
+            application_uri: now.application_uri,
+            product_uri: newer(self.product_uri, now.product_uri),
+            application_name: newer(self.application_name, now.application_name),
+            manufacturer_name: newer(self.manufacturer_name, now.manufacturer_name),
+            product_name: newer(self.product_name, now.product_name),
+        }
     }
 
     fn bounded(mut self) -> Self {
@@ -51,7 +57,7 @@ impl SaidServerIdentity {
 }
 
 impl Store {
-    /// Notes what the server at an endpoint says it is. What is known already is not written again.
+    /// Notes what the server at an endpoint says it is: what is known already once a day, what is new once a minute.
     ///
     /// # Errors
     /// [`StoreError::StorageFull`] and its like.
@@ -61,14 +67,16 @@ impl Store {
         identity: SaidServerIdentity,
         at: OffsetDateTime,
     ) -> Result<(), StoreError> {
-        let known = self.server_identity(endpoint_url).await?;
-        let identity = identity.bounded();
-        let identity = match known.clone() {
-            Some(known) => known.seen_again(identity),
-            None => identity,
-        };
-        if known.as_ref() == Some(&identity) {
-            return Ok(());
+        let mut identity = identity.bounded();
+        if let Some((known, seen_at)) = self.said_by(endpoint_url).await? {
+            let age = at - seen_at;
+            identity = known.clone().seen_again(identity);
+            // A server that names itself anew at each attempt is not worth a write each time, nor is one that stays the
+            // same; but who is seen is not the first to go.
+            let resolution = if known == identity { Duration::DAY } else { Duration::MINUTE };
+            if (Duration::ZERO..resolution).contains(&age) {
+                return Ok(());
+            }
         }
         let store = self.clone();
         let endpoint_url = endpoint_url.to_owned();
@@ -113,18 +121,31 @@ impl Store {
         &self,
         endpoint_url: &str,
     ) -> Result<Option<SaidServerIdentity>, StoreError> {
+        Ok(self.said_by(endpoint_url).await?.map(|(said, _)| said))
+    }
+
+    async fn said_by(
+        &self,
+        endpoint_url: &str,
+    ) -> Result<Option<(SaidServerIdentity, OffsetDateTime)>, StoreError> {
         self.reading(async {
-            sqlx::query_as(
-                "SELECT application_uri, product_uri, application_name, manufacturer_name, product_name \
-                 FROM server_identities WHERE endpoint_url = $1",
-            )
-            .bind(endpoint_url)
-            .fetch_optional(&mut *self.inner.database.read().await?)
-            .await
-            .database()
+            let row: Option<Row> = sqlx::query_as("SELECT * FROM server_identities WHERE endpoint_url = $1")
+                .bind(endpoint_url)
+                .fetch_optional(&mut *self.inner.database.read().await?)
+                .await
+                .database()?;
+            let Some(Row { said, seen_at }) = row else { return Ok(None) };
+            Ok(Some((said, instant::from_micros(seen_at, "server_identities.seen_at")?)))
         })
         .await
     }
+}
+
+#[derive(FromRow)]
+struct Row {
+    #[sqlx(flatten)]
+    said: SaidServerIdentity,
+    seen_at: i64,
 }
 
 /// As for server certificates: discovery of ever new addresses does not fill the disk.

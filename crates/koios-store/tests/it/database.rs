@@ -112,7 +112,13 @@ async fn what_servers_say_they_are_is_kept_per_endpoint_and_bounded_in_all() {
     store.record_server_identity(press, said("urn:press", ""), at).await.unwrap();
     assert_eq!(store.server_identity(press).await.unwrap(), Some(said("urn:press", "PLC")));
     store.record_server_identity(press, said("urn:lathe", ""), at).await.unwrap();
+    assert_eq!(store.server_identity(press).await.unwrap(), Some(said("urn:press", "PLC")), "too soon");
+    let later = at + Duration::MINUTE;
+    store.record_server_identity(press, said("urn:lathe", ""), later).await.unwrap();
     assert_eq!(store.server_identity(press).await.unwrap(), Some(said("urn:lathe", "")));
+    // Seen again after a day, it is not among the oldest.
+    let at = later + Duration::DAY;
+    store.record_server_identity(press, said("urn:lathe", ""), at).await.unwrap();
 
     let mut connection = beside(&fixture).await;
     sqlx::query(
