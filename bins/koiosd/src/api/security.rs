@@ -61,11 +61,11 @@ pub(crate) enum SecurityPolicyChoice {
 }
 
 impl SecurityPolicyChoice {
-    /// The policy, `None` for the best one offered; an error says why this build cannot use it.
-    pub(crate) fn policy(self) -> Result<Option<koios_pki::SecurityPolicy>, &'static str> {
+    /// The policy, `None` for the best one offered.
+    pub(crate) fn policy(self) -> Option<koios_pki::SecurityPolicy> {
         use koios_pki::SecurityPolicy;
-        let policy = match self {
-            Self::Auto => return Ok(None),
+        Some(match self {
+            Self::Auto => return None,
             Self::Basic256Sha256 => SecurityPolicy::Basic256Sha256,
             Self::Aes128Sha256RsaOaep => SecurityPolicy::Aes128Sha256RsaOaep,
             Self::Aes256Sha256RsaPss => SecurityPolicy::Aes256Sha256RsaPss,
@@ -77,11 +77,7 @@ impl SecurityPolicyChoice {
             Self::EccNistP384ChaChaPoly => SecurityPolicy::EccNistP384ChaChaPoly,
             Self::Basic256 => SecurityPolicy::Basic256,
             Self::Basic128Rsa15 => SecurityPolicy::Basic128Rsa15,
-        };
-        if koios_channel::is_spoken(policy) {
-            return Ok(Some(policy));
-        }
-        Err("this build cannot use the deprecated SHA-1 policies; use auto or one of the Sha256 policies")
+        })
     }
 
     /// The name on the wire of what a device asks for.
@@ -96,28 +92,11 @@ mod tests {
 
     #[test]
     fn what_is_stored_can_be_asked_for_again() {
-        for policy in koios_pki::SecurityPolicy::SECURE.into_iter().map(Some).chain([None]) {
+        let all = koios_pki::SecurityPolicy::SECURE.into_iter().chain(koios_pki::SecurityPolicy::DEPRECATED);
+        for policy in all.map(Some).chain([None]) {
             let name = SecurityPolicyChoice::name_of(policy);
             let choice: SecurityPolicyChoice = serde_json::from_value(name.into()).unwrap();
-            assert_eq!(choice.policy(), Ok(policy), "{name}");
-        }
-    }
-
-    #[test]
-    #[cfg(feature = "deprecated-policies")]
-    fn a_build_that_has_them_knows_the_deprecated_policies() {
-        for policy in koios_pki::SecurityPolicy::DEPRECATED {
-            let choice: SecurityPolicyChoice = serde_json::from_value(policy.name().into()).unwrap();
-            assert_eq!(choice.policy(), Ok(Some(policy)));
-        }
-    }
-
-    #[test]
-    #[cfg(not(feature = "deprecated-policies"))]
-    fn known_policies_that_this_build_lacks_say_so() {
-        for name in ["Basic256", "Basic128Rsa15"] {
-            let choice: SecurityPolicyChoice = serde_json::from_value(name.into()).unwrap();
-            assert!(choice.policy().unwrap_err().contains("this build cannot use"), "{name}");
+            assert_eq!(choice.policy(), policy, "{name}");
         }
     }
 }

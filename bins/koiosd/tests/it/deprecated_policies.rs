@@ -108,8 +108,14 @@ mod built {
         assert_eq!(failed["error_code"], "deprecated_policy_refused", "{failed}");
         assert_eq!(failed["next_attempt_at"], Value::Null, "{failed}");
         let id = shown["id"].as_str().unwrap();
-        let renamed = daemon.call("PATCH", &format!("devices/{id}")).json(&json!({ "name": "Older PLC" }));
+        // A form may send back what it was shown.
+        let change = json!({ "name": "Older PLC", "security_policy": "Basic256" });
+        let renamed = daemon.call("PATCH", &format!("devices/{id}")).json(&change);
         assert_eq!(renamed.send().expect(200)["security_policy"], "Basic256");
+        let report = daemon.post(&format!("devices/{id}/test"), &json!({ "security_policy": "Basic256" }));
+        assert_eq!(report.expect(200)["code"], "deprecated_policy_refused");
+        let csr = format!("certificates/{}/csr", short["id"].as_str().unwrap());
+        daemon.post(&csr, &json!({})).expect_problem(422, "unsupported_key");
         let found = daemon.post("discovery/endpoints", &json!({ "endpoint_url": url })).expect(200);
         let endpoint = found["endpoints"].as_array().unwrap().iter().find(old).unwrap();
         assert_eq!((&endpoint["deprecated"], &endpoint["supported"]), (&json!(true), &json!(false)));

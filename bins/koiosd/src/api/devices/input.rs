@@ -179,7 +179,6 @@ impl DeviceInput {
 
     /// For a Test it makes no difference whether the device is enabled.
     pub(in crate::api) fn into_change(self) -> Result<DeviceChange, FieldError> {
-        let policy = self.security_policy.map(SecurityPolicyChoice::policy).transpose();
         if self.name == Some(None) {
             return Err(FieldError::new("name", "must be a string"));
         }
@@ -188,7 +187,7 @@ impl DeviceInput {
             description: self.description,
             endpoint_url: self.endpoint_url,
             security_mode: self.security_mode.map(Into::into),
-            security_policy: policy.map_err(|reason| FieldError::new("security_policy", reason))?,
+            security_policy: self.security_policy.map(SecurityPolicyChoice::policy),
             certificate_id: self.certificate_id,
             user_identity: self.user_identity.map(Into::into),
             server_certificate_policy: self.server_certificate_policy.map(Into::into),

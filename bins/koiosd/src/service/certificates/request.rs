@@ -5,7 +5,9 @@ use koios_store::{Apply, CertificateId, InstallAnswer, PendingRequest, StoreErro
 use zeroize::Zeroizing;
 
 use super::{
-    Certificates, KeyOrder, Regenerated, expect_revision, subject::key_spec, upload::length_in_days,
+    Certificates, KeyOrder, Regenerated, expect_revision,
+    subject::key_spec,
+    upload::{expect_long_enough, length_in_days},
 };
 use crate::service::{access::Caller, error::ServiceError};
 
@@ -53,7 +55,9 @@ impl Certificates {
             (sign(params, key).await?, Some(pem))
         } else {
             let identity = self.store.load_identity(id).await?;
-            (sign(params, PrivateKey::from_pem(&identity.key)?).await?, None)
+            let key = PrivateKey::from_pem(&identity.key)?;
+            expect_long_enough(&key, self.settings.deprecated_policies())?;
+            (sign(params, key).await?, None)
         };
         let store = self.access.recording(caller, "certificate.request_created", &record);
         Ok(store.stage_request(id, request, new_key).await?)

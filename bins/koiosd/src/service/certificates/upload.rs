@@ -49,15 +49,23 @@ impl UploadedPair {
             read_pair(&self.certificate, self.private_key.as_ref().map(|key| key.as_slice()), passphrase)
         });
         let (chain, key) = read.await.map_err(ServiceError::Interrupted)??;
-        match key.algorithm() {
-            // A build with the deprecated policies reads the keys that go with them.
-            KeyAlgorithm::Rsa { bits } if bits < 2048 && deprecated == DeprecatedPolicies::Refused => {
-                let what = format!("the private key is RSA with {bits} bits");
-                let remedy = "use one of at least 2048 bits; where a PLC takes nothing else, set allow_deprecated_policies";
-                Err(ReadError::UnsupportedKey { what, remedy }.into())
-            }
-            _ => Ok((chain, key)),
+        expect_long_enough(&key, deprecated)?;
+        Ok((chain, key))
+    }
+}
+
+/// A build with the deprecated policies reads the short keys that go with them; they are used where the setting is on.
+pub(super) fn expect_long_enough(
+    key: &PrivateKey,
+    deprecated: DeprecatedPolicies,
+) -> Result<(), ServiceError> {
+    match key.algorithm() {
+        KeyAlgorithm::Rsa { bits } if bits < 2048 && deprecated == DeprecatedPolicies::Refused => {
+            let what = format!("the private key is RSA with {bits} bits");
+            let remedy = "use one of at least 2048 bits; where a PLC takes nothing else, set allow_deprecated_policies";
+            Err(ReadError::UnsupportedKey { what, remedy }.into())
         }
+        _ => Ok(()),
     }
 }
 

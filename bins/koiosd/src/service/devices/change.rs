@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use koios_channel::EndpointUrl;
+use koios_channel::{EndpointUrl, is_spoken};
 use koios_opcua::DeprecatedPolicies;
 use koios_pki::{SecurityMode, SecurityPolicy};
 use koios_store::{
@@ -156,8 +156,10 @@ impl DeviceChange {
         settings.security_mode = self.security_mode.unwrap_or(settings.security_mode);
         if let Some(policy) = self.security_policy {
             // One that is stored already is no reason to refuse another change: it just does not connect.
-            if policy.is_some_and(|policy| !deprecated.allow(policy)) {
-                faults.push(FieldFault { field: "security_policy", detail: SWITCHED_OFF.to_owned() });
+            let is_new = policy != settings.security_policy;
+            if let Some(policy) = policy.filter(|policy| is_new && !deprecated.allow(*policy)) {
+                let detail = if is_spoken(policy) { SWITCHED_OFF } else { NOT_BUILT };
+                faults.push(FieldFault { field: "security_policy", detail: detail.to_owned() });
             }
             settings.security_policy = policy;
         }
@@ -218,6 +220,8 @@ const REQUIRED: &str = "this field is required";
 const NO_TRUST_LISTS: &str = "trust_list needs trust lists, which this version does not have yet; use pin";
 const SWITCHED_OFF: &str = "the deprecated policies are switched off; use auto or a current policy, or set \
                             allow_deprecated_policies where nothing else is possible";
+const NOT_BUILT: &str =
+    "this build cannot use the deprecated SHA-1 policies; use auto or one of the Sha256 policies";
 const NO_PASSWORD: &str =
     "a password is never sent under a deprecated security policy; use anonymous, or a current policy";
 const DESCRIPTION_MAX: usize = 1024;
@@ -267,7 +271,7 @@ mod tests {
         let sign = SecurityMode::Sign;
         assert_eq!(faults(old(sign), REFUSED), ["security_policy"]);
         assert_eq!(faults(with_user(sign), REFUSED), ["security_policy", "user_identity"]);
-        if koios_channel::is_spoken(SecurityPolicy::Basic256) {
+        if is_spoken(SecurityPolicy::Basic256) {
             let allowed = DeprecatedPolicies::Allowed;
             assert!(faults(old(sign), allowed).is_empty());
             assert_eq!(faults(with_user(sign), allowed), ["user_identity"]);
