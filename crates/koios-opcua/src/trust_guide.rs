@@ -120,7 +120,8 @@ enum Placeholder {
     CommonName,
     /// With `_` for what node-opcua keeps out of file names.
     CommonNameLabel,
-    Organization,
+    /// Both names, of a subject that has these two in this order: open62541 takes all that follows the common name.
+    CommonNameAndOrganization,
     ThumbprintLower,
     ThumbprintUpper,
     SignatureDigest,
@@ -131,7 +132,7 @@ impl Placeholder {
         Some(match name {
             "cn" => Self::CommonName,
             "cn_label" => Self::CommonNameLabel,
-            "o" => Self::Organization,
+            "cn_o" => Self::CommonNameAndOrganization,
             "sha1" => Self::ThumbprintLower,
             "SHA1" => Self::ThumbprintUpper,
             "signature_sha1" => Self::SignatureDigest,
@@ -152,7 +153,11 @@ impl Placeholder {
                 let label = |name: &str| name.chars().map(|c| if is_kept(c) { c } else { '_' }).collect();
                 certificate.common_name().filter(|name| name.is_ascii()).map(label)
             }
-            Self::Organization => plain(certificate.organization()?),
+            Self::CommonNameAndOrganization => {
+                let (name, organization) = (certificate.common_name()?, certificate.organization()?);
+                let is_all = certificate.subject() == format!("CN={name}, O={organization}");
+                is_all.then(|| Some(format!("{}_O={}", plain(name)?, plain(organization)?)))?
+            }
             Self::ThumbprintLower => Some(certificate.thumbprint_sha1().to_string().to_lowercase()),
             Self::ThumbprintUpper => Some(certificate.thumbprint_sha1().to_string()),
             Self::SignatureDigest => {
@@ -199,9 +204,10 @@ mod tests {
         for guide in trust_guides() {
             let made = guide.rejected_file_name(identity().leaf());
             let template = guide.rejected_file_name.as_deref();
-            let needs_organization = template.is_some_and(|template| template.contains("{o}"));
-            let has_one = identity().leaf().organization().is_some();
-            assert_eq!(made.is_some(), template.is_some() && (has_one || !needs_organization), "{guide}");
+            let needs_both = template.is_some_and(|template| template.contains("{cn_o}"));
+            let has_both = identity().leaf().subject().starts_with("CN=")
+                && identity().leaf().subject().split(", ").count() == 2;
+            assert_eq!(made.is_some(), template.is_some() && (has_both || !needs_both), "{guide}");
             assert!(made.is_none_or(|made| !made.contains(['{', '}'])), "{guide}");
         }
     }

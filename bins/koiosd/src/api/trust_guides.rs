@@ -13,7 +13,7 @@ use super::{
     auth::{Require, Viewer},
     error::{ApiResult, Problem},
     path::Id,
-    query::{NoParameters, Query},
+    query::{PageQuery, Query},
     routes,
 };
 use crate::service::Services;
@@ -33,11 +33,11 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
 
 /// Lists the products that there are guides for.
 #[utoipa::path(
-    get, path = "/api/v1/trust-guides", tag = "trust guides",
+    get, path = "/api/v1/trust-guides", tag = "trust guides", params(PageQuery),
     responses((status = 200, body = ProductsBody), (status = "default", body = Problem))
 )]
-async fn list(_: Require<Viewer>, _: Query<NoParameters>) -> ApiResult {
-    Ok(HttpResponse::Ok().json(ProductsBody::all()))
+async fn list(_: Require<Viewer>, page: Query<PageQuery>) -> ApiResult {
+    Ok(HttpResponse::Ok().json(ProductsBody::page(&page.0)))
 }
 
 /// Says how the device's server is made to trust its certificate.

@@ -21,6 +21,11 @@ fn r18_products_can_be_chosen_from_a_list() {
     let prosys = items.iter().find(|product| product["id"] == "prosys-simulation-server").unwrap();
     assert_eq!((&prosys["vendor"], &prosys["confidence"]), (&json!("Prosys OPC"), &json!("high")));
     assert_eq!(items.last().unwrap()["id"], "generic");
+    let first = daemon.get("trust-guides?limit=2").expect(200);
+    assert_eq!(first["items"], json!(items[..2]));
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let rest = daemon.get(&format!("trust-guides?cursor={cursor}")).expect(200);
+    assert_eq!((&rest["items"], &rest["next_cursor"]), (&json!(items[2..]), &Value::Null));
 }
 
 #[test]

@@ -140,26 +140,31 @@ impl Marks {
             (&self.application_name, &identity.application_name, RecognisedBy::ApplicationName),
             (&self.manufacturer_name, &identity.manufacturer_name, RecognisedBy::ManufacturerName),
         ];
-        let found = fields.into_iter().filter_map(|(marks, text, by)| Some((longest(marks, text)?, by)));
+        let found = fields.into_iter().filter_map(|(marks, text, by)| {
+            let text = text.to_lowercase();
+            let fits = |mark: &str| match by {
+                // Names are free text, and what a product puts into them stands at their start.
+                RecognisedBy::ApplicationName => text.starts_with(mark),
+                _ => text.contains(mark),
+            };
+            Some((marks.iter().filter(|mark| fits(mark.as_str())).map(String::len).max()?, by))
+        });
         // The last of equals wins in max_by_key; reversed, the more telling field does.
         found.rev().max_by_key(|(length, _)| *length)
     }
 }
 
-fn longest(marks: &[String], text: &str) -> Option<usize> {
-    let text = text.to_lowercase();
-    marks.iter().filter(|mark| text.contains(mark.as_str())).map(String::len).max()
-}
-
 /// Chooses the guide for a server: the longest mark that fits wins, and between equals one whose URL fits as well.
 #[must_use]
 pub fn recognise(identity: &ServerIdentity, endpoint_url: &str) -> Recognition {
+    let endpoint_url = endpoint_url.to_lowercase();
     let best = trust_guides()
         .iter()
         .rev()
         .filter_map(|guide| {
             let (length, by) = guide.marks.longest_in(identity)?;
-            Some(((length, longest(&guide.marks.endpoint_url, endpoint_url).is_some()), guide, by))
+            let fits = |mark: &String| endpoint_url.contains(mark.as_str());
+            Some(((length, guide.marks.endpoint_url.iter().any(fits)), guide, by))
         })
         .max_by_key(|(strength, ..)| *strength);
     match best {
@@ -188,6 +193,8 @@ mod tests {
             |name: &str| recognised(|server| name.clone_into(&mut server.application_name), "opc.tcp://plc");
         assert_eq!(named("OPCUAServer@CODESYS-Pi"), ("codesys", Some(RecognisedBy::ApplicationName)));
         assert_eq!(named("TcOpcUaServer@CX-1"), ("beckhoff-tf6100", Some(RecognisedBy::ApplicationName)));
+        assert_eq!(named("AcmeOpcUaServer@line3"), ("generic", None), "not at its start");
+        assert_eq!(named("MySimulationServer@x"), ("generic", None));
         let uri = |uri: &str| recognised(|server| uri.clone_into(&mut server.product_uri), "opc.tcp://plc").0;
         assert_eq!(uri("NodeOPCUA-Server"), "node-opcua");
         assert_eq!(uri("Node-RED NodeOPCUA-Server"), "node-red-contrib-opcua");

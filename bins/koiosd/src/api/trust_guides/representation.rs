@@ -6,7 +6,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     api::{
-        query::{FromQuery, QueryReader},
+        query::{FromQuery, PageQuery, QueryReader},
         words,
     },
     service::trust_guides::{Chosen, DeviceTrustGuide},
@@ -97,15 +97,22 @@ struct ProductBody {
 pub(super) struct ProductsBody {
     items: Vec<ProductBody>,
     total: usize,
-    /// Always `null`: they are all here.
+    /// Where the next page begins; `null` on the last.
     #[schema(required = true)]
-    next_cursor: Option<String>,
+    next_cursor: Option<&'static str>,
 }
 
 impl ProductsBody {
-    pub(super) fn all() -> Self {
-        let items: Vec<_> = trust_guides().iter().map(ProductBody::from).collect();
-        Self { total: items.len(), items, next_cursor: None }
+    /// A cursor is the id of the last product of the page before; one that is none begins anew.
+    pub(super) fn page(query: &PageQuery) -> Self {
+        let all = trust_guides();
+        let known = |cursor: &String| all.iter().position(|guide| guide.id == *cursor);
+        let from = query.cursor.as_ref().and_then(known).map_or(0, |at| at + 1);
+        let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
+        let rest = all.get(from..).unwrap_or_default();
+        let items: Vec<_> = rest.iter().take(limit).map(ProductBody::from).collect();
+        let next_cursor = items.last().filter(|_| items.len() < rest.len()).map(|product| product.id);
+        Self { total: all.len(), items, next_cursor }
     }
 }
 
