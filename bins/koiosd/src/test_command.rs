@@ -10,9 +10,10 @@ use std::{
 
 use koios_opcua::{
     ClientIdentity, ClockReading, Code, DeprecatedPolicies, EndpointUrl, EndpointUrlError, IdentityError,
-    SecurityMode, SecurityPolicy, ServerTrust, StageReport, Target, TestReport, UserIdentity, test_watched,
+    Recognition, RemedyLink, SecurityMode, SecurityPolicy, ServerIdentity, ServerTrust, StageReport, Target,
+    TestReport, UserIdentity, recognise, test_watched,
 };
-use koios_pki::{ReadError, read_certificates, read_pair};
+use koios_pki::{CertificateChain, ReadError, read_certificates, read_pair};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -79,7 +80,7 @@ pub fn test(arguments: &TestArguments) -> Result<u8, TestCommandError> {
     };
     let report = runtime.block_on(test_watched(&target, ClockReading::system(), &mut show));
     let code = exit_code(report.verdict.code);
-    print(report, arguments.json).map_err(TestCommandError::Output)?;
+    print(report, &target, arguments.json).map_err(TestCommandError::Output)?;
     Ok(code)
 }
 
@@ -148,7 +149,7 @@ fn line(stage: &StageReport) -> String {
     line.trim_end().to_owned()
 }
 
-fn print(report: TestReport, json: bool) -> io::Result<()> {
+fn print(report: TestReport, target: &Target, json: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     if json {
         serde_json::to_writer_pretty(&mut out, &TestReportBody::from(TestedDevice { device: None, report }))?;
@@ -165,8 +166,25 @@ fn print(report: TestReport, json: bool) -> io::Result<()> {
     for cause in verdict.causes {
         writeln!(out, "  {}: {}", cause.confidence.as_str(), cause.explanation)?;
     }
-    for remedy in verdict.remedy {
+    let guide = report.server.as_ref().filter(|_| verdict.code.is_certificate_refusal()).and_then(|server| {
+        let said = ServerIdentity::of(&server.description, server.build_info.as_ref());
+        let Recognition { guide, by, .. } = recognise(&said, target.endpoint_url.as_str());
+        by.map(|_| guide)
+    });
+    // There is no API here to look for the guide: it follows itself, where there is one.
+    for remedy in verdict.remedy.iter().filter(|remedy| remedy.link != Some(RemedyLink::TrustGuide)) {
         writeln!(out, "  - {}", remedy.text)?;
+    }
+    if let Some(guide) = guide {
+        writeln!(out, "\nIt says that it is {guide}. There:")?;
+        for (number, step) in (1..).zip(&guide.steps) {
+            writeln!(out, "  {number}. {step}")?;
+        }
+        let leaf = target.client.chain().map(CertificateChain::leaf);
+        if let (Some(place), Some(leaf)) = (&guide.rejected_location, leaf) {
+            let name = guide.rejected_file_name(leaf).map(|name| format!(", as {name}")).unwrap_or_default();
+            writeln!(out, "  Refused certificates: {place}{name}")?;
+        }
     }
     Ok(())
 }

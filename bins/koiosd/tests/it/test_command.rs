@@ -5,7 +5,9 @@ use std::{
     process::{Command, Output},
 };
 
-use koios_testkit::{CertificateSpec, OddKind, OddPeer, ServerOptions, Stack, TestCertificate};
+use koios_testkit::{
+    CertificateSpec, OddKind, OddPeer, ServerOptions, Stack, TestCertificate, start_or_skip,
+};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -90,6 +92,18 @@ fn the_exit_code_tells_how_it_went_and_the_output_why() {
     ] {
         ends(&arguments, 2, said);
     }
+}
+
+#[test]
+fn a_refused_certificate_is_followed_by_the_guide_for_the_server() {
+    let own = CertificateSpec::application("urn:plant:shell").make();
+    let files = Files::of(&own);
+    let Some(server) = start_or_skip(Stack::NodeOpcua, ServerOptions::default()) else { return };
+    let (certificate, key) = (text(&files.path("certificate.pem")), text(&files.path("key.pem")));
+    let arguments = [server.endpoint_url.as_str(), "--certificate", &certificate, "--private-key", &key];
+    ends(&arguments, 10, "It says that it is node-opcua");
+    let rejected = server.wait_for_rejected(&own.sha1());
+    ends(&arguments, 10, rejected.file_name().unwrap().to_str().unwrap());
 }
 
 #[test]
