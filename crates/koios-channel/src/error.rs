@@ -202,6 +202,9 @@ pub enum Fault {
         /// The kind asked for.
         kind: UserTokenKind,
     },
+    /// The endpoint takes issued tokens only (OPC 10000-4 §7.40.6), such as those of an identity provider; this crate has none.
+    #[error("the endpoint takes only issued tokens, which are not supported")]
+    OnlyIssuedTokens,
     /// What the caller wants to send has no encoding.
     #[error("{what} cannot be sent")]
     NotSendable {

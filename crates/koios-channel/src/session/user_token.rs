@@ -36,7 +36,7 @@ impl Circumstances<'_> {
         match user {
             UserIdentity::Anonymous => {
                 let policy = of_kind(endpoint, UserTokenKind::Anonymous).next();
-                let policy = policy.ok_or(Fault::NoUserTokenPolicy { kind: UserTokenKind::Anonymous })?;
+                let policy = policy.ok_or_else(|| not_offered(endpoint, UserTokenKind::Anonymous))?;
                 Ok(UserToken::Anonymous { policy_id: policy.policy_id.clone() })
             }
             UserIdentity::UserName { user_name, password } => {
@@ -158,7 +158,7 @@ fn signing_token(
     }
     Err(match unsupported {
         Some(uri) => Fault::UnsupportedUserTokenPolicy { uri: uri.to_owned() },
-        None => Fault::NoUserTokenPolicy { kind: UserTokenKind::Certificate },
+        None => not_offered(endpoint, UserTokenKind::Certificate),
     })
 }
 
@@ -204,7 +204,7 @@ fn choose<'a>(endpoint: &'a Endpoint, security: &Security) -> Result<Chosen<'a>,
         (_, Some(uri)) => Err(Fault::UnsupportedUserTokenPolicy { uri: uri.to_owned() }),
         (None, None) if let Some(policy) = deprecated => Err(Fault::PasswordUnderDeprecatedPolicy { policy }),
         (Some(_), None) => Err(Fault::PasswordWouldBeInClear),
-        (None, None) => Err(Fault::NoUserTokenPolicy { kind: UserTokenKind::UserName }),
+        (None, None) => Err(not_offered(endpoint, UserTokenKind::UserName)),
     }
 }
 
@@ -217,6 +217,14 @@ fn encryption(policy: SecurityPolicy, security: &Security) -> Option<Encryption>
         }
         (Asymmetric::Ecc(_), Security::None) => None,
     }
+}
+
+fn not_offered(endpoint: &Endpoint, kind: UserTokenKind) -> Fault {
+    let mut tokens = endpoint.user_tokens.iter().peekable();
+    if tokens.peek().is_some() && tokens.all(|token| token.kind == UserTokenKind::IssuedToken) {
+        return Fault::OnlyIssuedTokens;
+    }
+    Fault::NoUserTokenPolicy { kind }
 }
 
 fn of_kind(endpoint: &Endpoint, kind: UserTokenKind) -> impl Iterator<Item = &UserTokenPolicy> {
@@ -368,6 +376,13 @@ mod tests {
                 "who has an RSA key cannot sign it"
             );
         }
+        let user = UserIdentity::Certificate(std::sync::Arc::clone(&crate::test_server::CLIENT));
+        let issued = endpoint(&[(UserTokenKind::IssuedToken, None)]);
+        for user in [UserIdentity::Anonymous, user] {
+            let refused = token_for(&user, &issued, SecurityMode::Sign).err();
+            assert_eq!(refused, Some(Fault::OnlyIssuedTokens), "{user:?}");
+        }
+        assert_eq!(make(&issued, SecurityMode::Sign).err(), Some(Fault::OnlyIssuedTokens));
         let anonymous = token_for(&UserIdentity::Anonymous, &endpoint(&[(USER, None)]), SecurityMode::None);
         assert_eq!(anonymous.err(), Some(Fault::NoUserTokenPolicy { kind: UserTokenKind::Anonymous }));
     }

@@ -31,6 +31,7 @@ pub(super) fn classify(observed: &Observed<'_>, stage: Stage, mode: SecurityMode
         | Fault::UnsecuredFault => said_by_server(observed, stage, mode),
         Fault::PasswordWouldBeInClear => Code::PasswordWouldBeInClear,
         Fault::NoUserTokenPolicy { .. }
+        | Fault::OnlyIssuedTokens
         | Fault::UnsupportedUserTokenPolicy { .. }
         // Not a matter of what the device names: the server takes passwords in no better way.
         | Fault::PasswordUnderDeprecatedPolicy { .. } => Code::UserIdentityNotOffered,
