@@ -15,7 +15,7 @@ use crate::error::{Failure, Fault, bounded_text};
 use crate::kdf::Label;
 use crate::key_share::{ChainedSecret, KeyShare, TokenKeys};
 use crate::keys::{CertificateSending, Peer, Security};
-use crate::policy::{Algorithms, Asymmetric};
+use crate::policy::{Algorithms, Asymmetric, binds_sessions};
 use crate::random::RandomSource;
 use crate::service::{ResponseHeader, response};
 use crate::wire::{ByteReader, ChunkKind, Frame, FrameType, SendLimits, limit};
@@ -141,7 +141,7 @@ impl Channel {
             (Security::Secure { policy, .. }, Some(peer)) => {
                 let own = self.own().ok_or(Fault::NotReady)?;
                 let Signed { message, signature } = asymmetric::seal(*policy, own, peer, numbers, body, &[])?;
-                if binds_sessions(&self.security) && !matches!(self.thumbprint, Thumbprint::Known(_)) {
+                if binds_sessions(*policy) && !matches!(self.thumbprint, Thumbprint::Known(_)) {
                     self.thumbprint = Thumbprint::Asked(signature);
                 }
                 message
@@ -333,10 +333,6 @@ impl Channel {
 
 fn asymmetric_of(security: &Security) -> Option<Asymmetric> {
     Algorithms::of(security.policy()).map(|algorithms| algorithms.asymmetric)
-}
-
-fn binds_sessions(security: &Security) -> bool {
-    Algorithms::of(security.policy()).is_some_and(|algorithms| algorithms.binds_sessions())
 }
 
 /// What an OPN reply without security may be taken for: a hint at a refusal, or an attempt to fool us.

@@ -99,6 +99,14 @@ pub const fn is_spoken(policy: SecurityPolicy) -> bool {
     matches!(policy, SecurityPolicy::None) || Algorithms::of(policy).is_some()
 }
 
+/// [`Algorithms::binds_sessions`] of a policy; not of one that has no algorithms.
+pub(crate) const fn binds_sessions(policy: SecurityPolicy) -> bool {
+    match Algorithms::of(policy) {
+        Some(algorithms) => algorithms.binds_sessions(),
+        None => false,
+    }
+}
+
 impl Algorithms {
     pub(crate) const fn of(policy: SecurityPolicy) -> Option<Self> {
         use EphemeralCurve::{P256, P384};

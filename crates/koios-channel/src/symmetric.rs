@@ -15,13 +15,15 @@ use crate::error::Fault;
 use crate::kdf::KeyMaterial;
 use crate::policy::{AES_BLOCK_LEN, Aead, Mac, Symmetric};
 
-/// The keys of what we send.
-pub(crate) struct SendingKeys(Keys<EncryptingKey>);
-/// The keys of what we receive.
-pub(crate) struct ReceivingKeys(Keys<DecryptingKey>);
-
 /// What secures the chunks of one direction.
-enum Keys<C> {
+pub(crate) struct DirectionKeys<C>(Protection<C>);
+
+/// The keys of what we send.
+pub(crate) type SendingKeys = DirectionKeys<EncryptingKey>;
+/// The keys of what we receive.
+pub(crate) type ReceivingKeys = DirectionKeys<DecryptingKey>;
+
+enum Protection<C> {
     Cbc(Box<Cbc<C>>),
     Aead(AeadKey),
 }
@@ -38,7 +40,30 @@ struct Cbc<C> {
     mac: hmac::Key,
     mac_len: usize,
     /// Absent in mode Sign.
-    cipher: Option<(C, [u8; AES_BLOCK_LEN])>,
+    cipher: Option<CbcCipher<C>>,
+}
+
+/// A key of AES-CBC and the vector derived with it.
+pub(crate) struct CbcCipher<C> {
+    key: C,
+    vector: [u8; AES_BLOCK_LEN],
+}
+
+/// A key of AES for one direction.
+pub(crate) trait AesKey: Sized {
+    fn bind(key: UnboundCipherKey) -> Result<Self, Unspecified>;
+}
+
+impl AesKey for EncryptingKey {
+    fn bind(key: UnboundCipherKey) -> Result<Self, Unspecified> {
+        Self::cbc(key)
+    }
+}
+
+impl AesKey for DecryptingKey {
+    fn bind(key: UnboundCipherKey) -> Result<Self, Unspecified> {
+        Self::cbc(key)
+    }
 }
 
 /// A key of authenticated encryption.
@@ -48,24 +73,25 @@ pub(crate) struct AeadKey {
     encrypts: bool,
 }
 
-impl<C> Keys<C> {
-    fn new(
+impl<C: AesKey> DirectionKeys<C> {
+    pub(crate) fn of(
         mode: SecurityMode,
         symmetric: Symmetric,
         material: &KeyMaterial,
-        bind: impl FnOnce(UnboundCipherKey) -> Result<C, Unspecified>,
     ) -> Result<Self, Fault> {
         let encrypts = mode == SecurityMode::SignAndEncrypt;
-        Ok(match symmetric {
-            Symmetric::Cbc { mac, .. } => Self::Cbc(Box::new(Cbc::new(encrypts, mac, material, bind)?)),
-            Symmetric::Aead(aead) => Self::Aead(AeadKey::new(aead, material, encrypts)?),
-        })
+        Ok(Self(match symmetric {
+            Symmetric::Cbc { mac, .. } => Protection::Cbc(Box::new(Cbc::new(encrypts, mac, material)?)),
+            Symmetric::Aead(aead) => Protection::Aead(AeadKey::new(aead, material, encrypts)?),
+        }))
     }
+}
 
-    const fn trailer(&self) -> Trailer {
-        match self {
-            Self::Cbc(cbc) => Trailer { signature_len: cbc.mac_len, padded: cbc.cipher.is_some() },
-            Self::Aead(_) => Trailer { signature_len: AEAD_TAG_LEN, padded: false },
+impl<C> DirectionKeys<C> {
+    pub(crate) const fn trailer(&self) -> Trailer {
+        match &self.0 {
+            Protection::Cbc(cbc) => Trailer { signature_len: cbc.mac_len, padded: cbc.cipher.is_some() },
+            Protection::Aead(_) => Trailer { signature_len: AEAD_TAG_LEN, padded: false },
         }
     }
 }
@@ -80,18 +106,6 @@ pub(crate) struct Trailer {
 }
 
 impl SendingKeys {
-    pub(crate) fn of(
-        mode: SecurityMode,
-        symmetric: Symmetric,
-        material: &KeyMaterial,
-    ) -> Result<Self, Fault> {
-        Keys::new(mode, symmetric, material, EncryptingKey::cbc).map(Self)
-    }
-
-    pub(crate) const fn trailer(&self) -> Trailer {
-        self.0.trailer()
-    }
-
     /// Signs `message`, padded already, and encrypts what follows its headers.
     pub(crate) fn protect(
         &self,
@@ -100,29 +114,20 @@ impl SendingKeys {
         position: Position,
     ) -> Result<(), Fault> {
         match &self.0 {
-            Keys::Cbc(keys) => {
+            Protection::Cbc(keys) => {
                 let mac = hmac::sign(&keys.mac, message);
                 message.extend_from_slice(mac.as_ref());
-                keys.encrypt(message.get_mut(headers_len..).unwrap_or_default())
+                match &keys.cipher {
+                    Some(cipher) => cipher.encrypt(message.get_mut(headers_len..).unwrap_or_default()),
+                    None => Ok(()),
+                }
             }
-            Keys::Aead(key) => key.seal(message, headers_len, position),
+            Protection::Aead(key) => key.seal(message, headers_len, position),
         }
     }
 }
 
 impl ReceivingKeys {
-    pub(crate) fn of(
-        mode: SecurityMode,
-        symmetric: Symmetric,
-        material: &KeyMaterial,
-    ) -> Result<Self, Fault> {
-        Keys::new(mode, symmetric, material, DecryptingKey::cbc).map(Self)
-    }
-
-    pub(crate) const fn trailer(&self) -> Trailer {
-        self.0.trailer()
-    }
-
     /// Decrypts what follows the headers of `message` and cuts off its signature, once that holds.
     pub(crate) fn unprotect(
         &self,
@@ -131,8 +136,10 @@ impl ReceivingKeys {
         position: Position,
     ) -> Result<(), Fault> {
         match &self.0 {
-            Keys::Cbc(keys) => {
-                keys.decrypt(message.get_mut(headers_len..).unwrap_or_default())?;
+            Protection::Cbc(keys) => {
+                if let Some(cipher) = &keys.cipher {
+                    cipher.decrypt(message.get_mut(headers_len..).unwrap_or_default())?;
+                }
                 let signature_at = signature_at(message, headers_len, keys.mac_len)?;
                 let (signed, mac) = message.split_at_checked(signature_at).ok_or_else(too_short)?;
                 let expected = hmac::sign(&keys.mac, signed);
@@ -141,56 +148,52 @@ impl ReceivingKeys {
                 message.truncate(signature_at);
                 Ok(())
             }
-            Keys::Aead(key) => key.open(message, headers_len, position),
+            Protection::Aead(key) => key.open(message, headers_len, position),
         }
     }
 }
 
-impl<C> Cbc<C> {
-    fn new(
-        encrypts: bool,
-        mac: Mac,
-        material: &KeyMaterial,
-        bind: impl FnOnce(UnboundCipherKey) -> Result<C, Unspecified>,
-    ) -> Result<Self, Fault> {
-        let failed = |_| Fault::Crypto { operation: "setting up AES" };
-        let cipher = if encrypts {
-            let key = material.encryption_key();
-            let cipher = bind(UnboundCipherKey::new(aes(key.len()), key).map_err(failed)?).map_err(failed)?;
-            let iv = material.initialisation_vector().try_into();
-            Some((cipher, iv.map_err(|_| Fault::Crypto { operation: "setting up AES" })?))
-        } else {
-            None
-        };
+impl<C: AesKey> Cbc<C> {
+    fn new(encrypts: bool, mac: Mac, material: &KeyMaterial) -> Result<Self, Fault> {
+        let cipher = encrypts.then(|| CbcCipher::new(material)).transpose()?;
         Ok(Self { mac: hmac::Key::new(mac.hmac(), material.signing_key()), mac_len: mac.len(), cipher })
     }
 }
 
-impl Cbc<EncryptingKey> {
-    /// Encrypts in place; a no-op in mode Sign.
-    fn encrypt(&self, bytes: &mut [u8]) -> Result<(), Fault> {
-        let Some((cipher, iv)) = &self.cipher else { return Ok(()) };
+impl<C: AesKey> CbcCipher<C> {
+    pub(crate) fn new(material: &KeyMaterial) -> Result<Self, Fault> {
+        const FAILED: Fault = Fault::Crypto { operation: "setting up AES" };
+        let key = material.encryption_key();
+        let key = UnboundCipherKey::new(aes(key.len()), key).and_then(C::bind).map_err(|_| FAILED)?;
+        let vector = material.initialisation_vector().try_into().map_err(|_| FAILED)?;
+        Ok(Self { key, vector })
+    }
+}
+
+impl CbcCipher<EncryptingKey> {
+    /// Encrypts in place.
+    pub(crate) fn encrypt(&self, bytes: &mut [u8]) -> Result<(), Fault> {
         // "Less safe" because the caller chooses the vector: OPC 10000-6 derives one per token and uses it for every
-        // chunk, whose first block holds the sequence number and so never repeats under one token.
-        let context = EncryptionContext::Iv128(FixedLength::from(iv));
-        match cipher.less_safe_encrypt(bytes, context) {
+        // chunk, whose first block holds the sequence number and so never repeats under one token. That of a user's
+        // secret is derived for it alone.
+        let context = EncryptionContext::Iv128(FixedLength::from(&self.vector));
+        match self.key.less_safe_encrypt(bytes, context) {
             Ok(_) => Ok(()),
             Err(_) => Err(Fault::Crypto { operation: "AES encryption" }),
         }
     }
 }
 
-impl Cbc<DecryptingKey> {
-    /// Decrypts in place; a no-op in mode Sign.
+impl CbcCipher<DecryptingKey> {
+    /// Decrypts in place.
     fn decrypt(&self, bytes: &mut [u8]) -> Result<(), Fault> {
-        let Some((cipher, iv)) = &self.cipher else { return Ok(()) };
         if !bytes.len().is_multiple_of(AES_BLOCK_LEN) {
             return Err(Fault::decoding(format!(
                 "a cipher text of {} bytes is no whole number of blocks",
                 bytes.len()
             )));
         }
-        match cipher.decrypt(bytes, DecryptionContext::Iv128(FixedLength::from(iv))) {
+        match self.key.decrypt(bytes, DecryptionContext::Iv128(FixedLength::from(&self.vector))) {
             Ok(_) => Ok(()),
             Err(_) => Err(Fault::BadSignature),
         }
@@ -262,7 +265,7 @@ fn signature_at(message: &[u8], headers_len: usize, signature_len: usize) -> Res
     message.len().checked_sub(signature_len).filter(|at| *at >= headers_len).ok_or_else(too_short)
 }
 
-fn too_short() -> Fault {
+pub(crate) fn too_short() -> Fault {
     Fault::decoding("a chunk is shorter than its headers and signature")
 }
 
@@ -297,11 +300,8 @@ mod tests {
         ] {
             let key = hex(key);
             let unbound = || UnboundCipherKey::new(aes(key.len()), &key).unwrap();
-            let mac = || hmac::Key::new(hmac::HMAC_SHA256, b"");
-            let sending =
-                Cbc { mac: mac(), mac_len: 32, cipher: Some((EncryptingKey::cbc(unbound()).unwrap(), iv)) };
-            let receiving =
-                Cbc { mac: mac(), mac_len: 32, cipher: Some((DecryptingKey::cbc(unbound()).unwrap(), iv)) };
+            let sending = CbcCipher { key: EncryptingKey::cbc(unbound()).unwrap(), vector: iv };
+            let receiving = CbcCipher { key: DecryptingKey::cbc(unbound()).unwrap(), vector: iv };
             let mut bytes = plain.clone();
             sending.encrypt(&mut bytes).unwrap();
             assert_eq!(bytes, hex(cipher));
@@ -314,7 +314,8 @@ mod tests {
     #[test]
     fn the_mac_gives_the_published_vector() {
         let mac = hmac::Key::new(hmac::HMAC_SHA256, b"Jefe");
-        let sending = SendingKeys(Keys::Cbc(Box::new(Cbc { mac, mac_len: 32, cipher: None })));
+        let sending: SendingKeys =
+            DirectionKeys(Protection::Cbc(Box::new(Cbc { mac, mac_len: 32, cipher: None })));
         let text = b"what do ya want for nothing?";
         let mut message = text.to_vec();
         sending.protect(&mut message, 0, ANYWHERE).unwrap();

@@ -260,6 +260,7 @@ fn verified<'a>(
         .ok_or_else(too_short)?;
     let (signed, signature) = message.split_at_checked(signature_at).ok_or_else(too_short)?;
     let holds = if bound_to.is_empty() {
+        // What RSA decrypted is not copied: keys are made of the nonce in it.
         algorithms.verify(peer.key(), signed, signature)
     } else {
         algorithms.verify(peer.key(), &[signed, bound_to].concat(), signature)

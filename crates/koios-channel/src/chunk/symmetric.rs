@@ -4,7 +4,7 @@ use super::padding::Padding;
 use super::{CHANNEL_HEADER_LEN, Numbers, Opened, SEQUENCE_HEADER_LEN, put_content, start};
 use crate::error::Fault;
 use crate::policy::AES_BLOCK_LEN;
-use crate::symmetric::{Position, ReceivingKeys, SendingKeys, Trailer};
+use crate::symmetric::{Position, ReceivingKeys, SendingKeys, Trailer, too_short};
 use crate::wire::{ByteReader, ChunkKind, FrameType, finish, finish_as, put_u32};
 
 /// Writes one chunk; `keys` is `None` on a channel without security.
@@ -63,10 +63,6 @@ pub(crate) fn max_body_len(chunk_len: usize, keys: Option<&SendingKeys>) -> usiz
     };
     let used = SEQUENCE_HEADER_LEN + used;
     room.saturating_sub(used)
-}
-
-fn too_short() -> Fault {
-    Fault::decoding("a chunk is shorter than its headers and signature")
 }
 
 const fn padding(trailer: Trailer) -> Padding {

@@ -1,8 +1,6 @@
 //! The proofs of a session that is bound to its channel, as the policies with authenticated encryption demand it
 //! (`SecureChannelEnhancements` of OPC 10000-4 §5.7.2 and §5.7.3, 1.05.07): nobody can carry them to another channel.
 
-use koios_pki::SecurityPolicy;
-
 use crate::channel::Channel;
 use crate::keys::Security;
 use crate::policy::Algorithms;
@@ -29,11 +27,6 @@ impl<'a> Binding<'a> {
             client_nonce,
             server_nonce,
         })
-    }
-
-    /// Whether a user's proof under `policy` is bound as well: not under the older ones.
-    pub(super) fn binds_users_of(policy: SecurityPolicy) -> bool {
-        Algorithms::of(policy).is_some_and(|algorithms| algorithms.binds_sessions())
     }
 
     /// What the server signs in CreateSession.

@@ -1,8 +1,7 @@
 //! A user's secret under a policy on a curve: `EccEncryptedSecret` (OPC 10000-4 §7.40.2.5), encrypted with a key that two
 //! ephemeral keys share and signed with our certificate's.
 
-use aws_lc_rs::cipher::{AES_128, AES_256, EncryptingKey, EncryptionContext, UnboundCipherKey};
-use aws_lc_rs::iv::FixedLength;
+use aws_lc_rs::cipher::EncryptingKey;
 use koios_pki::SecurityPolicy;
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
@@ -12,7 +11,7 @@ use crate::error::Fault;
 use crate::kdf::KeyMaterial;
 use crate::key_share::EphemeralKey;
 use crate::policy::{AES_BLOCK_LEN, Algorithms, Asymmetric, Symmetric};
-use crate::symmetric::{AEAD_TAG_LEN, AeadKey};
+use crate::symmetric::{AEAD_TAG_LEN, AeadKey, CbcCipher};
 use crate::wire::{put_byte_string, put_u32};
 
 /// Whose secret it is, and for whom.
@@ -85,20 +84,10 @@ impl Envelope<'_> {
 
 /// Encrypts `plain`; the tag of authenticated encryption, which covers `clear` too, stands at its end.
 fn encrypt(symmetric: Symmetric, keys: &KeyMaterial, clear: &[u8], plain: &[u8]) -> Result<Vec<u8>, Fault> {
-    let failed = || Fault::Crypto { operation: "AES encryption" };
     // What is not encrypted in the end is wiped.
     let mut bytes = Zeroizing::new(plain.to_vec());
     match symmetric {
-        Symmetric::Cbc { .. } => {
-            let key = keys.encryption_key();
-            let algorithm = if key.len() == 16 { &AES_128 } else { &AES_256 };
-            let key = UnboundCipherKey::new(algorithm, key).and_then(EncryptingKey::cbc);
-            let vector: [u8; AES_BLOCK_LEN] =
-                keys.initialisation_vector().try_into().map_err(|_| failed())?;
-            // "Less safe" because the caller chooses the vector; this one is derived for this secret alone.
-            let context = EncryptionContext::Iv128(FixedLength::from(&vector));
-            key.and_then(|key| key.less_safe_encrypt(&mut bytes, context)).map_err(|_| failed())?;
-        }
+        Symmetric::Cbc { .. } => CbcCipher::<EncryptingKey>::new(keys)?.encrypt(&mut bytes)?,
         Symmetric::Aead(aead) => {
             let tag = AeadKey::new(aead, keys, true)?.seal_once(clear, &mut bytes)?;
             bytes.extend_from_slice(tag.as_ref());
@@ -115,6 +104,8 @@ const PADDING_SIZE_LEN: usize = 2;
 #[cfg(test)]
 mod tests {
     use aws_lc_rs::aead;
+    use aws_lc_rs::cipher::{AES_128, AES_256, DecryptingKey, DecryptionContext, UnboundCipherKey};
+    use aws_lc_rs::iv::FixedLength;
     use time::macros::datetime;
 
     use super::*;
@@ -149,8 +140,8 @@ mod tests {
                 let algorithm = if encryption_key_len == 16 { &AES_128 } else { &AES_256 };
                 let key = UnboundCipherKey::new(algorithm, keys.encryption_key()).unwrap();
                 let vector: [u8; 16] = keys.initialisation_vector().try_into().unwrap();
-                let context = aws_lc_rs::cipher::DecryptionContext::Iv128(FixedLength::from(&vector));
-                aws_lc_rs::cipher::DecryptingKey::cbc(key).unwrap().decrypt(&mut sealed, context).unwrap();
+                let context = DecryptionContext::Iv128(FixedLength::from(&vector));
+                DecryptingKey::cbc(key).unwrap().decrypt(&mut sealed, context).unwrap();
             }
             Symmetric::Aead(aead) => {
                 let key = aead::UnboundKey::new(aead.algorithm(), keys.encryption_key()).unwrap();

@@ -8,7 +8,7 @@ use crate::chunk::asymmetric::encrypt_blocks;
 use crate::endpoint::{Endpoint, UserTokenKind, UserTokenPolicy};
 use crate::error::Fault;
 use crate::keys::{Peer, Security};
-use crate::policy::{Algorithms, Asymmetric, RsaAlgorithms};
+use crate::policy::{Algorithms, Asymmetric, RsaAlgorithms, binds_sessions};
 use crate::service::UserToken;
 use crate::{Limits, UserIdentity};
 
@@ -65,7 +65,7 @@ impl Circumstances<'_> {
                 let mut own = None;
                 let peer = self.peer_for(&mut own, policy)?;
                 let message = match self.binding {
-                    Some(binding) if Binding::binds_users_of(policy) => binding.user_message(),
+                    Some(binding) if binds_sessions(policy) => binding.user_message(),
                     _ => [peer.leaf_der(), server_nonce].concat(),
                 };
                 let signature = identity.key().sign(&algorithms, &message)?;
