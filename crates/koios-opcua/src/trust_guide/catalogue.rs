@@ -61,7 +61,7 @@ struct Entry {
     untrusted_signal: Vec<String>,
     notes: Option<String>,
     sources: Vec<String>,
-    r#match: Match,
+    r#match: Marks,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
@@ -82,27 +82,8 @@ enum Answer {
     Unknown,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Match {
-    application_uri: Vec<String>,
-    product_uri: Vec<String>,
-    application_name: Vec<String>,
-    manufacturer_name: Vec<String>,
-    product_name: Vec<String>,
-    endpoint_url: Vec<String>,
-}
-
 impl From<Entry> for TrustGuide {
     fn from(entry: Entry) -> Self {
-        let Match {
-            application_uri,
-            product_uri,
-            application_name,
-            manufacturer_name,
-            product_name,
-            endpoint_url,
-        } = entry.r#match;
         Self {
             id: entry.id,
             name: entry.name,
@@ -124,14 +105,7 @@ impl From<Entry> for TrustGuide {
             notes: entry.notes,
             sources: entry.sources,
             rejected_file_name: entry.rejected_file_name,
-            marks: Marks {
-                application_uri,
-                product_uri,
-                application_name,
-                manufacturer_name,
-                product_name,
-                endpoint_url,
-            },
+            marks: entry.r#match,
         }
     }
 }
@@ -163,7 +137,7 @@ mod tests {
             assert!(!name.is_empty() && !vendor.is_empty() && !trust_steps.is_empty(), "{id}");
             assert!(trust_steps.iter().all(|step| !step.trim().is_empty()), "{id}");
             assert!(sources.iter().all(|source| source.starts_with("http")), "{id}");
-            let Match {
+            let Marks {
                 application_uri,
                 product_uri,
                 application_name,

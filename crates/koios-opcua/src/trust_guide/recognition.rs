@@ -1,4 +1,5 @@
 use koios_channel::{ApplicationDescription, BuildInfo};
+use serde::Deserialize;
 
 use super::TrustGuide;
 use super::catalogue::{generic, trust_guides};
@@ -119,8 +120,9 @@ impl RecognisedBy {
     }
 }
 
-/// Parts of what servers of a product say, in lower case.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+/// Parts of what servers of a product say, in lower case, as the catalogue has them.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields, default)]
 pub(super) struct Marks {
     pub(super) application_uri: Vec<String>,
     pub(super) product_uri: Vec<String>,
