@@ -27,6 +27,7 @@ use super::{
     routes,
 };
 use crate::service::Services;
+pub(crate) use downloads::der_path;
 use representation::{AssignedBody, CertificateBody, DefaultChangedBody, DeletedBody, RegeneratedBody, View};
 pub(crate) use representation::{FindingBody, KeyBody};
 use requests::{

@@ -1,6 +1,6 @@
 //! Certificates and keys as files.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use actix_web::{
     HttpResponse,
@@ -39,6 +39,11 @@ pub(super) fn configure(config: &mut ServiceConfig) {
         .post(encrypted_private_key_pem)
         .register(config);
     routes::at("/certificates/{id}/bundle.p12").post(bundle).register(config);
+}
+
+/// Where a certificate can be had as DER, for the server's trust list.
+pub(crate) fn der_path(id: impl fmt::Display) -> String {
+    format!("/api/v1/certificates/{id}/certificate.der")
 }
 
 /// The certificate alone, for the server's trust list.

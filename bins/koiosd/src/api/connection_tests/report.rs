@@ -13,8 +13,8 @@ use utoipa::ToSchema;
 
 use crate::{
     api::{
-        connection_code::ConnectionCode, security::SecurityMode, server_certificate::ServerCertificateBody,
-        words,
+        certificates::der_path, connection_code::ConnectionCode, security::SecurityMode,
+        server_certificate::ServerCertificateBody, words,
     },
     service::connection_tests::TestedDevice,
 };
@@ -201,9 +201,7 @@ struct Links {
 impl Links {
     fn remedy(&self, remedy: Remedy) -> RemedyBody {
         let link = match remedy.link {
-            Some(RemedyLink::CertificateDownload) => {
-                self.certificate.as_ref().map(|id| format!("/api/v1/certificates/{id}/certificate.der"))
-            }
+            Some(RemedyLink::CertificateDownload) => self.certificate.as_ref().map(der_path),
             Some(RemedyLink::TrustGuide) => Some(self.device.map_or_else(
                 || "/api/v1/trust-guides".to_owned(),
                 |id| format!("/api/v1/devices/{id}/trust-guide"),

@@ -6,6 +6,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     api::{
+        certificates::der_path,
         query::{FromQuery, PageQuery, QueryReader},
         words,
     },
@@ -143,8 +144,7 @@ impl From<DeviceTrustGuide> for TrustGuideBody {
             untrusted_signals: texts(&guide.untrusted_signals),
             notes: guide.notes.as_deref(),
             sources: texts(&guide.sources),
-            certificate_download: certificate
-                .map(|record| format!("/api/v1/certificates/{}/certificate.der", record.id)),
+            certificate_download: certificate.map(|record| der_path(record.id)),
         }
     }
 }
