@@ -28,4 +28,7 @@ pub enum Change {
     ServerCertificateApproved(DeviceId),
     /// A device pinned the first server certificate it met; its running connection is already on it.
     ServerCertificatePinned(DeviceId),
+    /// Trusted or issuer certificates or revocation lists changed, by a call or by whoever changed the folders: a
+    /// validation may come to another result.
+    TrustListsChanged,
 }

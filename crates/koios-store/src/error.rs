@@ -10,6 +10,7 @@ use koios_pki::Sha256Thumbprint;
 use crate::certificate::FileState;
 use crate::id::{CertificateId, DeviceId};
 use crate::name::NameError;
+use crate::trust_lists::TrustListName;
 
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -21,6 +22,10 @@ pub enum Resource {
     Certificate,
     /// A device.
     Device,
+    /// A revocation list.
+    RevocationList,
+    /// A server certificate in the trust lists.
+    ServerCertificate,
     /// An access token.
     Token,
 }
@@ -30,6 +35,8 @@ impl fmt::Display for Resource {
         f.write_str(match self {
             Self::Certificate => "certificate",
             Self::Device => "device",
+            Self::RevocationList => "revocation list",
+            Self::ServerCertificate => "server certificate",
             Self::Token => "token",
         })
     }
@@ -155,6 +162,12 @@ pub enum StoreError {
     /// The cursor is not one that this list handed out in this order.
     #[error("the cursor does not belong to this list and order")]
     InvalidCursor,
+    /// The list holds this certificate or revocation list already.
+    #[error("it is already in the list {list}")]
+    InTrustList {
+        /// The list.
+        list: TrustListName,
+    },
     /// A name breaks the rules of names.
     #[error(transparent)]
     InvalidName(#[from] NameError),

@@ -64,7 +64,7 @@ mod tests {
     use super::FaultPoint;
     use crate::{
         Apply, AuditEntry, CertificateId, CertificateRecord, EndReason, InstallAnswer, Name, NewCertificate,
-        Origin, ReplacePair, Store, StoreError, StoreOptions,
+        Origin, PageRequest, ReplacePair, Store, StoreError, StoreOptions, TrustListName,
     };
 
     static KEY: LazyLock<PrivateKey> = LazyLock::new(|| PrivateKey::generate(KeySpec::Rsa2048).unwrap());
@@ -317,6 +317,37 @@ mod tests {
             store.close().await;
             open(folder).await.close().await;
         });
+    }
+
+    #[test]
+    fn a_change_of_trust_that_is_cut_off_is_whole_or_was_never_made() {
+        for point in [FaultPoint::BeforeFiles, FaultPoint::BeforeCommit, FaultPoint::AfterCommit] {
+            let folder = tempfile::tempdir().unwrap();
+            let certificate = pair(7).0.leaf().clone();
+            let thumbprint = certificate.thumbprint_sha256();
+            let runtime = Runtime::new().unwrap();
+            runtime.block_on(async {
+                let store = open(folder.path()).await;
+                store.add_to_trust_list(TrustListName::Trusted, certificate).await.unwrap();
+                let reached = store.inner.faults.arm(point);
+                tokio::spawn(async move { store.reject_server_certificate(thumbprint).await });
+                tokio::time::timeout(Duration::from_secs(60), reached.notified())
+                    .await
+                    .expect("the point is never reached");
+            });
+            drop(runtime);
+            Runtime::new().unwrap().block_on(async {
+                let store = open(folder.path()).await;
+                let page = store.trust_entries(None, PageRequest::default()).await.unwrap();
+                let [entry] = page.items.as_slice() else { panic!("{point:?}: {page:?}") };
+                let done = point == FaultPoint::AfterCommit;
+                let list = if done { TrustListName::Rejected } else { TrustListName::Trusted };
+                assert_eq!((entry.list, entry.reason.is_some()), (list, done), "{point:?}");
+                let inside = std::fs::read_dir(folder.path().join("trust")).unwrap();
+                assert_eq!(inside.count(), 3, "{point:?}: what was on its way is cleared away");
+                store.reject_server_certificate(thumbprint).await.unwrap();
+            });
+        }
     }
 
     /// The key of a dropped request lies where the next one's is going to.

@@ -48,6 +48,11 @@ impl Layout {
         self.root.join("certificates")
     }
 
+    /// The trust lists of server certificates.
+    pub(crate) fn trust(&self) -> PathBuf {
+        self.root.join("trust")
+    }
+
     /// Key pairs that the database did not know at a start.
     pub(crate) fn orphaned(&self) -> PathBuf {
         self.root.join("orphaned")

@@ -7,6 +7,8 @@
 //!   [`Store::set_default`].
 //! - Devices, pins and history: [`Store::create_device`], [`Store::approve`], [`Store::record_transition`].
 //! - What servers say they are: [`Store::record_server_identity`].
+//! - Trust lists, in folders that other tools may change too: [`Store::trust_lists`], [`Store::add_to_trust_list`],
+//!   [`Store::record_rejected`].
 //! - Access: [`Store::create_token`], [`Store::append_audit`], [`Store::idempotency_store`].
 //!
 //! A write is one transaction. Its files are on disk before the commit, its [`Change`]s are sent after it,
@@ -77,6 +79,7 @@ mod server_certificates;
 mod server_identities;
 mod store;
 mod tokens;
+mod trust_lists;
 mod write;
 
 pub use audit::{AuditEntry, AuditResource};
@@ -98,7 +101,8 @@ pub use id::{CertificateId, DeviceId, InvalidId, TokenId};
 pub use idempotency::{IdempotencyRecord, StoredAnswer};
 pub use name::{Name, NameError};
 pub use page::{Direction, Page, PageRequest, Sort};
-pub use server_certificates::{PinOutcome, Presented, SeenServerCertificate};
+pub use server_certificates::{PinOutcome, Presented, SeenEndpoint, SeenServerCertificate};
 pub use server_identities::SaidServerIdentity;
 pub use store::{Apply, Counts, Store, StoreOptions};
 pub use tokens::{NewToken, Permission, Role, Token};
+pub use trust_lists::{Rejection, RevocationListEntry, TrustEntry, TrustListName, TrustLists};

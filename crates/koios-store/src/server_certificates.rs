@@ -1,10 +1,13 @@
 //! Server certificates: what servers presented, what devices pin, and what was ever seen.
 
+mod inventory;
 mod pin;
 mod seen;
 
 use koios_pki::CertificateChain;
 use time::OffsetDateTime;
+
+use crate::device::DeviceRef;
 
 pub(crate) use seen::forget_presented;
 
@@ -40,4 +43,16 @@ pub struct SeenServerCertificate {
     pub first_seen: OffsetDateTime,
     /// When it was seen last, to within a minute.
     pub last_seen: OffsetDateTime,
+}
+
+/// An endpoint and the server certificates seen there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SeenEndpoint {
+    /// The endpoint, as devices name it.
+    pub endpoint_url: String,
+    /// The one seen last first; at most 16.
+    pub certificates: Vec<SeenServerCertificate>,
+    /// The devices with this very URL.
+    pub devices: Vec<DeviceRef>,
 }

@@ -20,6 +20,7 @@ use crate::id::CertificateId;
 use crate::layout::Layout;
 use crate::removed_keys::{self, Presence};
 use crate::secrets::SecretsKey;
+use crate::trust_lists::{self, Folders};
 use crate::write::Write;
 use crate::{file_system, leftovers};
 
@@ -86,6 +87,7 @@ pub(crate) struct Inner {
     /// to remove, so that no other change takes a number whose folder is about to go. Taken before a write begins.
     pub(crate) generations: tokio::sync::Mutex<()>,
     pub(crate) set_up: AtomicBool,
+    pub(crate) trust: Folders,
     changes: broadcast::Sender<Change>,
     lock: Mutex<Option<DirectoryLock>>,
     pub(crate) faults: Faults,
@@ -103,12 +105,16 @@ impl Store {
             .await
             .map_err(|error| open_error(&layout, error.located(layout.root())))?;
         let set_up = found.known.set_up;
-        let (secrets, gone, layout) = blocking_open(move || {
+        trust_lists::take_back_file_moves(&database, &layout)
+            .await
+            .map_err(|error| open_error(&layout, error.located(layout.root())))?;
+        let (secrets, gone, trust, layout) = blocking_open(move || {
             leftovers::sweep(&layout, &found.known)?;
             let secrets = SecretsKey::open(&layout, found.passwords_stored)?;
             let mut gone = found.known.removed;
             gone.retain(|key| key.presence(&layout) == Presence::Gone);
-            Ok((secrets, gone, layout))
+            let trust = Folders::open(&layout).map_err(|source| OpenError::io(&layout.trust(), source))?;
+            Ok((secrets, gone, trust, layout))
         })
         .await?;
         removed_keys::forget(&database, &gone)
@@ -122,6 +128,7 @@ impl Store {
                 files: RwLock::new(()),
                 generations: tokio::sync::Mutex::new(()),
                 set_up: AtomicBool::new(set_up),
+                trust,
                 changes: broadcast::Sender::new(CHANGES_KEPT),
                 lock: Mutex::new(Some(lock)),
                 faults: Faults::default(),
@@ -242,6 +249,14 @@ impl Store {
                 Err(_) => Err(StoreError::Interrupted),
             },
         }
+    }
+}
+
+impl Inner {
+    /// Tells a change that no commit brings.
+    pub(crate) fn announce(&self, change: Change) {
+        // An error means that nobody listens.
+        let _ = self.changes.send(change);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Rows of the table `devices`, and the statements that several operations share.
 
-use koios_pki::{SecurityMode, SecurityPolicy};
+use koios_pki::{SecurityMode, SecurityPolicy, Sha256Thumbprint};
 use sqlx::FromRow;
 use time::OffsetDateTime;
 
@@ -310,6 +310,45 @@ pub(crate) async fn device_refs(
         query = query.bind(id.to_string());
     }
     let rows: Vec<RefRow> = query.fetch_all(connection).await.database()?;
+    rows.into_iter().map(RefRow::device_ref).collect()
+}
+
+/// The devices whose server presented this certificate last, by name.
+pub(crate) async fn devices_shown(
+    connection: &mut Connection,
+    thumbprint: Sha256Thumbprint,
+) -> Result<Vec<DeviceRef>, StoreError> {
+    let statement = select_device_refs!(
+        "d.id IN (SELECT device_id FROM presented_certificates WHERE thumbprint_sha256 = $1)"
+    );
+    refs_by(connection, statement, &thumbprint.to_string()).await
+}
+
+/// The devices whose connections rejected this certificate, by name.
+pub(crate) async fn devices_rejecting(
+    connection: &mut Connection,
+    thumbprint: Sha256Thumbprint,
+) -> Result<Vec<DeviceRef>, StoreError> {
+    let statement =
+        select_device_refs!("d.id IN (SELECT device_id FROM rejected_by WHERE thumbprint_sha256 = $1)");
+    refs_by(connection, statement, &thumbprint.to_string()).await
+}
+
+/// The devices of exactly this endpoint URL, by name.
+pub(crate) async fn devices_at(
+    connection: &mut Connection,
+    endpoint_url: &str,
+) -> Result<Vec<DeviceRef>, StoreError> {
+    refs_by(connection, select_device_refs!("d.endpoint_url = $1"), endpoint_url).await
+}
+
+async fn refs_by(
+    connection: &mut Connection,
+    statement: &'static str,
+    value: &str,
+) -> Result<Vec<DeviceRef>, StoreError> {
+    let rows: Vec<RefRow> =
+        sqlx::query_as(statement).bind(value.to_owned()).fetch_all(connection).await.database()?;
     rows.into_iter().map(RefRow::device_ref).collect()
 }
 

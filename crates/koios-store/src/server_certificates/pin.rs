@@ -11,6 +11,7 @@ use crate::id::DeviceId;
 use crate::instant;
 use crate::server_certificates::PinOutcome;
 use crate::store::{Apply, Store};
+use crate::trust_lists::forget_rejection;
 use crate::write::Write;
 
 impl Store {
@@ -71,7 +72,16 @@ impl Store {
         all_devices_with_it: bool,
     ) -> Result<Vec<DeviceRef>, StoreError> {
         let store = self.clone();
-        self.run(store.pin_presented(device, thumbprint, all_devices_with_it)).await
+        self.run(async move {
+            let pinned = store.clone().pin_presented(device, thumbprint, all_devices_with_it).await?;
+            // The approval stands; what is shown among the rejected decides nothing.
+            let unrecorded = Self { audit: None, ..store };
+            if let Err(error) = unrecorded.forget_if_nobody_rejects(thumbprint).await {
+                tracing::warn!(%error, "an approved server certificate is still shown among the rejected");
+            }
+            Ok(pinned)
+        })
+        .await
     }
 
     async fn pin_presented(
@@ -102,6 +112,7 @@ impl Store {
             if id != device && !all_devices_with_it {
                 continue;
             }
+            forget_rejection(write.connection(), id, thumbprint).await?;
             let row = DeviceRow::find(write.connection(), id).await?;
             let pin = row.device()?.pinned_server_certificate;
             if pin.is_some_and(|pin| pin.leaf().thumbprint_sha256() == thumbprint) {

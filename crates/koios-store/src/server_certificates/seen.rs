@@ -104,28 +104,32 @@ impl Store {
         &self,
         endpoint_url: &str,
     ) -> Result<Vec<SeenServerCertificate>, StoreError> {
-        self.reading(async {
-            let rows: Vec<(Vec<u8>, i64, i64)> = sqlx::query_as(
-                "SELECT chain, first_seen, last_seen FROM seen_certificates WHERE endpoint_url = $1 \
-                 ORDER BY last_seen DESC, thumbprint_sha256",
-            )
-            .bind(endpoint_url)
-            .fetch_all(&mut *self.inner.database.read().await?)
-            .await
-            .database()?;
-            rows.into_iter()
-                .map(|(chain, first_seen, last_seen)| {
-                    Ok(SeenServerCertificate {
-                        endpoint_url: endpoint_url.to_owned(),
-                        chain: parse_chain(&chain, "seen_certificates.chain")?,
-                        first_seen: instant::from_micros(first_seen, "seen_certificates.first_seen")?,
-                        last_seen: instant::from_micros(last_seen, "seen_certificates.last_seen")?,
-                    })
-                })
-                .collect()
-        })
-        .await
+        self.reading(async { seen_at(&mut *self.inner.database.read().await?, endpoint_url).await }).await
     }
+}
+
+/// The certificates seen at an endpoint, the one seen last first.
+pub(super) async fn seen_at(
+    connection: &mut Connection,
+    endpoint_url: &str,
+) -> Result<Vec<SeenServerCertificate>, StoreError> {
+    let rows: Vec<(Vec<u8>, i64, i64)> = sqlx::query_as(
+        "SELECT chain, first_seen, last_seen FROM seen_certificates WHERE endpoint_url = $1 \
+         ORDER BY last_seen DESC, thumbprint_sha256",
+    )
+    .bind(endpoint_url)
+    .fetch_all(connection)
+    .await
+    .database()?;
+    let seen = rows.into_iter().map(|(chain, first_seen, last_seen)| {
+        Ok(SeenServerCertificate {
+            endpoint_url: endpoint_url.to_owned(),
+            chain: parse_chain(&chain, "seen_certificates.chain")?,
+            first_seen: instant::from_micros(first_seen, "seen_certificates.first_seen")?,
+            last_seen: instant::from_micros(last_seen, "seen_certificates.last_seen")?,
+        })
+    });
+    seen.collect()
 }
 
 pub(super) async fn presented(

@@ -13,3 +13,4 @@ mod released_format;
 mod replacement;
 mod requests;
 mod server_certificates;
+mod trust_lists;

@@ -1,0 +1,293 @@
+//! Reading the folders: each look lists them, and reads only the files that are not as they were at the last one.
+
+use std::collections::BTreeMap;
+use std::fs::Metadata;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use koios_pki::{Certificate, CertificateChain, RevocationList, read_certificates};
+use tokio::sync::MutexGuard;
+
+use super::{Filed, TrustListName, TrustLists};
+use crate::atomic;
+use crate::change::Change;
+use crate::error::StoreError;
+use crate::key_files::read_bounded;
+use crate::layout::Layout;
+use crate::store::Store;
+
+/// The lists as they were at the last look. Whoever changes the folders holds it meanwhile.
+#[derive(Debug, Default)]
+pub(crate) struct Folders(tokio::sync::Mutex<Seen>);
+
+/// One look at the folders.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seen {
+    files: Arc<BTreeMap<PathBuf, File>>,
+    pub(super) lists: Arc<TrustLists>,
+}
+
+#[derive(Clone, Debug)]
+struct File {
+    stamp: Stamp,
+    contents: Contents,
+}
+
+#[derive(Clone, Debug)]
+enum Contents {
+    Certificates(Vec<Certificate>),
+    RevocationList(RevocationList),
+    Unreadable,
+}
+
+/// What differs when a file was written again, or another one put in its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Stamp {
+    length: u64,
+    #[cfg(unix)]
+    unix: [i64; 6],
+    #[cfg(not(unix))]
+    modified: Option<std::time::SystemTime>,
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        #[cfg(unix)]
+        use std::os::unix::fs::MetadataExt;
+        Self {
+            length: metadata.len(),
+            #[cfg(unix)]
+            unix: [
+                metadata.mtime(),
+                metadata.mtime_nsec(),
+                metadata.ctime(),
+                metadata.ctime_nsec(),
+                metadata.ino().cast_signed(),
+                metadata.dev().cast_signed(),
+            ],
+            #[cfg(not(unix))]
+            modified: metadata.modified().ok(),
+        }
+    }
+}
+
+/// What a folder holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Certificates,
+    RevocationLists,
+}
+
+/// Every folder, in the layout of OPC 10000-12. Rejected certificates need no revocation lists.
+const FOLDERS: [(TrustListName, Kind); 5] = [
+    (TrustListName::Trusted, Kind::Certificates),
+    (TrustListName::Trusted, Kind::RevocationLists),
+    (TrustListName::Issuer, Kind::Certificates),
+    (TrustListName::Issuer, Kind::RevocationLists),
+    (TrustListName::Rejected, Kind::Certificates),
+];
+
+/// Files of a folder that are read; far more than any plant has. What is left out is not trusted.
+const MAX_FILES: usize = 5_000;
+
+/// A certificate with its chain takes a few kilobytes.
+const MAX_CERTIFICATE_BYTES: u64 = 256 * 1024;
+
+/// The longest list, as PEM.
+const MAX_REVOCATION_LIST_BYTES: u64 = 24 * 1024 * 1024;
+
+impl Store {
+    /// The trust lists as they lie in their folders now: files that somebody has put there or taken away count at once.
+    ///
+    /// Tells [`Change::TrustListsChanged`] when they could decide otherwise than at the last look.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when a folder cannot be read. One that is missing is empty.
+    pub async fn trust_lists(&self) -> Result<Arc<TrustLists>, StoreError> {
+        self.reading(async {
+            let mut seen = self.lock_trust_lists().await;
+            self.look_at_trust_lists(&mut seen).await
+        })
+        .await
+    }
+
+    pub(super) async fn lock_trust_lists(&self) -> MutexGuard<'_, Seen> {
+        self.inner.trust.0.lock().await
+    }
+
+    pub(super) async fn look_at_trust_lists(&self, seen: &mut Seen) -> Result<Arc<TrustLists>, StoreError> {
+        let known = Arc::clone(&seen.files);
+        if let Some(now) = self.blocking(move |layout| look(layout, &known)).await? {
+            let decides_otherwise = !now.lists.decides_as(&seen.lists);
+            *seen = now;
+            if decides_otherwise {
+                self.inner.announce(Change::TrustListsChanged);
+            }
+        }
+        Ok(Arc::clone(&seen.lists))
+    }
+}
+
+impl Folders {
+    /// Makes the folders and looks at them. What cannot be read now is read when it is needed.
+    pub(crate) fn open(layout: &Layout) -> io::Result<Self> {
+        for (list, kind) in FOLDERS {
+            atomic::create_folder(&layout.trust().join(relative(list, kind)))?;
+        }
+        let seen = look(layout, &BTreeMap::new()).unwrap_or_else(|error| {
+            tracing::warn!(%error, "the trust lists cannot be read");
+            None
+        });
+        Ok(Self(tokio::sync::Mutex::new(seen.unwrap_or_default())))
+    }
+}
+
+/// Where the certificates of a list lie, below the data directory.
+pub(super) fn certificates_folder(list: TrustListName) -> PathBuf {
+    Path::new("trust").join(relative(list, Kind::Certificates))
+}
+
+/// Where the revocation lists of a list lie, below the data directory.
+pub(super) fn revocation_lists_folder(list: TrustListName) -> PathBuf {
+    Path::new("trust").join(relative(list, Kind::RevocationLists))
+}
+
+fn relative(list: TrustListName, kind: Kind) -> PathBuf {
+    Path::new(list.as_str()).join(match kind {
+        Kind::Certificates => "certs",
+        Kind::RevocationLists => "crl",
+    })
+}
+
+/// `None` when everything is as it is known.
+fn look(layout: &Layout, known: &BTreeMap<PathBuf, File>) -> Result<Option<Seen>, StoreError> {
+    let mut files = BTreeMap::new();
+    let mut changed = false;
+    let mut certificates = Vec::new();
+    let mut revocation_lists = Vec::new();
+    for (list, kind) in FOLDERS {
+        let folder = Path::new("trust").join(relative(list, kind));
+        let names = names_in(&layout.root().join(&folder))?;
+        for name in names {
+            let path = folder.join(name);
+            let absolute = layout.root().join(&path);
+            // Gone since the folder was listed, or a dangling link.
+            let Ok(metadata) = std::fs::metadata(&absolute) else { continue };
+            if !metadata.is_file() {
+                continue;
+            }
+            let stamp = Stamp::of(&metadata);
+            let file = match known.get(&path) {
+                Some(file) if file.stamp == stamp => file.clone(),
+                _ => {
+                    changed = true;
+                    File { contents: read(&absolute, kind), stamp }
+                }
+            };
+            match &file.contents {
+                Contents::Certificates(items) => certificates.extend(items.iter().map(|item| Filed {
+                    list,
+                    path: path.clone(),
+                    item: item.clone(),
+                })),
+                Contents::RevocationList(item) => {
+                    revocation_lists.push(Filed { list, path: path.clone(), item: item.clone() });
+                }
+                Contents::Unreadable => {}
+            }
+            files.insert(path, file);
+        }
+    }
+    if !changed && files.len() == known.len() {
+        return Ok(None);
+    }
+    let lists = Arc::new(TrustLists::new(certificates, revocation_lists));
+    Ok(Some(Seen { files: Arc::new(files), lists }))
+}
+
+/// The names in a folder, in order; those that begin with a dot are on their way here.
+fn names_in(folder: &Path) -> Result<Vec<std::ffi::OsString>, StoreError> {
+    let failed = |source| StoreError::io(folder, source);
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(failed)?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(failed)?.file_name();
+        if !name.as_encoded_bytes().starts_with(b".") {
+            names.push(name);
+        }
+    }
+    names.sort();
+    if names.len() > MAX_FILES {
+        tracing::warn!(folder = %folder.display(), files = names.len(), "only {MAX_FILES} files of this folder are read");
+        names.truncate(MAX_FILES);
+    }
+    Ok(names)
+}
+
+fn read(path: &Path, kind: Kind) -> Contents {
+    let read = match kind {
+        Kind::Certificates => read_bounded(path, MAX_CERTIFICATE_BYTES)
+            .map_err(|error| error.to_string())
+            .and_then(|bytes| read_certificates(&bytes).map_err(|error| error.to_string()))
+            .map(|chain| Contents::Certificates(chain_certificates(&chain))),
+        Kind::RevocationLists => read_bounded(path, MAX_REVOCATION_LIST_BYTES)
+            .map_err(|error| error.to_string())
+            .and_then(|bytes| read_revocation_list(&bytes).map_err(|error| error.to_string()))
+            .map(Contents::RevocationList),
+    };
+    read.unwrap_or_else(|error| {
+        tracing::warn!(path = %path.display(), error, "this file of the trust lists cannot be read and is left out");
+        Contents::Unreadable
+    })
+}
+
+fn chain_certificates(chain: &CertificateChain) -> Vec<Certificate> {
+    chain.iter().cloned().collect()
+}
+
+fn read_revocation_list(bytes: &[u8]) -> Result<RevocationList, koios_pki::RevocationListError> {
+    if bytes.trim_ascii_start().starts_with(b"-----") {
+        RevocationList::from_pem(bytes)
+    } else {
+        RevocationList::from_der(bytes)
+    }
+}
+
+/// A file name for a certificate or a revocation list, in the form of OPC 10000-12's own store: `Name [THUMBPRINT].ext`.
+///
+/// The name is a stranger's: only harmless characters of it are kept.
+pub(super) fn file_name(name: &str, sha1: &str, extension: &str) -> String {
+    let kept: String = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || "-_@ ".contains(c) { c } else { '_' })
+        .take(64)
+        .collect();
+    let kept = kept.trim();
+    let kept = if kept.is_empty() { "certificate" } else { kept };
+    format!("{kept} [{sha1}].{extension}")
+}
+
+/// The same folder and another name when there is a file of that name already.
+pub(super) fn free_path(layout: &Layout, folder: &Path, name: &str) -> PathBuf {
+    let taken = |path: &Path| std::fs::symlink_metadata(layout.root().join(path)).is_ok();
+    let mut path = folder.join(name);
+    let mut copy = 2_u32;
+    while taken(&path) && copy < 1_000 {
+        let (stem, extension) = name.rsplit_once('.').unwrap_or((name, "der"));
+        path = folder.join(format!("{stem} {copy}.{extension}"));
+        copy += 1;
+    }
+    path
+}
+
+/// The name of a file, when the database can hold it.
+pub(super) fn text_of(path: &Path) -> Result<&str, StoreError> {
+    path.to_str().ok_or_else(|| StoreError::Unavailable {
+        path: path.to_owned(),
+        source: "its name is not UTF-8; rename it".into(),
+    })
+}
