@@ -9,19 +9,20 @@ use koios_channel::{
     EndpointUrl, Fault, Limits, Origin, Security, SecurityMode, SecurityPolicy, ServerStatus, Session,
     SessionRequest, Stage as Step, StatusCode, UserIdentity, UserTokenKind, connect,
 };
-use koios_pki::CertificateChain;
+use koios_pki::{CertificateChain, ValidityStatus};
 use time::OffsetDateTime;
 
 use crate::clock::ClockReading;
+use crate::code::Code;
 use crate::discovery::fetch_endpoints;
 use crate::preflight::{Preflight, preflight_of};
 use crate::selection::{SelectedEndpoint, SelectionCriteria, select_endpoint};
 use crate::server_certificate::{
-    PresentedServerCertificate, judge_server_certificate, read_server_certificate,
+    Presentation, PresentedServerCertificate, judge_server_certificate, read_server_certificate,
 };
 use crate::stage::{Stage, StageLog, StageReport, Watcher};
 use crate::target::{ClientCertificate, Target};
-use crate::verdict::{Facts, Verdict, quoted, verdict_of};
+use crate::verdict::{Cause, CauseCode, Confidence, Facts, Verdict, quoted, verdict_of};
 
 /// How the session names this application to the server.
 const APPLICATION_NAME: &str = "Koios";
@@ -216,9 +217,35 @@ impl Run<'_> {
             presented.findings.iter().map(|finding| finding.code.as_str()).collect::<Vec<_>>().join(", ");
         self.server_certificate = Some(presented);
         let policy = secure.then_some(selected.security_policy);
-        judge_server_certificate(&self.target.server_trust, &chain, policy)?;
+        let presentation = Presentation {
+            policy,
+            host: self.target.endpoint_url.host(),
+            application_uri: Some(&selected.endpoint.server.application_uri),
+            at: self.clock.now,
+        };
+        let Target { server_trust, server_validation, .. } = self.target;
+        judge_server_certificate(server_trust, server_validation, &chain, &presentation)
+            .map_err(|verdict| self.with_clock_skew(verdict, &chain))?;
         self.log.pass((!detail.is_empty()).then(|| format!("accepted with findings: {detail}")));
         Ok(secure.then_some(chain))
+    }
+
+    /// Names the clocks where the server's certificate is valid by the server's own.
+    fn with_clock_skew(&self, mut verdict: Box<Verdict>, chain: &CertificateChain) -> Box<Verdict> {
+        if verdict.code == Code::ServerCertificateExpired
+            && let Some(offset) = self.clock_offset
+            && let Some(theirs) = self.clock.now.checked_add(offset)
+            && chain.iter().all(|each| each.validity().status_at(theirs) == ValidityStatus::Valid)
+        {
+            let cause = Cause::new(
+                CauseCode::ClockSkew,
+                Confidence::Certain,
+                "The certificate is valid by the server's clock: one of the two clocks is wrong.",
+            );
+            let evidence = format!("The server's clock is {} s off ours.", offset.whole_seconds());
+            verdict.causes.insert(0, cause.because(evidence));
+        }
+        verdict
     }
 
     /// OpenSecureChannel and CreateSession on a connection of their own, with as much of our chain as the server takes.

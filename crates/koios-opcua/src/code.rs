@@ -68,6 +68,8 @@ pub enum Code {
     ServerCertificateRevoked,
     /// The chain of the server's certificate cannot be built.
     ServerCertificateChainIncomplete,
+    /// Nothing tells whether the server's certificate is revoked.
+    ServerCertificateRevocationUnknown,
     /// The server's certificate is missing, broken, or too weak.
     ServerCertificateInvalid,
     /// The secure channel failed for a reason that is no trust decision.
@@ -94,7 +96,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the REST contract, which allows more.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 43] = [
         Self::Connected,
         Self::CertificateRejectedByServer,
         Self::CertificateTimeInvalidAtServer,
@@ -127,6 +129,7 @@ impl Code {
         Self::ServerCertificateUriMismatch,
         Self::ServerCertificateRevoked,
         Self::ServerCertificateChainIncomplete,
+        Self::ServerCertificateRevocationUnknown,
         Self::ServerCertificateInvalid,
         Self::HandshakeFailed,
         Self::ServerSilent,
@@ -283,6 +286,10 @@ impl Code {
             Self::ServerCertificateChainIncomplete => {
                 ("server_certificate_chain_incomplete", "An issuer of the server's certificate is missing")
             }
+            Self::ServerCertificateRevocationUnknown => (
+                "server_certificate_revocation_unknown",
+                "No revocation list tells whether the server's certificate is revoked",
+            ),
             Self::ServerCertificateInvalid => {
                 ("server_certificate_invalid", "The server's certificate is missing, broken or too weak")
             }
@@ -363,7 +370,7 @@ mod tests {
             server_certificate_chain_incomplete server_certificate_invalid handshake_failed server_silent \
             user_identity_rejected user_identity_not_offered password_would_be_in_clear too_many_sessions \
             clock_skew server_error internal";
-        let beyond = [Code::DeprecatedPolicyRefused];
+        let beyond = [Code::DeprecatedPolicyRefused, Code::ServerCertificateRevocationUnknown];
         let of_contract = Code::ALL.iter().filter(|code| !beyond.contains(code));
         let names: Vec<_> = of_contract.map(|code| code.as_str()).collect();
         assert_eq!(names, contract.split_whitespace().collect::<Vec<_>>());

@@ -63,12 +63,13 @@ pub use connection_test::{ReportedClientCertificate, ReportedServer, TestReport,
 pub use deprecated_policies::{DeprecatedPolicies, deprecated_policy_warning};
 pub use discovery::{DiscoveredEndpoint, Discovery, discover};
 #[cfg(feature = "store")]
-pub use plan::{DevicePlan, PlanError, effective_certificate_of, target_of};
+pub use plan::{DevicePlan, PlanError, effective_certificate_of, server_trust, server_validation, target_of};
 pub use preflight::{Preflight, preflight};
 pub use retry::{RetryRule, retry_delay};
 pub use selection::{SelectedEndpoint, SelectionCriteria, select_endpoint};
 pub use server_certificate::{
-    PresentedServerCertificate, ServerTrust, judge_server_certificate, read_server_certificate,
+    Acceptance, Presentation, PresentedServerCertificate, ServerTrust, ServerValidation,
+    judge_server_certificate, read_server_certificate,
 };
 pub use stage::{Stage, StageOutcome, StageReport};
 #[cfg(feature = "store")]

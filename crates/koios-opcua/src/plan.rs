@@ -14,7 +14,7 @@ use koios_store::{
 use zeroize::Zeroizing;
 
 use crate::assignment::{EffectiveCertificate, effective_certificate};
-use crate::server_certificate::ServerTrust;
+use crate::server_certificate::{ServerTrust, ServerValidation};
 use crate::target::{CertificateLabel, ClientCertificate, Target, UnavailableReason};
 
 /// What a device is set to, saved or not: its fields may be overridden before a Test.
@@ -37,6 +37,8 @@ pub struct DevicePlan {
     pub server_certificate_policy: ServerCertificatePolicy,
     /// The server certificate known.
     pub pinned_server_certificate: Option<CertificateChain>,
+    /// Whether a server certificate that is validated must name the host.
+    pub host_name_check: bool,
     /// The bound of one attempt.
     pub timeout: Duration,
     /// How often an enabled device is read.
@@ -56,6 +58,7 @@ impl DevicePlan {
             user: UserIdentity::Anonymous,
             server_certificate_policy: ServerCertificatePolicy::Pin,
             pinned_server_certificate: None,
+            host_name_check: true,
             timeout: Duration::from_secs(10),
             scan_rate: Duration::from_secs(1),
         }
@@ -94,6 +97,7 @@ impl DevicePlan {
             user,
             server_certificate_policy: device.server_certificate_policy,
             pinned_server_certificate: device.pinned_server_certificate.clone(),
+            host_name_check: device.server_host_name_check,
             timeout: Duration::from_secs(device.timeout_seconds.into()),
             scan_rate: scan_rate(device),
         })
@@ -138,9 +142,12 @@ pub enum PlanError {
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] StoreError),
-    /// The policy `trust_list` is not part of this version; to connect all the same would be to trust anybody.
-    #[error("the server certificate policy trust_list is not part of this version; choose pin")]
-    TrustListUnsupported,
+    /// A policy for server certificates that this version does not know; to connect all the same would be to trust anybody.
+    #[error("the server certificate policy {policy} is not part of this version")]
+    UnknownPolicy {
+        /// Its name.
+        policy: ServerCertificatePolicy,
+    },
 }
 
 /// Makes the values of one attempt: effective certificate, identity from the disk, ApplicationUri of the certificate.
@@ -156,11 +163,8 @@ pub async fn target_of(
     plan: &DevicePlan,
     fallback_application_uri: &str,
 ) -> Result<Target, PlanError> {
-    let server_trust = match plan.server_certificate_policy {
-        ServerCertificatePolicy::Pin => ServerTrust::Pin { expected: plan.pinned_server_certificate.clone() },
-        ServerCertificatePolicy::AcceptAny => ServerTrust::AcceptAny,
-        _ => return Err(PlanError::TrustListUnsupported),
-    };
+    let server_trust = server_trust(plan.server_certificate_policy, plan.pinned_server_certificate.clone())?;
+    let server_validation = server_validation(store, &server_trust, plan.host_name_check).await?;
     let client = client_certificate(store, plan).await?;
     let mut target = Target::new(plan.endpoint_url.clone(), fallback_application_uri);
     if let Some(uri) = client.chain().and_then(|chain| chain.leaf().application_uri()) {
@@ -171,8 +175,45 @@ pub async fn target_of(
     target.client = client;
     target.user = plan.user.clone();
     target.server_trust = server_trust;
+    target.server_validation = server_validation;
     target.timeout = plan.timeout;
     Ok(target)
+}
+
+/// How a device of this policy judges server certificates.
+///
+/// # Errors
+/// [`PlanError::UnknownPolicy`].
+pub fn server_trust(
+    policy: ServerCertificatePolicy,
+    pinned: Option<CertificateChain>,
+) -> Result<ServerTrust, PlanError> {
+    match policy {
+        ServerCertificatePolicy::Pin => Ok(ServerTrust::Pin { expected: pinned }),
+        ServerCertificatePolicy::TrustList => Ok(ServerTrust::TrustList),
+        ServerCertificatePolicy::AcceptAny => Ok(ServerTrust::AcceptAny),
+        policy => Err(PlanError::UnknownPolicy { policy }),
+    }
+}
+
+/// The trust lists as they are now. Where they only could add to what is accepted, those that cannot be read are empty.
+///
+/// # Errors
+/// [`PlanError::Store`] when they decide and cannot be read.
+pub async fn server_validation(
+    store: &Store,
+    trust: &ServerTrust,
+    host_name_check: bool,
+) -> Result<ServerValidation, PlanError> {
+    let trust_list = match (store.trust_lists().await, trust) {
+        (Ok(lists), _) => Arc::clone(lists.validation()),
+        (Err(error), ServerTrust::TrustList) => return Err(error.into()),
+        (Err(error), _) => {
+            tracing::warn!(%error, "the trust lists cannot be read; pins decide alone");
+            Arc::default()
+        }
+    };
+    Ok(ServerValidation::new(trust_list, host_name_check))
 }
 
 /// The certificate that a device of these settings uses, with its row.
@@ -267,7 +308,8 @@ mod tests {
 
     #[test]
     fn errors_become_sentences() {
-        assert_eq!(sentence(&PlanError::TrustListUnsupported).chars().next(), Some('T'));
-        assert!(sentence(&PlanError::TrustListUnsupported).ends_with("choose pin."));
+        let policy = ServerCertificatePolicy::TrustList;
+        let text = sentence(&PlanError::UnknownPolicy { policy });
+        assert_eq!(text, "The server certificate policy trust_list is not part of this version.");
     }
 }

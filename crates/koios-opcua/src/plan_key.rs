@@ -21,6 +21,7 @@ pub(crate) struct PlanKey {
     /// Tells one password from another.
     password: Option<u64>,
     server_certificate_policy: ServerCertificatePolicy,
+    server_host_name_check: bool,
     timeout_seconds: u32,
     scan_rate_bits: u64,
 }
@@ -44,6 +45,7 @@ impl PlanKey {
             user: device.user_identity.clone(),
             password,
             server_certificate_policy: device.server_certificate_policy,
+            server_host_name_check: device.server_host_name_check,
             timeout_seconds: device.timeout_seconds,
             scan_rate_bits: device.scan_rate_seconds.to_bits(),
         })

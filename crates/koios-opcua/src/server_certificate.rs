@@ -1,15 +1,21 @@
 //! The server's certificate, judged by the device's policy.
 
+mod validation;
+
+use std::sync::Arc;
+
 use koios_channel::SecurityPolicy;
 use koios_pki::{
-    Certificate, CertificateChain, CertificateError, CertificateType, Finding, LintParams, LintRole, lint,
+    Certificate, CertificateChain, CertificateError, CertificateType, Finding, LintParams, LintRole,
+    TrustList, lint,
 };
 use time::OffsetDateTime;
 
+use crate::clock::rfc3339;
 use crate::code::Code;
 use crate::preflight::{fits, key_name};
 use crate::stage::Stage;
-use crate::verdict::{Cause, CauseCode, Confidence, ReportedBy, Verdict};
+use crate::verdict::{Cause, CauseCode, Confidence, ReportedBy, Verdict, quoted};
 
 /// Longest chain read from a server. Plant hierarchies have three or four levels.
 const MAX_CHAIN: usize = 10;
@@ -35,8 +41,71 @@ pub enum ServerTrust {
         /// The certificate known, leaf first; leaf is compared with leaf.
         expected: Option<CertificateChain>,
     },
+    /// One that passes the full validation (OPC 10000-4 §6.1.3) against the trust list.
+    TrustList,
     /// Any. **Insecure**: whoever answers at that address is taken for the server.
     AcceptAny,
+}
+
+/// What certificates are validated against.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ServerValidation {
+    /// Trusted certificates, authorities and revocation lists.
+    pub trust_list: Arc<TrustList>,
+    /// Whether the certificate must name the host of the endpoint URL: off for servers behind NAT and aliases.
+    pub host_name_check: bool,
+}
+
+impl ServerValidation {
+    /// Against these lists.
+    #[must_use]
+    pub fn new(trust_list: Arc<TrustList>, host_name_check: bool) -> Self {
+        Self { trust_list, host_name_check }
+    }
+}
+
+impl Default for ServerValidation {
+    /// Nothing is trusted.
+    fn default() -> Self {
+        Self::new(Arc::default(), true)
+    }
+}
+
+/// Where, when and for what a server presents its certificate.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Presentation<'a> {
+    /// The policy with which it is to be used; `None` when that is not known.
+    pub policy: Option<SecurityPolicy>,
+    /// The host of the endpoint URL.
+    pub host: &'a str,
+    /// The ApplicationUri that the server gives as its own; `None` when that is not known.
+    pub application_uri: Option<&'a str>,
+    /// The instant.
+    pub at: OffsetDateTime,
+}
+
+impl<'a> Presentation<'a> {
+    /// At this host and instant, the rest unknown.
+    #[must_use]
+    pub fn new(host: &'a str, at: OffsetDateTime) -> Self {
+        Self { policy: None, host, application_uri: None, at }
+    }
+}
+
+/// Why a server certificate is accepted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Acceptance {
+    /// It is the one known.
+    Pinned,
+    /// None is known yet.
+    First,
+    /// It passed the validation.
+    Validated,
+    /// Any is.
+    Any,
 }
 
 /// A server certificate and what is remarkable about it.
@@ -107,21 +176,44 @@ fn split_first(blob: &[u8]) -> (Result<Certificate, CertificateError>, &[u8]) {
     }
 }
 
-/// Judges a server certificate; pure. `policy` is the one it is to be used with, `None` when that is not known.
+/// Judges a server certificate; pure. One that the trust list validates is accepted under [`ServerTrust::Pin`] too.
 ///
 /// # Errors
 /// [`Code::ServerCertificateChanged`] when another one is known, [`Code::ServerCertificateInvalid`] when its key does
-/// not fit or its own signature, where it can be verified, does not hold.
+/// not fit or its own signature, where it can be verified, does not hold; for [`ServerTrust::TrustList`] the code of the
+/// check that failed.
 pub fn judge_server_certificate(
     trust: &ServerTrust,
+    validation: &ServerValidation,
     chain: &CertificateChain,
-    policy: Option<SecurityPolicy>,
-) -> Result<(), Box<Verdict>> {
-    if let ServerTrust::Pin { expected: Some(expected) } = trust
-        && expected.leaf() != chain.leaf()
-    {
-        return Err(changed(expected, chain));
-    }
+    presentation: &Presentation<'_>,
+) -> Result<Acceptance, Box<Verdict>> {
+    let validated = || validation::validated(validation, chain, presentation);
+    let acceptance = match trust {
+        ServerTrust::TrustList => {
+            return match validated() {
+                Ok(_) => Ok(Acceptance::Validated),
+                Err(error) => Err(validation::refusal(&error)),
+            };
+        }
+        ServerTrust::Pin { expected: Some(expected) } if expected.leaf() == chain.leaf() => {
+            Acceptance::Pinned
+        }
+        ServerTrust::Pin { expected: Some(expected) } => {
+            return match validated() {
+                Ok(_) => Ok(Acceptance::Validated),
+                Err(_) => Err(changed(expected, chain)),
+            };
+        }
+        ServerTrust::Pin { expected: None } => Acceptance::First,
+        ServerTrust::AcceptAny => Acceptance::Any,
+    };
+    check_soundness(chain, presentation.policy)?;
+    Ok(acceptance)
+}
+
+/// What no policy overlooks: a key that does not fit, and a certificate that is broken.
+fn check_soundness(chain: &CertificateChain, policy: Option<SecurityPolicy>) -> Result<(), Box<Verdict>> {
     let leaf = chain.leaf();
     let key = leaf.key_algorithm();
     if !fits(key, policy) {
@@ -144,12 +236,12 @@ pub fn judge_server_certificate(
 }
 
 fn changed(expected: &CertificateChain, presented: &CertificateChain) -> Box<Verdict> {
-    let known = format!("Known is {}.", expected.leaf().thumbprint_sha256());
-    let shown = format!("Presented is {}.", presented.leaf().thumbprint_sha256());
+    let known = format!("Known is {}", described(expected.leaf()));
+    let shown = format!("Presented is {}", described(presented.leaf()));
     let mut verdict = refuse(
         Code::ServerCertificateChanged,
         format!(
-            "The server presents another certificate than before; nothing was sent to it. {known} {shown} (SHA-256)"
+            "The server presents another certificate than before; nothing was sent to it. {known} {shown}"
         ),
     );
     verdict.causes = vec![
@@ -165,6 +257,19 @@ fn changed(expected: &CertificateChain, presented: &CertificateChain) -> Box<Ver
     verdict
 }
 
+/// What a person compares before an approval.
+fn described(certificate: &Certificate) -> String {
+    let validity = certificate.validity();
+    format!(
+        "{} (SHA-256), of {}, issued by {}, valid from {} to {}.",
+        certificate.thumbprint_sha256(),
+        quoted(certificate.subject()),
+        if certificate.is_self_signed() { "itself".to_owned() } else { quoted(certificate.issuer()) },
+        rfc3339(validity.not_before),
+        rfc3339(validity.not_after),
+    )
+}
+
 fn refuse(code: Code, detail: String) -> Box<Verdict> {
     Box::new(Verdict::failure(code, Stage::ServerCertificate, ReportedBy::Koios, detail))
 }
@@ -177,6 +282,16 @@ mod tests {
         ApplicationUri, FindingCode, KeySpec, PrivateKey, SelfSignedParams, SerialNumber, Validity,
         self_signed,
     };
+
+    fn judge(
+        trust: &ServerTrust,
+        chain: &CertificateChain,
+        policy: Option<SecurityPolicy>,
+    ) -> Result<Acceptance, Box<Verdict>> {
+        let mut presentation = Presentation::new("press4", OffsetDateTime::now_utc());
+        presentation.policy = policy;
+        judge_server_certificate(trust, &ServerValidation::default(), chain, &presentation)
+    }
 
     fn chain() -> CertificateChain {
         identity().chain().clone()
@@ -198,18 +313,18 @@ mod tests {
     fn r16_the_first_certificate_seen_is_accepted_and_then_only_that_one() {
         let (known, other) = (chain(), another());
         let first = ServerTrust::Pin { expected: None };
-        assert_eq!(judge_server_certificate(&first, &known, None), Ok(()));
+        assert_eq!(judge(&first, &known, None), Ok(Acceptance::First));
         let pinned = ServerTrust::Pin { expected: Some(known.clone()) };
-        assert_eq!(judge_server_certificate(&pinned, &known, Some(SecurityPolicy::Basic256Sha256)), Ok(()));
+        assert_eq!(judge(&pinned, &known, Some(SecurityPolicy::Basic256Sha256)), Ok(Acceptance::Pinned));
 
-        let verdict = judge_server_certificate(&pinned, &other, None).unwrap_err();
+        let verdict = judge(&pinned, &other, None).unwrap_err();
         assert_eq!(verdict.code, Code::ServerCertificateChanged);
         assert_eq!(verdict.failed_stage, Some(Stage::ServerCertificate));
         let detail = verdict.detail.unwrap();
         for chain in [&known, &other] {
             assert!(detail.contains(&chain.leaf().thumbprint_sha256().to_string()));
         }
-        assert_eq!(judge_server_certificate(&ServerTrust::AcceptAny, &other, None), Ok(()));
+        assert_eq!(judge(&ServerTrust::AcceptAny, &other, None), Ok(Acceptance::Any));
     }
 
     #[test]
@@ -217,7 +332,7 @@ mod tests {
         let (known, other) = (chain(), another());
         let with_issuer = CertificateChain::new(known.leaf().clone(), vec![other.leaf().clone()]);
         let pinned = ServerTrust::Pin { expected: Some(with_issuer) };
-        assert_eq!(judge_server_certificate(&pinned, &known, None), Ok(()));
+        assert_eq!(judge(&pinned, &known, None), Ok(Acceptance::Pinned));
     }
 
     #[test]
@@ -227,7 +342,7 @@ mod tests {
         *der.last_mut().unwrap() ^= 1;
         let broken = read_server_certificate(Some(&der)).unwrap();
         for trust in [ServerTrust::AcceptAny, ServerTrust::Pin { expected: None }] {
-            let verdict = judge_server_certificate(&trust, &broken, None).unwrap_err();
+            let verdict = judge(&trust, &broken, None).unwrap_err();
             assert_eq!(verdict.code, Code::ServerCertificateInvalid);
         }
     }
@@ -246,7 +361,7 @@ mod tests {
         }
         let weak = read_server_certificate(Some(&der)).unwrap();
         assert_eq!(weak.leaf().signature_algorithm(), "md5WithRSAEncryption");
-        assert_eq!(judge_server_certificate(&ServerTrust::Pin { expected: None }, &weak, None), Ok(()));
+        assert_eq!(judge(&ServerTrust::Pin { expected: None }, &weak, None), Ok(Acceptance::First));
     }
 
     #[test]
@@ -298,6 +413,6 @@ mod tests {
         assert!(!codes(SecurityPolicy::None).contains(&unsupported), "some policy takes an RSA key");
         assert!(!codes(SecurityPolicy::Aes256Sha256RsaPss).contains(&unsupported));
         assert!(codes(SecurityPolicy::EccNistP256).contains(&unsupported), "that one does not");
-        assert_eq!(judge_server_certificate(&ServerTrust::Pin { expected: None }, &chain, None), Ok(()));
+        assert_eq!(judge(&ServerTrust::Pin { expected: None }, &chain, None), Ok(Acceptance::First));
     }
 }

@@ -31,6 +31,7 @@ pub use shared::ConnectLoad;
 pub use status::DeviceStatus;
 pub use test_desk::TestError;
 
+use error_chain::error_chain;
 use registry::Registry;
 use shared::Shared;
 use test_desk::TestDesk;
@@ -89,6 +90,7 @@ impl Supervisor {
         let handle = runtime.handle().clone();
         // Listening begins here, not in the task: a change right after the start must not fall between.
         let changes = store.changes();
+        handle.spawn(watch_trust_lists(store.clone()));
         let shared = Arc::new(Shared::new(store, settings));
         let (registry, nudges) = Registry::new(Arc::clone(&shared), handle.clone());
         let registry = Arc::new(registry);
@@ -157,6 +159,19 @@ impl Supervisor {
         }
     }
 }
+
+/// Looks whether somebody has changed the folders of the trust lists; the store then tells everybody.
+async fn watch_trust_lists(store: Store) {
+    loop {
+        tokio::time::sleep(LOOK_AT_TRUST_LISTS).await;
+        if let Err(error) = store.trust_lists().await {
+            tracing::warn!(error = %error_chain(&error), "the trust lists cannot be read");
+        }
+    }
+}
+
+/// How long a file that was taken out of the trust lists may still keep a running session.
+const LOOK_AT_TRUST_LISTS: Duration = Duration::from_secs(2);
 
 impl Drop for Supervisor {
     fn drop(&mut self) {

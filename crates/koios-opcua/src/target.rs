@@ -7,7 +7,7 @@ use koios_channel::{ClientIdentity, EndpointUrl, SecurityMode, SecurityPolicy, U
 use koios_pki::CertificateChain;
 
 use crate::deprecated_policies::DeprecatedPolicies;
-use crate::server_certificate::ServerTrust;
+use crate::server_certificate::{ServerTrust, ServerValidation};
 
 /// What to connect to, and as whom.
 ///
@@ -29,6 +29,8 @@ pub struct Target {
     pub user: UserIdentity,
     /// Which server certificates are accepted.
     pub server_trust: ServerTrust,
+    /// What they are validated against.
+    pub server_validation: ServerValidation,
     /// The bound of the whole attempt.
     pub timeout: Duration,
     /// How long the server is to keep a session that says nothing.
@@ -49,6 +51,7 @@ impl Target {
             application_uri: application_uri.into(),
             user: UserIdentity::Anonymous,
             server_trust: ServerTrust::Pin { expected: None },
+            server_validation: ServerValidation::default(),
             timeout: Duration::from_secs(10),
             session_timeout: Duration::from_secs(60),
             deprecated_policies: DeprecatedPolicies::Refused,

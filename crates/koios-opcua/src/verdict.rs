@@ -193,6 +193,8 @@ pub enum RemedyLink {
     CertificateDownload,
     /// The device's server certificate, pinned and presented, where the new one is approved.
     ServerCertificate,
+    /// The trust lists of server certificates, with those that were rejected.
+    TrustLists,
 }
 
 #[cfg(test)]

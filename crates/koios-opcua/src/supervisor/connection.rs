@@ -24,9 +24,9 @@ use super::shared::Shared;
 use crate::attempt::{Attempt, Connected, attempt};
 use crate::clock::ClockReading;
 use crate::code::Code;
-use crate::plan::{DevicePlan, PlanError};
+use crate::plan::{DevicePlan, PlanError, server_trust, server_validation};
 use crate::plan_key::{KeyPairs, PlanKey};
-use crate::server_certificate::ServerTrust;
+use crate::server_certificate::{Presentation, ServerTrust, ServerValidation, judge_server_certificate};
 use crate::stage::Stage;
 use crate::target::Target;
 use crate::verdict::{Facts, ReportedBy, Verdict};
@@ -131,11 +131,20 @@ async fn settle(shared: &Shared, device: DeviceId, tried: Tried) -> Result<Conne
             (status.certificate_thumbprint_sha256, status.server_certificate_thumbprint_sha256) = thumbprints;
         })
         .await;
+    let met = server.map(|chain| MetServer {
+        chain,
+        security_policy: endpoint.as_ref().map(|endpoint| endpoint.security_policy),
+        host: target.endpoint_url.host().to_owned(),
+        application_uri: description.map(|description| description.application_uri),
+    });
     let unpinned = matches!(target.server_trust, ServerTrust::Pin { expected: None });
-    let kept = match &server {
-        Some(chain) => keep(shared, &plan, chain, clock, has_proven && unpinned).await,
+    let kept = match &met {
+        Some(met) => keep(shared, &plan, met, &target.server_validation, clock, has_proven && unpinned).await,
         None => Ok(()),
     };
+    if let (Some(met), Err(verdict), Ok(())) = (&met, &result, &kept) {
+        shared.note_rejected(plan.device, &met.chain, verdict, clock.now).await;
+    }
     let Connected { session, .. } = match result {
         Ok(connected) => connected,
         Err(verdict) => {
@@ -156,7 +165,7 @@ async fn settle(shared: &Shared, device: DeviceId, tried: Tried) -> Result<Conne
         application_uri: target.application_uri.clone(),
         timeout: target.timeout,
         client,
-        server,
+        server: met,
     };
     // The target goes, and with it our hold on the key; the session keeps its own for renewals.
     drop(target);
@@ -204,11 +213,38 @@ fn is_login_refused(user: &UserIdentity, verdict: &Verdict) -> bool {
         && (verdict.reported_by == Some(ReportedBy::Server) || verdict.code == Code::ConnectionClosed)
 }
 
+/// A server's certificate, and what else its judgement needs.
+#[derive(Clone, Debug)]
+struct MetServer {
+    chain: CertificateChain,
+    security_policy: Option<SecurityPolicy>,
+    host: String,
+    application_uri: Option<String>,
+}
+
+impl MetServer {
+    fn judge(
+        &self,
+        trust: &ServerTrust,
+        validation: &ServerValidation,
+        at: OffsetDateTime,
+    ) -> Result<(), Box<Verdict>> {
+        let presentation = Presentation {
+            policy: self.security_policy.filter(|policy| *policy != SecurityPolicy::None),
+            host: &self.host,
+            application_uri: self.application_uri.as_deref(),
+            at,
+        };
+        judge_server_certificate(trust, validation, &self.chain, &presentation).map(drop)
+    }
+}
+
 /// Keeps what the server presented, and pins it if it is to be pinned; neither for a device that has moved meanwhile.
 async fn keep(
     shared: &Shared,
     plan: &DevicePlan,
-    chain: &CertificateChain,
+    met: &MetServer,
+    validation: &ServerValidation,
     clock: ClockReading,
     to_pin: bool,
 ) -> Result<(), End> {
@@ -217,13 +253,13 @@ async fn keep(
         return Err(End::Changed);
     }
     let Some(device) = plan.device else { return Ok(()) };
-    note(device, shared.store.record_presented(device, chain.clone(), clock.now).await);
-    if to_pin { pin(shared, device, chain).await.map_err(failed) } else { Ok(()) }
+    note(device, shared.store.record_presented(device, met.chain.clone(), clock.now).await);
+    if to_pin { pin(shared, device, met, validation, clock).await.map_err(failed) } else { Ok(()) }
 }
 
 fn verdict_on(error: &PlanError) -> Box<Verdict> {
     Box::new(match error {
-        PlanError::TrustListUnsupported => Verdict::failure(
+        PlanError::UnknownPolicy { .. } => Verdict::failure(
             Code::ServerCertificateUntrusted,
             Stage::ServerCertificate,
             ReportedBy::Koios,
@@ -245,12 +281,17 @@ fn verdict_on(error: &PlanError) -> Box<Verdict> {
 
 /// Pins the certificate; fails when another one was pinned meanwhile, or when it cannot be kept: a device that cannot
 /// remember its server would take any server the next time.
-async fn pin(shared: &Shared, device: DeviceId, chain: &CertificateChain) -> Result<(), Box<Verdict>> {
-    match shared.store.pin_server_certificate(device, chain.clone()).await {
+async fn pin(
+    shared: &Shared,
+    device: DeviceId,
+    met: &MetServer,
+    validation: &ServerValidation,
+    clock: ClockReading,
+) -> Result<(), Box<Verdict>> {
+    match shared.store.pin_server_certificate(device, met.chain.clone()).await {
         Ok(PinOutcome::Pinned) => Ok(()),
         Ok(PinOutcome::AlreadyPinned(known)) => {
-            let trust = ServerTrust::Pin { expected: Some(known) };
-            crate::server_certificate::judge_server_certificate(&trust, chain, None)
+            met.judge(&ServerTrust::Pin { expected: Some(known) }, validation, clock.now)
         }
         Err(error) => {
             tracing::error!(device.id = %device, error = %error_chain(&error), "pin not stored");
@@ -282,12 +323,12 @@ struct Connection {
     application_uri: String,
     timeout: Duration,
     client: Option<CertificateChain>,
-    server: Option<CertificateChain>,
+    server: Option<MetServer>,
 }
 
 impl Connection {
     async fn scan(mut self, shared: &Shared, mut orders: watch::Receiver<Orders>, begun: Orders) -> End {
-        let mut recheck = begun.recheck;
+        let mut looked_at = (begun.recheck, begun.trust_lists);
         let keep_alive = KEEP_ALIVE.min(self.session.timeout() / 3).max(Duration::from_secs(1));
         let mut next_scan = Instant::now() + self.scan_rate;
         let mut next_word = Instant::now() + keep_alive;
@@ -301,12 +342,14 @@ impl Connection {
                         self.close().await;
                         return End::Stopped;
                     }
-                    let distrusted = now.recheck != recheck && !is_still_trusted(shared, self.device, self.server.clone()).await;
+                    let told = (now.recheck, now.trust_lists);
+                    let distrusted =
+                        told != looked_at && !is_still_trusted(shared, self.device, self.server.clone()).await;
                     if now.reconnect != begun.reconnect || distrusted {
                         self.close().await;
                         return End::Changed;
                     }
-                    recheck = now.recheck;
+                    looked_at = told;
                     continue;
                 }
             }
@@ -374,11 +417,25 @@ async fn after_grace(orders: watch::Receiver<Orders>, begun: Orders) -> End {
 }
 
 // Not a method: a session can be sent between threads but not shared, and a borrow over an await would share it.
-async fn is_still_trusted(shared: &Shared, device: DeviceId, server: Option<CertificateChain>) -> bool {
+async fn is_still_trusted(shared: &Shared, device: DeviceId, server: Option<MetServer>) -> bool {
     let Ok(device) = shared.store.device(device).await else { return true };
-    match (device.pinned_server_certificate, server) {
-        (Some(pinned), Some(server)) => pinned.leaf() == server.leaf(),
-        // Without a pin the next connection makes one; without a server certificate there is nothing to compare.
-        _ => true,
+    // Without a server certificate there is nothing to judge.
+    let Some(server) = server else { return true };
+    let Ok(trust) = server_trust(device.server_certificate_policy, device.pinned_server_certificate) else {
+        return false;
+    };
+    match &trust {
+        // Without a pin the next connection makes one.
+        ServerTrust::Pin { expected: None } | ServerTrust::AcceptAny => return true,
+        ServerTrust::Pin { expected: Some(pinned) } if pinned.leaf() == server.chain.leaf() => return true,
+        _ => {}
+    }
+    match server_validation(&shared.store, &trust, device.server_host_name_check).await {
+        Ok(validation) => server.judge(&trust, &validation, OffsetDateTime::now_utc()).is_ok(),
+        // What cannot be read has not been taken away.
+        Err(error) => {
+            tracing::warn!(device.id = %device.id, error = %error_chain(&error), "trust not looked at again");
+            true
+        }
     }
 }

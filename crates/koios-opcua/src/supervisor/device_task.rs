@@ -13,9 +13,9 @@ use super::isolation::isolated;
 use super::registry::Used;
 use super::schedule::Schedule;
 use super::shared::Shared;
-use crate::code::Code;
 use crate::plan::DevicePlan;
 use crate::preflight::preflight_of;
+use crate::stage::Stage;
 use crate::verdict::Verdict;
 
 /// What a device is told; each number counts the times it was said.
@@ -28,6 +28,9 @@ pub(super) struct Orders {
     /// Trust in the server may have changed, or a person has saved the device: one that waits tries, one that runs
     /// looks whether it still may.
     pub(super) recheck: u64,
+    /// The trust lists have changed: one that was refused for its server's certificate tries, one that runs looks whether
+    /// it still may. Others wait on: a change that is not about them is no reason to try a password again.
+    pub(super) trust_lists: u64,
 }
 
 pub(super) async fn run(
@@ -75,7 +78,7 @@ async fn keep<F>(
         shared
             .update(device, |status| status.set_failed(&verdict, schedule.failures(), next_attempt_at))
             .await;
-        match wait(shared, device, verdict.code, due, &mut orders).await {
+        match wait(shared, device, &verdict, due, &mut orders).await {
             Woken::Stopped => return,
             Woken::Told => {
                 schedule.reset();
@@ -97,23 +100,35 @@ enum Woken {
 async fn wait(
     shared: &Shared,
     device: DeviceId,
-    code: Code,
+    verdict: &Verdict,
     due: Option<Instant>,
     orders: &mut watch::Receiver<Orders>,
 ) -> Woken {
+    let awaits_trust = verdict.failed_stage == Some(Stage::ServerCertificate);
     let dues = async {
         match due {
             Some(due) => tokio::time::sleep_until(due).await,
-            None if code.is_preflight() => until_preflight_passes(shared, device).await,
+            None if verdict.code.is_preflight() => until_preflight_passes(shared, device).await,
             None => std::future::pending().await,
         }
     };
-    tokio::select! {
-        changed = orders.changed() => {
-            // The sender is gone when the supervisor is.
-            if changed.is_err() || orders.borrow().stop { Woken::Stopped } else { Woken::Told }
+    tokio::pin!(dues);
+    loop {
+        let before = *orders.borrow();
+        tokio::select! {
+            changed = orders.changed() => {
+                let now = *orders.borrow();
+                // The sender is gone when the supervisor is.
+                if changed.is_err() || now.stop {
+                    return Woken::Stopped;
+                }
+                let only_trust_lists = Orders { trust_lists: before.trust_lists, ..now } == before;
+                if awaits_trust || !only_trust_lists {
+                    return Woken::Told;
+                }
+            }
+            () = &mut dues => return Woken::Due,
         }
-        () = dues => Woken::Due,
     }
 }
 
@@ -145,6 +160,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::code::Code;
     use crate::supervisor::SupervisorSettings;
 
     const PANICS: u32 = 2;
@@ -206,7 +222,7 @@ mod tests {
             counted.fetch_add(1, Ordering::SeqCst);
             let verdict = Verdict::failure(
                 Code::ServerCertificateChanged,
-                crate::Stage::ServerCertificate,
+                Stage::ServerCertificate,
                 crate::ReportedBy::Koios,
                 "changed",
             );
@@ -229,5 +245,27 @@ mod tests {
         };
         let both = Box::pin(async { tokio::join!(keeping, telling) });
         tokio::time::timeout(Duration::from_secs(60), both).await.expect("the task ends when it is told to");
+    }
+
+    #[tokio::test]
+    async fn changed_trust_lists_wake_only_whoever_was_refused_for_its_servers_certificate() {
+        let folder = TempDir::new().unwrap();
+        let shared = shared(&folder).await;
+        for (stage, woken) in [(Stage::ServerCertificate, true), (Stage::UserIdentity, false)] {
+            let (tell, mut orders) = watch::channel(Orders::default());
+            let verdict =
+                Verdict::failure(Code::ServerCertificateUntrusted, stage, crate::ReportedBy::Koios, "x");
+            let waiting = wait(&shared, device(1), &verdict, None, &mut orders);
+            let telling = async {
+                tokio::task::yield_now().await;
+                tell.send_modify(|orders| orders.trust_lists += 1);
+                tokio::task::yield_now().await;
+                if !woken {
+                    tell.send_modify(|orders| orders.stop = true);
+                }
+            };
+            let (outcome, ()) = tokio::join!(waiting, telling);
+            assert_eq!(matches!(outcome, Woken::Told), woken, "{stage}");
+        }
     }
 }

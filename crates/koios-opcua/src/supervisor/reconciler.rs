@@ -24,6 +24,7 @@ struct Agenda {
     saved: HashSet<DeviceId>,
     trust: HashSet<DeviceId>,
     trust_of_all: bool,
+    trust_lists: bool,
 }
 
 impl Agenda {
@@ -39,6 +40,7 @@ impl Agenda {
             Change::ServerCertificateApproved(id) | Change::PinForgotten(id) => {
                 self.trust.insert(id);
             }
+            Change::TrustListsChanged => self.trust_lists = true,
             // A name is no part of a connection, and the first pin is that of the running one.
             Change::CertificateUpdated(_) | Change::ServerCertificatePinned(_) => {}
             _ => self.everything = true,
@@ -147,6 +149,9 @@ async fn reconcile(registry: &Registry, agenda: &mut Agenda) -> Result<(), Store
     for device in trust {
         registry.recheck(device);
     }
+    if std::mem::take(&mut agenda.trust_lists) {
+        registry.recheck_trust_lists();
+    }
     unread.map_or(Ok(()), Err)
 }
 
@@ -205,6 +210,12 @@ mod tests {
         let id = device();
         let changes = [Change::ServerCertificateApproved(id), Change::PinForgotten(id)];
         assert_eq!(agenda(changes), Agenda { trust: HashSet::from([id]), ..Agenda::default() });
+    }
+
+    #[test]
+    fn changed_trust_lists_are_told_to_every_device() {
+        let expected = Agenda { trust_lists: true, ..Agenda::default() };
+        assert_eq!(agenda([Change::TrustListsChanged]), expected);
     }
 
     #[test]

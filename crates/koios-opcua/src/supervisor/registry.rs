@@ -104,6 +104,13 @@ impl Registry {
         }
     }
 
+    /// The trust lists have changed.
+    pub(super) fn recheck_trust_lists(&self) {
+        for running in self.lock().running.values() {
+            running.orders.send_modify(|orders| orders.trust_lists += 1);
+        }
+    }
+
     /// The devices that run now.
     pub(super) fn devices(&self) -> Vec<DeviceId> {
         self.lock().running.keys().copied().collect()

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use koios_channel::{ApplicationDescription, BuildInfo, EndpointUrl};
-use koios_store::{DeviceId, Store, Transition};
+use koios_pki::CertificateChain;
+use koios_store::{DeviceId, Rejection, Store, Transition};
 use time::OffsetDateTime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -14,8 +15,10 @@ use super::error_chain::error_chain;
 use super::status::{DeviceStatus, StatusBoard};
 use crate::clock::ClockReading;
 use crate::plan::{DevicePlan, PlanError, target_of};
+use crate::stage::Stage;
 use crate::target::Target;
 use crate::trust_guide::ServerIdentity;
+use crate::verdict::Verdict;
 
 /// By how much the retry bound stretches because more attempts are due than may run at once.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -87,6 +90,25 @@ impl Shared {
         let said = ServerIdentity::of(description, build_info).into();
         if let Err(error) = self.store.record_server_identity(endpoint_url.as_str(), said, at).await {
             tracing::warn!(error = %error_chain(&error), "what the server says it is was not recorded");
+        }
+    }
+
+    /// Keeps a server certificate that an attempt refused, for a person to decide about.
+    pub(super) async fn note_rejected(
+        &self,
+        device: Option<DeviceId>,
+        chain: &CertificateChain,
+        verdict: &Verdict,
+        at: OffsetDateTime,
+    ) {
+        if verdict.failed_stage != Some(Stage::ServerCertificate) {
+            return;
+        }
+        let mut rejection =
+            Rejection::new(chain.clone(), verdict.code.as_str(), verdict.message.as_str(), at);
+        rejection.device = device;
+        if let Err(error) = self.store.record_rejected(rejection).await {
+            tracing::warn!(error = %error_chain(&error), "a rejected server certificate was not kept");
         }
     }
 

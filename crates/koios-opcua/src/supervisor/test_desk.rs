@@ -144,7 +144,9 @@ async fn make(shared: &Shared, plan: &DevicePlan) -> Result<TestReport, TestErro
         let chain = certificate.chain.clone();
         // A device that was moved during its Test has shown nothing; the endpoint has.
         let still_there = plan.is_current_server(&shared.store).await.unwrap_or(false);
-        note(match plan.device.filter(|_| still_there) {
+        let device = plan.device.filter(|_| still_there);
+        shared.note_rejected(device, &chain, &report.verdict, clock.now).await;
+        note(match device {
             Some(device) => shared.store.record_presented(device, chain, clock.now).await,
             None => shared.store.record_seen(plan.endpoint_url.as_str(), chain, clock.now).await,
         });

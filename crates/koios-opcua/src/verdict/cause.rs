@@ -58,6 +58,22 @@ pub enum CauseCode {
     UserNotAllowed,
     /// The server's certificate was renewed.
     ServerCertificateRenewed,
+    /// Our trust list holds neither the server's certificate nor an authority above it.
+    ServerNotTrusted,
+    /// An authority above the server's certificate is not known here.
+    ServerIssuerMissing,
+    /// A revocation list of an authority above the server's certificate is not here, or not current.
+    ServerRevocationListMissing,
+    /// The server's certificate, or an authority above it, is revoked.
+    ServerRevoked,
+    /// The server's certificate is outside its validity period.
+    ServerCertificateTime,
+    /// The server's certificate does not name the host.
+    ServerHostName,
+    /// The server's certificate does not hold the server's ApplicationUri.
+    ServerApplicationUri,
+    /// The server's certificate is not what OPC UA or the policy demand.
+    ServerCertificateProfile,
     /// Somebody else answers in the server's place.
     Impostor,
     /// The server's settings do not offer what the device asks for.
@@ -68,7 +84,7 @@ pub enum CauseCode {
 
 impl CauseCode {
     /// Every cause.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 37] = [
         Self::NotTrusted,
         Self::Revoked,
         Self::IssuerUnknown,
@@ -95,6 +111,14 @@ impl CauseCode {
         Self::CredentialsWrong,
         Self::UserNotAllowed,
         Self::ServerCertificateRenewed,
+        Self::ServerNotTrusted,
+        Self::ServerIssuerMissing,
+        Self::ServerRevocationListMissing,
+        Self::ServerRevoked,
+        Self::ServerCertificateTime,
+        Self::ServerHostName,
+        Self::ServerApplicationUri,
+        Self::ServerCertificateProfile,
         Self::Impostor,
         Self::NotOffered,
         Self::Defect,
@@ -130,6 +154,14 @@ impl CauseCode {
             Self::CredentialsWrong => "credentials_wrong",
             Self::UserNotAllowed => "user_not_allowed",
             Self::ServerCertificateRenewed => "server_certificate_renewed",
+            Self::ServerNotTrusted => "server_not_trusted",
+            Self::ServerIssuerMissing => "server_issuer_missing",
+            Self::ServerRevocationListMissing => "server_revocation_list_missing",
+            Self::ServerRevoked => "server_revoked",
+            Self::ServerCertificateTime => "server_certificate_time",
+            Self::ServerHostName => "server_host_name",
+            Self::ServerApplicationUri => "server_application_uri",
+            Self::ServerCertificateProfile => "server_certificate_profile",
             Self::Impostor => "impostor",
             Self::NotOffered => "not_offered",
             Self::Defect => "defect",

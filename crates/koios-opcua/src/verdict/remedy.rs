@@ -103,13 +103,43 @@ pub(super) fn remedy_for(code: Code) -> Vec<Remedy> {
                 "If nobody renewed the server's certificate, somebody else may answer in its place: do not approve.",
             ),
         ],
-        Code::ServerCertificateUntrusted
-        | Code::ServerCertificateExpired
-        | Code::ServerCertificateHostMismatch
-        | Code::ServerCertificateUriMismatch
-        | Code::ServerCertificateRevoked
-        | Code::ServerCertificateChainIncomplete => {
-            vec![approve("Look at the server's certificate; renew it at the server, or decide to trust it.")]
+        Code::ServerCertificateUntrusted => vec![
+            look(
+                "Compare the thumbprint with the one shown at the server itself. If they are equal, trust the certificate.",
+            ),
+            say(
+                "Or set the device's server certificate policy to pin: it then remembers exactly this certificate.",
+            ),
+        ],
+        Code::ServerCertificateExpired => vec![
+            say("Compare the clocks of the server and of this machine, and correct the wrong one."),
+            say("Renew the certificate at the server."),
+            say("Until then the policy pin accepts exactly this certificate, expired as it is."),
+        ],
+        Code::ServerCertificateHostMismatch => vec![
+            say("Use one of the host names or addresses in the certificate in the endpoint URL."),
+            say(
+                "Behind NAT or an alias: switch the device's host-name check off (server_host_name_check); everything else \
+                 is still checked.",
+            ),
+        ],
+        Code::ServerCertificateUriMismatch => vec![
+            say("Renew the certificate at the server, so that it holds the server's application URI."),
+            say("Until then the policy pin accepts exactly this certificate."),
+        ],
+        Code::ServerCertificateRevoked => vec![
+            say("Do not connect: ask who runs the authority why the certificate was revoked."),
+            say("Give the server a new certificate."),
+        ],
+        Code::ServerCertificateChainIncomplete => vec![
+            look(
+                "Add the certificate of the missing authority to the list issuer, or to trusted to trust all it issues, \
+                 with its revocation list.",
+            ),
+            say("Or configure the server to send its whole chain."),
+        ],
+        Code::ServerCertificateRevocationUnknown => {
+            vec![look("Add the current revocation list (CRL) of the authority; an empty one will do.")]
         }
         Code::ServerCertificateInvalid => {
             vec![say("Give the server a certificate with an RSA key of 2048 to 4096 bits.")]
@@ -163,6 +193,10 @@ fn say(text: &str) -> Remedy {
 
 fn download(text: &str) -> Remedy {
     Remedy { text: text.to_owned(), link: Some(RemedyLink::CertificateDownload) }
+}
+
+fn look(text: &str) -> Remedy {
+    Remedy { text: text.to_owned(), link: Some(RemedyLink::TrustLists) }
 }
 
 fn approve(text: &str) -> Remedy {

@@ -33,6 +33,12 @@ pub(crate) fn identity(certificate: &TestCertificate) -> Arc<ClientIdentity> {
     Arc::new(ClientIdentity::new(chain, key).expect("a pair that belongs together"))
 }
 
+/// What is trusted of a certificate.
+#[cfg(feature = "store")]
+pub(crate) fn leaf(certificate: &TestCertificate) -> koios_pki::Certificate {
+    koios_pki::Certificate::from_der(certificate.der()).expect("a certificate")
+}
+
 pub(crate) fn url(text: &str) -> EndpointUrl {
     EndpointUrl::parse(text).expect("an endpoint URL")
 }

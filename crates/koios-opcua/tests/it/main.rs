@@ -5,7 +5,6 @@ mod client;
 mod discovery;
 mod odd_peers;
 mod server_certificates;
-mod user_identities;
 mod verdicts;
 
 #[cfg(feature = "store")]
@@ -20,3 +19,7 @@ mod supervisor;
 mod supervisor_changes;
 #[cfg(feature = "store")]
 mod supervisor_tests;
+#[cfg(feature = "store")]
+mod trust_lists;
+#[cfg(feature = "store")]
+mod user_identities;

@@ -4,14 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use koios_opcua::{
-    ClientCertificate, Code, DevicePlan, PlanError, SecurityMode, ServerTrust, UnavailableReason,
-    UserIdentity, target_of,
+    ClientCertificate, Code, DevicePlan, SecurityMode, ServerTrust, UnavailableReason, UserIdentity,
+    target_of,
 };
-use koios_store::{DeviceSettings, PasswordChange, ServerCertificatePolicy, UserSettings};
+use koios_store::{DeviceSettings, PasswordChange, ServerCertificatePolicy, TrustListName, UserSettings};
 use koios_testkit::{CertificateSpec, ServerOptions, TestKey};
 use zeroize::Zeroizing;
 
-use crate::client::{URI, certificate, run, servers, url};
+use crate::client::{URI, certificate, leaf, run, servers, url};
 use crate::plant::Plant;
 
 const FALLBACK: &str = "urn:koios:gw01";
@@ -117,13 +117,21 @@ fn files_that_are_missing_or_changed_are_named_and_nothing_is_sent() {
 }
 
 #[test]
-fn a_policy_of_a_later_version_is_refused_and_never_read_as_a_weaker_one() {
+fn each_policy_for_server_certificates_becomes_its_own_rule() {
     let plant = Plant::new();
+    let trusted = leaf(&CertificateSpec::application("urn:server").make());
+    run(plant.store.add_to_trust_list(TrustListName::Trusted, trusted.clone())).expect("stored");
     let mut plan = DevicePlan::new(url("opc.tcp://127.0.0.1:1"));
-    plan.server_certificate_policy = ServerCertificatePolicy::TrustList;
-    let refused = run(target_of(&plant.store, &plan, FALLBACK));
-    assert!(matches!(refused, Err(PlanError::TrustListUnsupported)));
-    plan.server_certificate_policy = ServerCertificatePolicy::AcceptAny;
-    let target = run(target_of(&plant.store, &plan, FALLBACK)).expect("a target");
-    assert_eq!(target.server_trust, ServerTrust::AcceptAny);
+    plan.host_name_check = false;
+    for (policy, trust) in [
+        (ServerCertificatePolicy::Pin, ServerTrust::Pin { expected: None }),
+        (ServerCertificatePolicy::TrustList, ServerTrust::TrustList),
+        (ServerCertificatePolicy::AcceptAny, ServerTrust::AcceptAny),
+    ] {
+        plan.server_certificate_policy = policy;
+        let target = run(target_of(&plant.store, &plan, FALLBACK)).expect("a target");
+        assert_eq!(target.server_trust, trust);
+        assert_eq!(target.server_validation.trust_list.trusted, std::slice::from_ref(&trusted));
+        assert!(!target.server_validation.host_name_check);
+    }
 }
