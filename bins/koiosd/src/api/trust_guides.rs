@@ -37,7 +37,7 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
     responses((status = 200, body = ProductsBody), (status = "default", body = Problem))
 )]
 async fn list(_: Require<Viewer>, page: Query<PageQuery>) -> ApiResult {
-    Ok(HttpResponse::Ok().json(ProductsBody::page(&page.0)))
+    Ok(HttpResponse::Ok().json(ProductsBody::page(&page.0)?))
 }
 
 /// Says how the device's server is made to trust its certificate.

@@ -26,6 +26,8 @@ fn r18_products_can_be_chosen_from_a_list() {
     let cursor = first["next_cursor"].as_str().unwrap();
     let rest = daemon.get(&format!("trust-guides?cursor={cursor}")).expect(200);
     assert_eq!((&rest["items"], &rest["next_cursor"]), (&json!(items[2..]), &Value::Null));
+    let problem = daemon.get("trust-guides?cursor=nobody").expect_problem(422, "invalid_field");
+    assert_eq!(problem["errors"][0]["field"], "cursor");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Trust guides as clients see them.
 
 use koios_opcua::{RecognisedBy, TrustGuide, trust_guides};
+use koios_store::StoreError;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -104,16 +105,19 @@ pub(super) struct ProductsBody {
 }
 
 impl ProductsBody {
-    /// A cursor is the id of the last product of the page before; one that is none begins anew.
-    pub(super) fn page(query: &PageQuery) -> Self {
+    /// A cursor is the id of the last product of the page before.
+    pub(super) fn page(query: &PageQuery) -> Result<Self, StoreError> {
         let all = trust_guides();
-        let known = |cursor: &String| all.iter().position(|guide| guide.id == *cursor);
-        let from = query.cursor.as_ref().and_then(known).map_or(0, |at| at + 1);
+        let after = |cursor: &String| {
+            let last = all.iter().position(|guide| guide.id == *cursor);
+            last.map(|last| last + 1).ok_or(StoreError::InvalidCursor)
+        };
+        let from = query.cursor.as_ref().map_or(Ok(0), after)?;
         let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
         let rest = all.get(from..).unwrap_or_default();
         let items: Vec<_> = rest.iter().take(limit).map(ProductBody::from).collect();
         let next_cursor = items.last().filter(|_| items.len() < rest.len()).map(|product| product.id);
-        Self { total: all.len(), items, next_cursor }
+        Ok(Self { total: all.len(), items, next_cursor })
     }
 }
 
