@@ -26,6 +26,7 @@ pub(crate) mod security;
 pub(crate) mod server_certificate;
 pub(crate) mod system;
 pub(crate) mod trust_guides;
+pub(crate) mod trust_lists;
 pub(crate) mod words;
 
 use actix_cors::Cors;
@@ -55,6 +56,7 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
             .configure(discovery::configure)
             .configure(system::configure)
             .configure(trust_guides::configure)
+            .configure(trust_lists::configure)
             .default_service(web::to(nothing_here)),
     );
     config.default_service(web::to(nothing_here));

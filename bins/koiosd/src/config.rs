@@ -15,9 +15,11 @@ use figment::{
 };
 use koios_opcua::DeprecatedPolicies;
 use koios_pki::KeySpec;
+use koios_store::ServerCertificatePolicy;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::command_line::Arguments;
+use crate::service::devices::DeviceRules;
 
 /// Longest validity that can be asked for, in days (25 years).
 pub(crate) const VALIDITY_DAYS_MAX: u32 = 9125;
@@ -47,6 +49,8 @@ pub struct Settings {
     pub default_validity_days: u32,
     /// How long before its end a certificate is `expiring_soon`, in days.
     pub expiring_soon_days: u32,
+    /// How new devices that name no policy judge their server's certificate.
+    pub default_server_certificate_policy: DefaultServerCertificatePolicy,
     /// Longest pause between two attempts to connect a device, in seconds.
     pub retry_max_seconds: f64,
     /// How many attempts to connect may run at the same time.
@@ -84,6 +88,19 @@ impl DefaultKey {
             Self::Rsa4096 => KeySpec::Rsa4096,
         }
     }
+}
+
+/// How new devices judge their server's certificate.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum DefaultServerCertificatePolicy {
+    /// The first one seen is remembered.
+    Pin,
+    /// It is validated against the trust lists.
+    TrustList,
+    /// Any is accepted: insecure.
+    AcceptAny,
 }
 
 /// The form of log lines.
@@ -181,13 +198,14 @@ pub enum ConfigError {
 
 /// The keys that the environment may set, and whether the value is text as it stands (else it is read like a
 /// TOML value, so that `KOIOS_ORGANIZATION=42` stays text and `KOIOS_CONNECT_CONCURRENCY=42` is a number).
-const ENVIRONMENT: [(&str, ValueKind); 14] = [
+const ENVIRONMENT: [(&str, ValueKind); 15] = [
     ("allow_deprecated_policies", ValueKind::Literal),
     ("connect_concurrency", ValueKind::Literal),
     ("cors_allowed_origins", ValueKind::Text),
     ("create_default_certificate", ValueKind::Literal),
     ("data_dir", ValueKind::Text),
     ("default_key", ValueKind::Text),
+    ("default_server_certificate_policy", ValueKind::Text),
     ("default_validity_days", ValueKind::Literal),
     ("expiring_soon_days", ValueKind::Literal),
     ("insecure_allow_plain_http", ValueKind::Literal),
@@ -256,6 +274,19 @@ impl Settings {
         Duration::from_secs_f64(self.retry_max_seconds)
     }
 
+    /// What holds for devices.
+    pub(crate) fn device_rules(&self) -> DeviceRules {
+        use DefaultServerCertificatePolicy as Policy;
+        DeviceRules {
+            deprecated: self.deprecated_policies(),
+            default_server_certificate_policy: match self.default_server_certificate_policy {
+                Policy::Pin => ServerCertificatePolicy::Pin,
+                Policy::TrustList => ServerCertificatePolicy::TrustList,
+                Policy::AcceptAny => ServerCertificatePolicy::AcceptAny,
+            },
+        }
+    }
+
     pub(crate) fn deprecated_policies(&self) -> DeprecatedPolicies {
         if self.allow_deprecated_policies { DeprecatedPolicies::Allowed } else { DeprecatedPolicies::Refused }
     }
@@ -311,6 +342,7 @@ struct Defaults {
     default_key: DefaultKey,
     default_validity_days: u32,
     expiring_soon_days: u32,
+    default_server_certificate_policy: DefaultServerCertificatePolicy,
     retry_max_seconds: f64,
     connect_concurrency: usize,
     allow_deprecated_policies: bool,
@@ -328,6 +360,7 @@ impl Default for Defaults {
             default_key: DefaultKey::Rsa2048,
             default_validity_days: 1095,
             expiring_soon_days: 30,
+            default_server_certificate_policy: DefaultServerCertificatePolicy::Pin,
             retry_max_seconds: 10.0,
             connect_concurrency: 32,
             allow_deprecated_policies: false,

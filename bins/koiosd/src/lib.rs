@@ -18,6 +18,6 @@ mod test_command;
 pub use api::openapi::document as openapi_document;
 pub use app::{Application, StartError};
 pub use command_line::{Action, Arguments, TestArguments};
-pub use config::{ConfigError, DefaultKey, LogFormat, LogLevel, Settings};
+pub use config::{ConfigError, DefaultKey, DefaultServerCertificatePolicy, LogFormat, LogLevel, Settings};
 pub use logging::start as start_logging;
 pub use test_command::{TestCommandError, test};

@@ -8,6 +8,7 @@ pub(crate) mod error;
 pub(crate) mod idempotency;
 pub(crate) mod server_certificates;
 pub(crate) mod trust_guides;
+pub(crate) mod trust_lists;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use devices::Devices;
 use idempotency::Idempotency;
 use server_certificates::ServerCertificates;
 use trust_guides::TrustGuides;
+use trust_lists::TrustListsService;
 
 /// Every service of the daemon: what handlers get.
 #[derive(Debug)]
@@ -40,6 +42,7 @@ pub(crate) struct Services {
     pub(crate) supervisor: Arc<Supervisor>,
     pub(crate) system_host: Arc<HostName>,
     pub(crate) trust_guides: TrustGuides,
+    pub(crate) trust_lists: TrustListsService,
 }
 
 impl Services {
@@ -55,12 +58,13 @@ impl Services {
             connection_tests: ConnectionTests::new(
                 store.clone(),
                 supervisor.clone(),
-                settings.deprecated_policies(),
+                settings.device_rules(),
             ),
             devices: Devices::new(store.clone(), settings.clone(), supervisor.clone()),
             idempotency: Idempotency::new(store.clone()),
             server_certificates: ServerCertificates::new(store.clone()),
             trust_guides: TrustGuides::new(store.clone()),
+            trust_lists: TrustListsService::new(store.clone()),
             settings,
             started_at: OffsetDateTime::now_utc(),
             store,

@@ -200,6 +200,7 @@ fn exit_code(code: Code) -> u8 {
         | Code::ServerCertificateUriMismatch
         | Code::ServerCertificateRevoked
         | Code::ServerCertificateChainIncomplete
+        | Code::ServerCertificateRevocationUnknown
         | Code::ServerCertificateInvalid => 11,
         Code::HostNotFound
         | Code::ConnectionRefused

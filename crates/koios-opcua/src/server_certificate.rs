@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use koios_channel::SecurityPolicy;
 use koios_pki::{
-    Certificate, CertificateChain, CertificateError, CertificateType, Finding, LintParams, LintRole,
-    TrustList, lint,
+    Certificate, CertificateChain, CertificateError, CertificateType, Finding, FindingCode, LintParams,
+    LintRole, TrustList, lint,
 };
 use time::OffsetDateTime;
 
@@ -131,6 +131,19 @@ impl PresentedServerCertificate {
     ) -> Self {
         let role = LintRole::Server { host: Some(host), application_uri };
         let findings = lint(&chain, &LintParams::new(now, role).for_policy(policy));
+        Self { chain, findings }
+    }
+
+    /// Collects the findings on a certificate of which nothing else is known, as in a trust list. Those on what an
+    /// application's certificate needs are not about an authority. Pure.
+    #[must_use]
+    pub fn anywhere(chain: CertificateChain, now: OffsetDateTime) -> Self {
+        let role = LintRole::Server { host: None, application_uri: None };
+        let mut findings = lint(&chain, &LintParams::new(now, role));
+        if chain.leaf().basic_constraints().is_some_and(|constraints| constraints.ca) {
+            findings
+                .retain(|finding| matches!(finding.code, FindingCode::Expired | FindingCode::NotYetValid));
+        }
         Self { chain, findings }
     }
 }
@@ -279,8 +292,7 @@ mod tests {
     use super::*;
     use crate::test_identity::identity;
     use koios_pki::{
-        ApplicationUri, FindingCode, KeySpec, PrivateKey, SelfSignedParams, SerialNumber, Validity,
-        self_signed,
+        ApplicationUri, KeySpec, PrivateKey, SelfSignedParams, SerialNumber, Validity, self_signed,
     };
 
     fn judge(

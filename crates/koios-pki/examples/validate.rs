@@ -35,8 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "trusted" => trust.trusted.extend(read_certificates(&bytes)?.iter().cloned()),
             "issuer" => trust.issuers.extend(read_certificates(&bytes)?.iter().cloned()),
             _ => {
-                let list = RevocationList::from_der(&bytes).or_else(|_| RevocationList::from_pem(&bytes))?;
-                trust.revocation_lists.push(list);
+                trust.revocation_lists.push(RevocationList::from_bytes(&bytes)?);
             }
         }
     }

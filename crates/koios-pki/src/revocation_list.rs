@@ -63,6 +63,14 @@ impl RevocationList {
         }
     }
 
+    /// Reads one list, DER or PEM by its content.
+    ///
+    /// # Errors
+    /// As for [`RevocationList::from_der`] and [`RevocationList::from_pem`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, RevocationListError> {
+        if pem::is_pem(bytes) { Self::from_pem(bytes) } else { Self::from_der(bytes) }
+    }
+
     /// The longest list read, in bytes: room for 400,000 entries, a hundred times what plants have.
     pub const MAX_LEN: usize = 16 * 1024 * 1024;
 

@@ -163,8 +163,10 @@ pub enum StoreError {
     #[error("the cursor does not belong to this list and order")]
     InvalidCursor,
     /// The list holds this certificate or revocation list already.
-    #[error("it is already in the list {list}")]
+    #[error("this {resource} is already in the list {list}")]
     InTrustList {
+        /// What it is.
+        resource: Resource,
         /// The list.
         list: TrustListName,
     },

@@ -61,6 +61,8 @@ closed_words! {
     StageName = Stage::ALL.map(Stage::as_str);
     /// What a stage came to.
     StageResult = [StageOutcome::Passed, StageOutcome::Failed, StageOutcome::Skipped].map(StageOutcome::as_str);
+    /// A list of server certificates.
+    TrustList = koios_store::TrustListName::ALL.iter().map(|list| list.as_str());
     /// A way to log in that a server offers.
     UserTokenType = ["anonymous", "username", "certificate", "issued_token"];
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use koios_channel::{EndpointUrl, UserIdentity};
-use koios_opcua::{DeprecatedPolicies, DevicePlan, Discovery, PlanError, Supervisor, TestError, TestReport};
+use koios_opcua::{DevicePlan, Discovery, PlanError, Supervisor, TestError, TestReport};
 use koios_store::{
     AuditEntry, AuditResource, Device, DeviceId, DeviceSettings, DeviceUser, PasswordChange, Resource, Store,
     StoreError, UserSettings,
@@ -14,7 +14,9 @@ use zeroize::Zeroizing;
 
 use super::{
     access::Caller,
-    devices::{DeviceChange, TIMEOUT_RANGE, expect_password, expect_right_to_weaken, whole_seconds},
+    devices::{
+        DeviceChange, DeviceRules, TIMEOUT_RANGE, expect_password, expect_right_to_weaken, whole_seconds,
+    },
     error::ServiceError,
 };
 
@@ -23,7 +25,7 @@ use super::{
 pub(crate) struct ConnectionTests {
     store: Store,
     supervisor: Arc<Supervisor>,
-    deprecated: DeprecatedPolicies,
+    rules: DeviceRules,
     stopping: watch::Sender<bool>,
 }
 
@@ -38,8 +40,8 @@ pub(crate) struct TestedDevice {
 const DISCOVERY_TIMEOUT: f64 = 10.0;
 
 impl ConnectionTests {
-    pub(crate) fn new(store: Store, supervisor: Arc<Supervisor>, deprecated: DeprecatedPolicies) -> Self {
-        Self { store, supervisor, deprecated, stopping: watch::Sender::new(false) }
+    pub(crate) fn new(store: Store, supervisor: Arc<Supervisor>, rules: DeviceRules) -> Self {
+        Self { store, supervisor, rules, stopping: watch::Sender::new(false) }
     }
 
     /// Cuts off the attempts under way, and refuses new ones: the daemon stops.
@@ -56,8 +58,8 @@ impl ConnectionTests {
         client_gone: impl Future<Output = ()>,
     ) -> Result<TestedDevice, ServiceError> {
         let device = self.store.device(id).await?;
-        let settings = overrides.merged_into(&device, self.deprecated)?;
-        expect_right_to_weaken(caller, Some(&device), &settings)?;
+        let settings = overrides.merged_into(&device, self.rules.deprecated)?;
+        expect_right_to_weaken(caller, Some(&device), &settings, self.rules)?;
         expect_password(&device, &settings)?;
         self.expect_certificate(&settings).await?;
         let plan = overridden(self.stored_plan(&device, &settings).await?, settings)?;
@@ -73,8 +75,8 @@ impl ConnectionTests {
         device: DeviceChange,
         client_gone: impl Future<Output = ()>,
     ) -> Result<TestedDevice, ServiceError> {
-        let settings = device.into_unnamed_settings(self.deprecated)?;
-        expect_right_to_weaken(caller, None, &settings)?;
+        let settings = device.into_unnamed_settings(self.rules)?;
+        expect_right_to_weaken(caller, None, &settings, self.rules)?;
         self.expect_certificate(&settings).await?;
         let plan = overridden(DevicePlan::new(endpoint_url(&settings.endpoint_url)?), settings)?;
         let report = self.attempt(self.supervisor.test(plan), client_gone).await?;
@@ -179,6 +181,7 @@ fn overridden(plan: DevicePlan, settings: DeviceSettings) -> Result<DevicePlan, 
     plan.security_policy = settings.security_policy;
     plan.certificate_id = settings.certificate_id;
     plan.server_certificate_policy = settings.server_certificate_policy;
+    plan.host_name_check = settings.server_host_name_check;
     plan.timeout = Duration::from_secs(settings.timeout_seconds.into());
     let stored = match plan.user {
         UserIdentity::UserName { password, .. } => Some(password),

@@ -15,7 +15,7 @@ use koios_store::{
 use super::{access::Caller, error::ServiceError};
 use crate::config::Settings;
 
-pub(crate) use change::{DeviceChange, TIMEOUT_RANGE, UserChange, UserKind, whole_seconds};
+pub(crate) use change::{DeviceChange, DeviceRules, TIMEOUT_RANGE, UserChange, UserKind, whole_seconds};
 pub(crate) use import::{CertificateReference, ExportedDevice, ImportedDevice, Problem, ProblemKind};
 pub(crate) use safeguard::{expect_password, expect_right_to_weaken};
 
@@ -76,8 +76,9 @@ impl Devices {
         change: DeviceChange,
         enabled: bool,
     ) -> Result<DeviceView, ServiceError> {
-        let settings = change.into_settings(self.settings.deprecated_policies())?;
-        expect_right_to_weaken(caller, None, &settings)?;
+        let rules = self.settings.device_rules();
+        let settings = change.into_settings(rules)?;
+        expect_right_to_weaken(caller, None, &settings, rules)?;
         let device = self.store.create_device(settings, enabled).await?;
         self.view_alone(device).await
     }
@@ -90,13 +91,14 @@ impl Devices {
         change: DeviceChange,
         expected_revision: Option<i64>,
     ) -> Result<DeviceView, ServiceError> {
+        let rules = self.settings.device_rules();
         let mut attempt = 0;
         loop {
             attempt += 1;
             let before = self.store.device(id).await?;
             expect_revision(&before, expected_revision)?;
-            let settings = change.clone().merged_into(&before, self.settings.deprecated_policies())?;
-            expect_right_to_weaken(caller, Some(&before), &settings)?;
+            let settings = change.clone().merged_into(&before, rules.deprecated)?;
+            expect_right_to_weaken(caller, Some(&before), &settings, rules)?;
             expect_password(&before, &settings)?;
             match self.store.update_device(id, settings, Some(before.revision)).await {
                 Ok(device) => return self.view_alone(device).await,

@@ -1,7 +1,10 @@
 //! Why a use case failed, in words of the domain; `api::error` says what that is over HTTP.
 
 use koios_opcua::{PlanError, TestError};
-use koios_pki::{ApplicationUriError, CertificateError, HostNameError, IssueError, KeyError, ReadError};
+use koios_pki::{
+    ApplicationUriError, CertificateError, HostNameError, IssueError, KeyError, ReadError,
+    RevocationListError,
+};
 use koios_store::{CertificateId, CertificateStatus, IdentityFilesError, StoreError};
 
 /// A use case failed; nothing has changed, unless the variant says so.
@@ -56,6 +59,9 @@ pub(crate) enum ServiceError {
     /// An uploaded pair was refused.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// An uploaded revocation list was refused.
+    #[error("the revocation list cannot be read: {0}")]
+    RevocationList(#[from] RevocationListError),
     /// The store refused or failed.
     #[error(transparent)]
     Store(#[from] StoreError),

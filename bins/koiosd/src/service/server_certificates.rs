@@ -1,9 +1,12 @@
 //! The server certificates that devices meet: shown, approved, forgotten.
 
 use koios_channel::EndpointUrl;
-use koios_opcua::{Code, PresentedServerCertificate, ServerTrust, judge_server_certificate};
+use koios_opcua::{
+    Acceptance, Code, Presentation, PresentedServerCertificate, judge_server_certificate, server_trust,
+    server_validation,
+};
 use koios_pki::{CertificateChain, SecurityPolicy, Sha256Thumbprint};
-use koios_store::{AuditEntry, AuditResource, Device, DeviceId, ServerCertificatePolicy, Store};
+use koios_store::{AuditEntry, AuditResource, Device, DeviceId, Store};
 use time::OffsetDateTime;
 
 use super::{access::Caller, devices::expect_revision, error::ServiceError};
@@ -41,13 +44,39 @@ impl ServerCertificates {
     pub(crate) async fn show(&self, id: DeviceId) -> Result<ServerCertificateView, ServiceError> {
         let device = self.store.device(id).await?;
         let presented = self.store.presented(id).await?;
-        let judgement = presented.as_ref().map(|presented| Judgement::of(&device, &presented.chain));
+        let judgement = match &presented {
+            Some(presented) => Some(self.judge(&device, &presented.chain).await?),
+            None => None,
+        };
         Ok(ServerCertificateView {
             pinned: device.pinned_server_certificate.clone().map(|chain| with_findings(chain, &device)),
             presented: presented
                 .map(|presented| (with_findings(presented.chain, &device), presented.seen_at)),
             judgement,
             device,
+        })
+    }
+
+    /// What an attempt would come to now.
+    async fn judge(&self, device: &Device, presented: &CertificateChain) -> Result<Judgement, ServiceError> {
+        let trust = server_trust(device.server_certificate_policy, device.pinned_server_certificate.clone())?;
+        let validation = server_validation(&self.store, &trust, device.server_host_name_check).await?;
+        let url = EndpointUrl::parse(&device.endpoint_url).ok();
+        let host = url.as_ref().map(EndpointUrl::host).unwrap_or_default();
+        let said = self.store.server_identity(&device.endpoint_url).await?;
+        let mut presentation = Presentation::new(host, OffsetDateTime::now_utc());
+        presentation.policy = device.security_policy.filter(|_| device.security_mode.needs_certificate());
+        presentation.application_uri =
+            said.as_ref().map(|said| said.application_uri.as_str()).filter(|uri| !uri.is_empty());
+        Ok(match judge_server_certificate(&trust, &validation, presented, &presentation) {
+            Ok(acceptance) => {
+                Judgement { accepted: true, code: None, message: why_accepted(acceptance).to_owned() }
+            }
+            Err(verdict) => Judgement {
+                accepted: false,
+                code: Some(verdict.code),
+                message: verdict.detail.unwrap_or(verdict.message),
+            },
         })
     }
 
@@ -108,22 +137,13 @@ pub(crate) fn with_findings(chain: CertificateChain, device: &Device) -> Present
     PresentedServerCertificate::new(chain, host, None, policy, OffsetDateTime::now_utc())
 }
 
-impl Judgement {
-    fn of(device: &Device, presented: &CertificateChain) -> Self {
-        let trust = match device.server_certificate_policy {
-            ServerCertificatePolicy::AcceptAny => ServerTrust::AcceptAny,
-            _ => ServerTrust::Pin { expected: device.pinned_server_certificate.clone() },
-        };
-        if let Err(verdict) = judge_server_certificate(&trust, presented, device.security_policy) {
-            return Self { accepted: false, code: Some(verdict.code), message: verdict.message };
+fn why_accepted(acceptance: Acceptance) -> &'static str {
+    match acceptance {
+        Acceptance::Pinned => "This is the certificate that the device knows",
+        Acceptance::First => {
+            "The device knows no certificate yet; it remembers this one when it is approved, or at its next connect"
         }
-        let message = match trust {
-            ServerTrust::Pin { expected: Some(_) } => "This is the certificate that the device knows",
-            ServerTrust::Pin { expected: None } => {
-                "The device knows no certificate yet; it remembers this one when it is approved, or at its next connect"
-            }
-            _ => "The device accepts any server certificate, which is insecure",
-        };
-        Self { accepted: true, code: None, message: message.to_owned() }
+        Acceptance::Validated => "The trust lists validate it",
+        _ => "The device accepts any server certificate, which is insecure",
     }
 }

@@ -102,7 +102,7 @@ fn fields_that_do_not_fit_are_422_and_named_on_every_route_that_takes_them() {
             ],
         ),
         ("certificate_id", vec![json!(5), json!("x"), json!(""), json!("../../koios.db"), json!([])]),
-        ("server_certificate_policy", vec![json!(null), json!("trust_list"), json!("any"), json!(1)]),
+        ("server_certificate_policy", vec![json!(null), json!("trustlist"), json!("any"), json!(1)]),
         ("server_host_name_check", vec![json!(null), json!("true"), json!(0)]),
         ("trust_guide_product", vec![json!(5), json!(""), json!("a\u{0}b"), json!("x".repeat(129))]),
         (

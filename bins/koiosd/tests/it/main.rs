@@ -24,4 +24,5 @@ mod supervision;
 mod test_command;
 mod tokens;
 mod trust_guides;
+mod trust_lists;
 mod uploads;

@@ -43,7 +43,7 @@ impl Store {
         self.change_trust(move |layout, lists| {
             let thumbprint = certificate.thumbprint_sha256();
             if lists.holds(list, thumbprint) {
-                return Err(StoreError::InTrustList { list });
+                return Err(StoreError::InTrustList { resource: Resource::ServerCertificate, list });
             }
             let mut moves = FileMoves::default();
             take_out(&mut moves, layout, lists, thumbprint, |from| from == TrustListName::Rejected);
@@ -123,7 +123,7 @@ impl Store {
         let added = revocation_list.clone();
         self.change_trust(move |layout, lists| {
             if let Some(filed) = lists.revocation_lists.iter().find(|filed| filed.item == added) {
-                return Err(StoreError::InTrustList { list: filed.list });
+                return Err(StoreError::InTrustList { resource: Resource::RevocationList, list: filed.list });
             }
             let is_issuers =
                 lists.certificates(TrustListName::Issuer).any(|issuer| added.is_issued_by(issuer));

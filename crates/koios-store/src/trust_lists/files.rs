@@ -236,7 +236,7 @@ fn read(path: &Path, kind: Kind) -> Contents {
             .map(|chain| Contents::Certificates(chain_certificates(&chain))),
         Kind::RevocationLists => read_bounded(path, MAX_REVOCATION_LIST_BYTES)
             .map_err(|error| error.to_string())
-            .and_then(|bytes| read_revocation_list(&bytes).map_err(|error| error.to_string()))
+            .and_then(|bytes| RevocationList::from_bytes(&bytes).map_err(|error| error.to_string()))
             .map(Contents::RevocationList),
     };
     read.unwrap_or_else(|error| {
@@ -247,14 +247,6 @@ fn read(path: &Path, kind: Kind) -> Contents {
 
 fn chain_certificates(chain: &CertificateChain) -> Vec<Certificate> {
     chain.iter().cloned().collect()
-}
-
-fn read_revocation_list(bytes: &[u8]) -> Result<RevocationList, koios_pki::RevocationListError> {
-    if bytes.trim_ascii_start().starts_with(b"-----") {
-        RevocationList::from_pem(bytes)
-    } else {
-        RevocationList::from_der(bytes)
-    }
 }
 
 /// A file name for a certificate or a revocation list, in the form of OPC 10000-12's own store: `Name [THUMBPRINT].ext`.

@@ -49,7 +49,7 @@ async fn r16_certificates_move_between_the_lists_as_files_that_other_tools_can_r
     let written = std::fs::read(folder(&fixture, "trusted/certs").join(&name)).unwrap();
     assert_eq!(written, certificate.der());
     let again = fixture.store.add_to_trust_list(TrustListName::Trusted, certificate.clone()).await;
-    assert!(matches!(again, Err(StoreError::InTrustList { list: TrustListName::Trusted })), "{again:?}");
+    assert!(matches!(again, Err(StoreError::InTrustList { list: TrustListName::Trusted, .. })), "{again:?}");
     let rejected = fixture.store.add_to_trust_list(TrustListName::Rejected, leaf()).await;
     assert!(matches!(rejected, Err(StoreError::InvalidSetting { field: "list", .. })));
 

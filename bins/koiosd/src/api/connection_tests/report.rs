@@ -209,6 +209,9 @@ impl Links {
             Some(RemedyLink::ServerCertificate) => {
                 self.device.map(|id| format!("/api/v1/devices/{id}/server-certificate"))
             }
+            Some(RemedyLink::TrustLists) => {
+                Some("/api/v1/trust/server-certificates?list=rejected".to_owned())
+            }
             _ => None,
         };
         RemedyBody { text: remedy.text, link }

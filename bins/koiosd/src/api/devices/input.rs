@@ -51,7 +51,7 @@ pub(crate) struct DeviceInput {
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     pub(super) user_identity: Option<UserIdentityInput>,
-    /// Default `pin`. `accept_any` needs the role admin, `trust_list` is not available in this version.
+    /// Default `pin`, or what the setting `default_server_certificate_policy` says. `accept_any` needs the role admin.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     pub(super) server_certificate_policy: Option<ServerCertificatePolicy>,

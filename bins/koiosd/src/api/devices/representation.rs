@@ -54,6 +54,8 @@ pub(crate) enum WarningCode {
     DeprecatedSecurityPolicy,
     /// Any server is believed.
     AnyServerCertificateAccepted,
+    /// A validated server certificate may be made for another host.
+    HostNameNotChecked,
 }
 
 /// What a device and its export have in common.
@@ -188,6 +190,12 @@ fn warnings_of(device: &Device) -> Vec<WarningBody> {
             code: WarningCode::AnyServerCertificateAccepted,
             message: message.to_owned(),
         });
+    }
+    let validates = device.server_certificate_policy != koios_store::ServerCertificatePolicy::AcceptAny;
+    if matters && validates && !device.server_host_name_check {
+        let message = "The host name in the server's certificate is not checked: a server with any certificate that the \
+                       trust lists validate is believed.";
+        warnings.push(WarningBody { code: WarningCode::HostNameNotChecked, message: message.to_owned() });
     }
     warnings
 }

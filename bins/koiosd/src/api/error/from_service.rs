@@ -49,6 +49,9 @@ impl From<ServiceError> for ApiError {
                 "user_identity.password",
                 format!("{}.", sentence(&error)),
             ),
+            ServiceError::RevocationList(_) => {
+                Self::of_field(Code::CrlUnreadable, "crl", format!("{}.", sentence(&error)))
+            }
             ServiceError::TooManyAtOnce => {
                 Self::rate_limited(format!("{}; wait for one to end, then try again.", sentence(&error)))
             }
@@ -79,9 +82,7 @@ impl From<IdentityFilesError> for ApiError {
 
 fn from_store(error: &StoreError) -> ApiError {
     match error {
-        StoreError::NotFound {
-            resource: Resource::Certificate | Resource::Device | Resource::Token, ..
-        } => ApiError::new(Code::NotFound, format!("{}.", sentence(error))),
+        StoreError::NotFound { .. } => ApiError::new(Code::NotFound, format!("{}.", sentence(error))),
         StoreError::ApplicationUriChanged { .. } => ApiError::new(
             Code::ApplicationUriChanged,
             format!(
@@ -94,6 +95,13 @@ fn from_store(error: &StoreError) -> ApiError {
         }
         StoreError::DefaultCertificateRequired { .. } => {
             ApiError::new(Code::DefaultCertificateRequired, format!("{}.", sentence(error)))
+        }
+        StoreError::InTrustList { resource, .. } => {
+            let code = match resource {
+                Resource::RevocationList => Code::CrlExists,
+                _ => Code::CertificateExists,
+            };
+            ApiError::new(code, format!("{}.", sentence(error)))
         }
         StoreError::InvalidCursor => {
             ApiError::invalid_field("cursor", "is not a next_cursor of this list in this order")

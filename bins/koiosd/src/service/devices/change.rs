@@ -12,6 +12,14 @@ use zeroize::Zeroizing;
 
 use crate::service::error::{FieldFault, ServiceError};
 
+/// What the configuration says of devices.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DeviceRules {
+    pub(crate) deprecated: DeprecatedPolicies,
+    /// Of new devices that name none.
+    pub(crate) default_server_certificate_policy: ServerCertificatePolicy,
+}
+
 /// Changes to settings; `None` leaves a field as it is.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DeviceChange {
@@ -55,27 +63,23 @@ pub(crate) enum UserKind {
 
 impl DeviceChange {
     /// The settings of a new device.
-    pub(crate) fn into_settings(
-        self,
-        deprecated: DeprecatedPolicies,
-    ) -> Result<DeviceSettings, ServiceError> {
+    pub(crate) fn into_settings(self, rules: DeviceRules) -> Result<DeviceSettings, ServiceError> {
         if self.name.is_none() {
             return Err(ServiceError::invalid_field("name", REQUIRED));
         }
-        self.into_unnamed_settings(deprecated)
+        self.into_unnamed_settings(rules)
     }
 
     /// Settings to test with: a name is not needed.
-    pub(crate) fn into_unnamed_settings(
-        self,
-        deprecated: DeprecatedPolicies,
-    ) -> Result<DeviceSettings, ServiceError> {
+    pub(crate) fn into_unnamed_settings(self, rules: DeviceRules) -> Result<DeviceSettings, ServiceError> {
         let Some(endpoint_url) = self.endpoint_url.clone() else {
             return Err(ServiceError::invalid_field("endpoint_url", REQUIRED));
         };
         let name =
             Name::parse("unnamed").map_err(|error| ServiceError::invalid_field("name", error.to_string()))?;
-        self.apply_to(DeviceSettings::new(name, endpoint_url), deprecated)
+        let mut settings = DeviceSettings::new(name, endpoint_url);
+        settings.server_certificate_policy = rules.default_server_certificate_policy;
+        self.apply_to(settings, rules.deprecated)
     }
 
     /// The settings of a device that exists already.
@@ -141,18 +145,14 @@ impl DeviceChange {
                 None => fault("timeout_seconds", TIMEOUT_RANGE.to_owned()),
             }
         }
-        if let Some(policy) = self.server_certificate_policy {
-            if policy == ServerCertificatePolicy::TrustList {
-                fault("server_certificate_policy", NO_TRUST_LISTS.to_owned());
-            }
-            settings.server_certificate_policy = policy;
-        }
         if let Some(user) = self.user_identity {
             match user.merged_into(settings.user_identity.clone()) {
                 Ok(user) => settings.user_identity = user,
                 Err(error) => faults.push(error),
             }
         }
+        settings.server_certificate_policy =
+            self.server_certificate_policy.unwrap_or(settings.server_certificate_policy);
         settings.security_mode = self.security_mode.unwrap_or(settings.security_mode);
         if let Some(policy) = self.security_policy {
             // One that is stored already is no reason to refuse another change: it just does not connect.
@@ -217,7 +217,6 @@ pub(crate) fn whole_seconds(seconds: f64) -> Option<u32> {
 /// What a timeout must be.
 pub(crate) const TIMEOUT_RANGE: &str = "must be a whole number from 1 to 300";
 const REQUIRED: &str = "this field is required";
-const NO_TRUST_LISTS: &str = "trust_list needs trust lists, which this version does not have yet; use pin";
 const SWITCHED_OFF: &str = "the deprecated policies are switched off; use auto or a current policy, or set \
                             allow_deprecated_policies where nothing else is possible";
 const NOT_BUILT: &str =
@@ -246,11 +245,14 @@ mod tests {
         UserChange { kind, username: username.map(str::to_owned), password }
     }
 
-    const REFUSED: DeprecatedPolicies = DeprecatedPolicies::Refused;
+    const REFUSED: DeviceRules = DeviceRules {
+        deprecated: DeprecatedPolicies::Refused,
+        default_server_certificate_policy: ServerCertificatePolicy::Pin,
+    };
 
     /// The fields that are at fault.
-    fn faults(change: DeviceChange, deprecated: DeprecatedPolicies) -> Vec<&'static str> {
-        match change.into_settings(deprecated) {
+    fn faults(change: DeviceChange, rules: DeviceRules) -> Vec<&'static str> {
+        match change.into_settings(rules) {
             Ok(_) => Vec::new(),
             Err(ServiceError::InvalidFields(faults)) => faults.iter().map(|fault| fault.field).collect(),
             Err(other) => panic!("{other}"),
@@ -272,7 +274,7 @@ mod tests {
         assert_eq!(faults(old(sign), REFUSED), ["security_policy"]);
         assert_eq!(faults(with_user(sign), REFUSED), ["security_policy", "user_identity"]);
         if is_spoken(SecurityPolicy::Basic256) {
-            let allowed = DeprecatedPolicies::Allowed;
+            let allowed = DeviceRules { deprecated: DeprecatedPolicies::Allowed, ..REFUSED };
             assert!(faults(old(sign), allowed).is_empty());
             assert_eq!(faults(with_user(sign), allowed), ["user_identity"]);
             assert!(faults(with_user(SecurityMode::None), allowed).is_empty(), "it is not used there");
@@ -290,12 +292,22 @@ mod tests {
     }
 
     #[test]
+    fn a_new_device_has_the_configured_policy_for_server_certificates_unless_it_names_one() {
+        let rules =
+            DeviceRules { default_server_certificate_policy: ServerCertificatePolicy::TrustList, ..REFUSED };
+        let silent = minimal().into_settings(rules).unwrap();
+        assert_eq!(silent.server_certificate_policy, ServerCertificatePolicy::TrustList);
+        let policy = ServerCertificatePolicy::Pin;
+        let named = DeviceChange { server_certificate_policy: Some(policy), ..minimal() };
+        assert_eq!(named.into_settings(rules).unwrap().server_certificate_policy, policy);
+    }
+
+    #[test]
     fn every_field_that_does_not_fit_is_named_at_once() {
         let change = DeviceChange {
             name: Some("\u{7}".to_owned()),
             description: Some(Some("x".repeat(1025))),
             endpoint_url: Some("http://press4".to_owned()),
-            server_certificate_policy: Some(ServerCertificatePolicy::TrustList),
             trust_guide_product: Some(Some(String::new())),
             scan_rate_seconds: Some(0.05),
             timeout_seconds: Some(1.5),
@@ -313,7 +325,6 @@ mod tests {
             "trust_guide_product",
             "scan_rate_seconds",
             "timeout_seconds",
-            "server_certificate_policy",
             "user_identity.username",
         ];
         assert_eq!(fields, expected);

@@ -1,6 +1,5 @@
 //! Many devices at once: out as a document, and in again, all or none.
 
-use koios_opcua::DeprecatedPolicies;
 use koios_pki::{CertificateChain, Sha256Thumbprint};
 use koios_store::{
     Apply, CertificateId, CertificateQuery, CertificateRecord, Device, DeviceRef, DeviceSettings, ImportCode,
@@ -8,7 +7,7 @@ use koios_store::{
 };
 use time::OffsetDateTime;
 
-use super::{DeviceChange, Devices, expect_right_to_weaken};
+use super::{DeviceChange, DeviceRules, Devices, expect_right_to_weaken};
 use crate::service::{access::Caller, error::ServiceError};
 
 /// A device on its way out.
@@ -80,15 +79,15 @@ impl Devices {
         apply: Apply,
     ) -> Result<Import, ServiceError> {
         let certificates = self.all_certificates().await?;
-        let deprecated = self.settings.deprecated_policies();
+        let rules = self.settings.device_rules();
         let (mut sound, mut problems) = (Vec::new(), Vec::new());
         for (index, device) in devices.into_iter().enumerate() {
             match device
                 .map_err(|problem| vec![problem])
-                .and_then(|device| resolved(index, device, &certificates, deprecated))
+                .and_then(|device| resolved(index, device, &certificates, rules))
             {
                 Ok((settings, enabled)) => {
-                    expect_right_to_weaken(caller, None, &settings)?;
+                    expect_right_to_weaken(caller, None, &settings, rules)?;
                     sound.push((index, (settings, enabled)));
                 }
                 Err(found) => problems.extend(found),
@@ -170,7 +169,7 @@ fn resolved(
     index: usize,
     device: ImportedDevice,
     certificates: &[CertificateRecord],
-    deprecated: DeprecatedPolicies,
+    rules: DeviceRules,
 ) -> Result<(DeviceSettings, bool), Vec<Problem>> {
     let ImportedDevice { mut change, certificate, enabled } = device;
     let problem = |field: &str, kind, detail| Problem { index, field: field.to_owned(), kind, detail };
@@ -179,7 +178,7 @@ fn resolved(
         Ok(id) => change.certificate_id = Some(id),
         Err(detail) => problems.push(problem("certificate", ProblemKind::UnknownCertificate, detail)),
     }
-    match change.into_settings(deprecated) {
+    match change.into_settings(rules) {
         Ok(settings) if problems.is_empty() => return Ok((settings, enabled)),
         Ok(_) => {}
         Err(ServiceError::InvalidFields(faults)) => {

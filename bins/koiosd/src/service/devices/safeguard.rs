@@ -6,17 +6,21 @@ use koios_store::{
     Device, DeviceSettings, DeviceUser, PasswordChange, Role, ServerCertificatePolicy, UserSettings,
 };
 
+use super::DeviceRules;
 use crate::service::{access::Caller, error::ServiceError};
 
-/// Refuses settings that only an admin may choose, unless they were chosen before.
+/// Refuses settings that only an admin may choose, unless they were chosen before; for a new device by the
+/// configuration.
 pub(crate) fn expect_right_to_weaken(
     caller: &Caller,
     before: Option<&Device>,
     after: &DeviceSettings,
+    rules: DeviceRules,
 ) -> Result<(), ServiceError> {
     let accepts_any = after.server_certificate_policy == ServerCertificatePolicy::AcceptAny;
-    let accepted_any =
-        before.map(|device| device.server_certificate_policy) == Some(ServerCertificatePolicy::AcceptAny);
+    let policy_before =
+        before.map_or(rules.default_server_certificate_policy, |device| device.server_certificate_policy);
+    let accepted_any = policy_before == ServerCertificatePolicy::AcceptAny;
     let checked_host = before.is_none_or(|device| device.server_host_name_check);
     let what = if accepts_any && !accepted_any {
         "to accept any server certificate"
