@@ -4,6 +4,8 @@ mod async_opcua;
 mod child;
 mod foreign;
 pub use foreign::bench_client;
+mod prosys;
+pub use prosys::ProsysStandIn;
 
 use std::fmt;
 use std::fs;

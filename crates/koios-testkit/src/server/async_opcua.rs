@@ -77,7 +77,7 @@ pub(super) fn file_name(der: &[u8]) -> String {
     CertificateStore::cert_file_name(&X509::from_der(der).expect("a certificate"))
 }
 
-fn bind(port: u16) -> TcpListener {
+pub(super) fn bind(port: u16) -> TcpListener {
     // A fixed port may still be in use by the server that was there a moment ago.
     let end = Instant::now() + Duration::from_secs(10);
     loop {
@@ -164,7 +164,7 @@ fn builder(options: &ServerOptions, pki: &PkiFolders, port: u16) -> ServerBuilde
     builder
 }
 
-fn security_policy(policy: Policy) -> SecurityPolicy {
+pub(super) fn security_policy(policy: Policy) -> SecurityPolicy {
     match policy {
         Policy::Aes128Sha256RsaOaep => SecurityPolicy::Aes128Sha256RsaOaep,
         Policy::Aes256Sha256RsaPss => SecurityPolicy::Aes256Sha256RsaPss,
@@ -178,7 +178,7 @@ fn security_policy(policy: Policy) -> SecurityPolicy {
     }
 }
 
-fn security_mode(mode: Mode) -> MessageSecurityMode {
+pub(super) fn security_mode(mode: Mode) -> MessageSecurityMode {
     match mode {
         Mode::Sign => MessageSecurityMode::Sign,
         Mode::SignAndEncrypt => MessageSecurityMode::SignAndEncrypt,

@@ -4,4 +4,5 @@ mod certificates;
 mod client;
 mod demo_server;
 mod odd_peers;
+mod prosys_stand_in;
 mod servers;
