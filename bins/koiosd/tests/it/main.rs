@@ -18,6 +18,7 @@ mod generation_options;
 mod http;
 mod lifecycle;
 mod openapi;
+mod prosys;
 mod regeneration;
 mod story;
 mod supervision;
