@@ -2,6 +2,7 @@
 
 mod fixtures;
 mod openapi;
+mod prosys;
 mod repository;
 mod suites;
 mod test;
@@ -18,6 +19,7 @@ fn main() -> ExitCode {
         ["fixtures"] => fixtures::run(),
         ["openapi"] => openapi::write().map(|()| ExitCode::SUCCESS),
         ["openapi", "--check"] => openapi::check(),
+        ["prosys", prosys_arguments @ ..] => return prosys::run(prosys_arguments),
         ["trust-guides"] => trust_guides::write().map(|()| ExitCode::SUCCESS),
         ["trust-guides", "--check"] => trust_guides::check(),
         _ => {
@@ -36,5 +38,8 @@ const USAGE: &str = "usage: cargo xtask <chore>
                      and tell which suites ran; KOIOS_REQUIRE_INTEROP=1 makes a skipped suite a failure
   fixtures           install the OPC UA servers of other languages (needs npm; python3; cmake and a C compiler)
   openapi [--check]  write bins/koiosd/openapi.json, or tell whether it has drifted
+  prosys [--stand-in] [arguments]
+                     tell the README story to the Prosys OPC UA Simulation Server that KOIOS_PROSYS_ENDPOINT and
+                     KOIOS_PROSYS_PKI name, or to a stand-in; `cargo xtask prosys --help` tells the rest
   trust-guides [--check]
                      write docs/trust, or tell whether it has drifted";
