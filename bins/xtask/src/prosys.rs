@@ -58,7 +58,7 @@ fn prove(settings: &Settings, terminal: &mut Terminal) -> Result<(), Failure> {
     // Before anything is built: most mistakes are here.
     let given = match &settings.server {
         Server::Given { endpoint, folders } => {
-            folders.check()?;
+            await_folders(folders, settings)?;
             Some((endpoint.clone(), folders.clone()))
         }
         Server::StandIn => None,
@@ -80,4 +80,14 @@ fn prove(settings: &Settings, terminal: &mut Terminal) -> Result<(), Failure> {
     let result = story.tell(terminal, &programs.koiosd, scratch.path());
     let tidied = story.tidy(terminal);
     result.and(tidied)
+}
+
+/// A server that is starting for the first time is about to make them.
+fn await_folders(folders: &Folders, settings: &Settings) -> Result<(), Failure> {
+    let mut last = Ok(());
+    interrupt::wait_for(settings.wait, || {
+        last = folders.check();
+        Ok(last.is_ok().then_some(()))
+    })?;
+    last
 }

@@ -133,18 +133,24 @@ impl<'a> Story<'a> {
         // A device that goes on would be filed again.
         let Some(daemon) = self.daemon.take() else { return Ok(()) };
         terminal.step("Leave nothing behind", || {
-            for device in self.devices.drain(..) {
-                daemon.delete(&format!("devices/{device}"))?;
-            }
-            daemon.stop()?;
-            if self.settings.keep {
-                return Ok(Seen::new(vec!["kept: the certificates in the server's folders".to_owned()], ()));
-            }
-            let gone = self.folders.forget(&self.certificates)?;
-            let seen =
-                format!("files with our certificates removed from the server's folders: {}", gone.len());
-            Ok(Seen::new(vec!["the device is deleted, the daemon has ended".to_owned(), seen], ()))
+            let ended = self.end(daemon);
+            let files = match self.settings.keep {
+                true => "kept: the certificates in the server's folders".to_owned(),
+                false => {
+                    let gone = self.folders.forget(&self.certificates)?;
+                    format!("files with our certificates removed from the server's folders: {}", gone.len())
+                }
+            };
+            ended?;
+            Ok(Seen::new(vec!["the device is deleted, the daemon has ended".to_owned(), files], ()))
         })
+    }
+
+    fn end(&mut self, daemon: Daemon) -> Result<(), Failure> {
+        for device in self.devices.drain(..) {
+            daemon.delete(&format!("devices/{device}"))?;
+        }
+        Ok(daemon.stop()?)
     }
 
     fn daemon(&self) -> Result<&Daemon, Failure> {
