@@ -58,6 +58,14 @@ check-openapi:
 examples:
     .ci/run examples
 
+# Tell the README story to the Prosys OPC UA Simulation Server that KOIOS_PROSYS_ENDPOINT and KOIOS_PROSYS_PKI name
+prosys *arguments:
+    cargo xtask prosys {{ arguments }}
+
+# The same against a stand-in that keeps certificates as that server does
+prosys-stand-in *arguments:
+    cargo xtask prosys --stand-in {{ arguments }}
+
 # Measure koios-pki against OpenSSL (needs its development files)
 bench-openssl *arguments:
     cargo run --release --manifest-path benches/openssl/Cargo.toml -- {{ arguments }}

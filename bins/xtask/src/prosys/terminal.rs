@@ -26,6 +26,10 @@ impl Terminal {
         title: &str,
         work: impl FnOnce() -> Result<Seen<T>, Failure>,
     ) -> Result<T, Failure> {
+        if self.steps == 0 {
+            // Building may take minutes, and is not what is proven.
+            self.started = Instant::now();
+        }
         self.steps += 1;
         println!("{:3}. {title}", self.steps);
         let started = Instant::now();
