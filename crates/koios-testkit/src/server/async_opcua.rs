@@ -41,7 +41,12 @@ impl Running {
         let (started, is_started) = mpsc::channel();
         let thread = thread::Builder::new()
             .name("async-opcua".to_owned())
-            .spawn(move || serve(config, listener, &started, stopped))
+            .spawn(move || {
+                serve(config, build_info(), listener, &started, async {
+                    // Dropping the sender says it as well.
+                    let _ = stopped.await;
+                });
+            })
             .expect("a thread starts");
         is_started.recv().expect("the server starts; its reason stands above");
         Self { port, stop: Some(stop), thread: Some(thread) }
@@ -89,11 +94,23 @@ pub(super) fn bind(port: u16) -> TcpListener {
     }
 }
 
-fn serve(
+fn build_info() -> BuildInfo {
+    BuildInfo {
+        product_uri: "urn:koios:test".into(),
+        manufacturer_name: "Koios tests".into(),
+        product_name: "async-opcua fixture".into(),
+        software_version: "0.19".into(),
+        ..BuildInfo::default()
+    }
+}
+
+/// Runs a server on a runtime of its own until that future ends.
+pub(super) fn serve(
     config: ServerConfig,
+    build_info: BuildInfo,
     listener: TcpListener,
     started: &mpsc::Sender<()>,
-    stopped: oneshot::Receiver<()>,
+    until: impl Future<Output = ()>,
 ) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -102,20 +119,13 @@ fn serve(
         .expect("a runtime starts");
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener).expect("a listener within a runtime");
-        let build_info = BuildInfo {
-            product_uri: "urn:koios:test".into(),
-            manufacturer_name: "Koios tests".into(),
-            product_name: "async-opcua fixture".into(),
-            software_version: "0.19".into(),
-            ..BuildInfo::default()
-        };
         let (server, _handle) =
             ServerBuilder::from_config(config).build_info(build_info).build().expect("a valid configuration");
         // The port is bound: a client that comes before the first `accept` waits in its queue.
         started.send(()).expect("the starter waits");
         tokio::select! {
             result = server.run_with(listener) => result.expect("the server runs"),
-            _ = stopped => {}
+            () = until => {}
         }
     });
     // Ends the tasks of the connections too: a server that is gone, not one that says goodbye.

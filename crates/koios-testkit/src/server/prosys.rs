@@ -8,14 +8,13 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use opcua::server::{ANONYMOUS_USER_TOKEN_ID, ServerBuilder, ServerConfig, ServerEndpoint};
 use opcua::types::BuildInfo;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use super::async_opcua::{bind, security_mode, security_policy};
+use super::async_opcua::{bind, security_mode, security_policy, serve};
 use super::host_name;
 use crate::pki_folders::write_private_key;
 use crate::{CertificateSpec, Mode, Policy, San, TestCertificate, TestKey};
@@ -62,9 +61,14 @@ impl ProsysStandIn {
         let (stop, stopped) = oneshot::channel();
         let (started, is_started) = mpsc::channel();
         let gate = gate::Gate::new(folders.clone(), back.local_addr()?);
-        let thread = thread::Builder::new()
-            .name("prosys-stand-in".to_owned())
-            .spawn(move || serve(config, gate, front, back, &started, stopped))?;
+        let thread = thread::Builder::new().name("prosys-stand-in".to_owned()).spawn(move || {
+            serve(config, build_info(), back, &started, async {
+                tokio::select! {
+                    result = gate.run(front) => result.expect("the port stays open"),
+                    _ = stopped => {}
+                }
+            });
+        })?;
         is_started.recv().expect("the server starts; its reason stands above");
         Ok(Self {
             endpoint_url: format!("opc.tcp://{address}{PATH}"),
@@ -201,40 +205,14 @@ fn configuration(
     Ok(builder.config().clone())
 }
 
-fn serve(
-    config: ServerConfig,
-    gate: gate::Gate,
-    front: TcpListener,
-    back: TcpListener,
-    started: &mpsc::Sender<()>,
-    stopped: oneshot::Receiver<()>,
-) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime starts");
-    runtime.block_on(async {
-        let front = tokio::net::TcpListener::from_std(front).expect("a listener within a runtime");
-        let back = tokio::net::TcpListener::from_std(back).expect("a listener within a runtime");
-        let build_info = BuildInfo {
-            product_uri: PRODUCT_URI.into(),
-            manufacturer_name: "Prosys OPC Ltd".into(),
-            product_name: "SimulationServer".into(),
-            software_version: "stand-in".into(),
-            ..BuildInfo::default()
-        };
-        let (server, _handle) =
-            ServerBuilder::from_config(config).build_info(build_info).build().expect("a valid configuration");
-        // The ports are bound: a client that comes before the first `accept` waits in the queue.
-        started.send(()).expect("the starter waits");
-        tokio::select! {
-            result = server.run_with(back) => result.expect("the server runs"),
-            result = gate.run(front) => result.expect("the port stays open"),
-            _ = stopped => {}
-        }
-    });
-    runtime.shutdown_timeout(Duration::from_secs(5));
+fn build_info() -> BuildInfo {
+    BuildInfo {
+        product_uri: PRODUCT_URI.into(),
+        manufacturer_name: "Prosys OPC Ltd".into(),
+        product_name: "SimulationServer".into(),
+        software_version: "stand-in".into(),
+        ..BuildInfo::default()
+    }
 }
 
 const PRODUCT_URI: &str = "urn:prosysopc.com:OPCUA:SimulationServer";

@@ -23,7 +23,8 @@ impl Gate {
         Self { folders, server }
     }
 
-    pub(super) async fn run(self, listener: TcpListener) -> io::Result<()> {
+    pub(super) async fn run(self, listener: std::net::TcpListener) -> io::Result<()> {
+        let listener = TcpListener::from_std(listener)?;
         loop {
             let (client, _) = listener.accept().await?;
             let gate = self.clone();
