@@ -6,7 +6,8 @@
 //! - Certificates and their default: [`Store::create_certificate`], [`Store::replace_key_pair`],
 //!   [`Store::set_default`].
 //! - Devices, pins and history: [`Store::create_device`], [`Store::approve`], [`Store::record_transition`].
-//! - What servers say they are: [`Store::record_server_identity`].
+//! - What servers say they are, and what they have answered: [`Store::record_server_identity`],
+//!   [`Store::record_attempt_evidence`].
 //! - Trust lists, in folders that other tools may change too: [`Store::trust_lists`], [`Store::add_to_trust_list`],
 //!   [`Store::record_rejected`].
 //! - Access: [`Store::create_token`], [`Store::append_audit`], [`Store::idempotency_store`].
@@ -51,6 +52,7 @@
 mod text_enum;
 
 mod atomic;
+mod attempt_evidence;
 mod audit;
 mod certificate;
 mod certificate_files;
@@ -82,6 +84,7 @@ mod tokens;
 mod trust_lists;
 mod write;
 
+pub use attempt_evidence::AttemptEvidence;
 pub use audit::{AuditEntry, AuditResource};
 pub use certificate::{
     CertificateName, CertificateRecord, CertificateStatus, FileState, FileStates, Origin, StoredIdentity,

@@ -1,6 +1,7 @@
 //! What the store promises, seen through its public API and by looking at the directory.
 
 mod access;
+mod attempt_evidence;
 mod certificates;
 mod crash;
 mod database;

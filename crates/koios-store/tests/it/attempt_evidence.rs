@@ -1,0 +1,48 @@
+//! What earlier attempts have shown.
+
+use koios_pki::Sha256Thumbprint;
+use koios_store::AttemptEvidence;
+use time::{Duration, OffsetDateTime};
+
+use crate::fixture::Fixture;
+
+const SERVER: &str = "press4:4840";
+
+fn seen(client: Option<&[u8]>, outcome: &str, at: OffsetDateTime) -> AttemptEvidence {
+    let server = client.map(|_| Sha256Thumbprint::of(b"server"));
+    AttemptEvidence::new(client.map(Sha256Thumbprint::of), server, "Basic256Sha256", outcome, at)
+}
+
+fn at(hours: i64) -> OffsetDateTime {
+    OffsetDateTime::UNIX_EPOCH + Duration::days(20_000) + Duration::hours(hours)
+}
+
+#[tokio::test]
+async fn evidence_is_of_one_server_and_one_certificate_and_of_sessions_without_any() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    let accepted = seen(Some(b"a"), AttemptEvidence::ACCEPTED, at(0));
+    let refused = seen(Some(b"a"), "certificate_uri_mismatch", at(2));
+    let open = seen(None, AttemptEvidence::ACCEPTED, at(1));
+    for evidence in [accepted.clone(), refused.clone(), open.clone(), seen(Some(b"b"), "x", at(3))] {
+        store.record_attempt_evidence(SERVER, evidence).await.unwrap();
+    }
+    store.record_attempt_evidence("press5:4840", accepted.clone()).await.unwrap();
+    let client = Some(Sha256Thumbprint::of(b"a"));
+    assert_eq!(
+        store.attempt_evidence(SERVER, client).await.unwrap(),
+        [refused, open.clone(), accepted.clone()]
+    );
+    assert_eq!(store.attempt_evidence(SERVER, None).await.unwrap(), [open]);
+
+    // The same again is newer, and within the hour not worth a write.
+    for (hours, kept) in [(0, 0), (5, 5)] {
+        let mut again = accepted.clone();
+        again.at = at(hours) + Duration::minutes(59);
+        store.record_attempt_evidence(SERVER, again).await.unwrap();
+        let newest = store.attempt_evidence(SERVER, client).await.unwrap();
+        let newest = newest.into_iter().find(|seen| seen.outcome == "accepted" && seen.client.is_some());
+        let expected = if kept == 0 { at(0) } else { at(kept) + Duration::minutes(59) };
+        assert_eq!(newest.unwrap().at, expected);
+    }
+}
