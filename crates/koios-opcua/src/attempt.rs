@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 
 use crate::clock::ClockReading;
 use crate::code::Code;
-use crate::discovery::fetch_endpoints;
+use crate::discovery::{FetchedEndpoints, fetch_endpoints};
 use crate::preflight::{Preflight, preflight_of};
 use crate::selection::{SelectedEndpoint, SelectionCriteria, select_endpoint};
 use crate::server_certificate::{
@@ -98,6 +98,7 @@ pub(crate) async fn attempt_watched<'a>(
         server_certificate: None,
         proven: false,
         clock_offset: None,
+        endpoints_confirmed: false,
     };
     let result = Box::pin(run.connect()).await;
     if let Err(verdict) = &result {
@@ -120,6 +121,13 @@ pub(crate) async fn attempt_watched<'a>(
     }
 }
 
+/// What became of OpenSecureChannel and CreateSession.
+enum Opened {
+    Session(CreatedSession),
+    /// The handshake failed for a reason that is no trust decision.
+    Handshake(ChannelError),
+}
+
 /// An attempt under way: what it has seen so far.
 struct Run<'a> {
     target: &'a Target,
@@ -132,6 +140,8 @@ struct Run<'a> {
     server_certificate: Option<PresentedServerCertificate>,
     proven: bool,
     clock_offset: Option<time::Duration>,
+    /// Whether a failed handshake was followed by another look at the endpoints, which showed the same certificate.
+    endpoints_confirmed: bool,
 }
 
 impl Run<'_> {
@@ -144,8 +154,10 @@ impl Run<'_> {
 
         let selected = self.select(&fetched.endpoints)?;
         let server_chain = self.judge_server(&selected)?;
-        let created =
-            self.open_session(&selected, server_chain, &fetched.addresses, &fetched.endpoints).await?;
+        let created = match self.open_session(&selected, server_chain, &fetched).await? {
+            Opened::Session(created) => created,
+            Opened::Handshake(error) => self.open_with_fresh_endpoints(&selected, error).await?,
+        };
         self.note_server_time(created.server_time());
 
         self.log.begin(Stage::UserIdentity);
@@ -167,9 +179,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn select(&mut self, endpoints: &[Endpoint]) -> Result<SelectedEndpoint, Box<Verdict>> {
-        self.log.begin(Stage::EndpointSelection);
-        self.server = endpoints.first().map(|endpoint| endpoint.server.clone());
+    fn select_of(&self, endpoints: &[Endpoint]) -> Result<SelectedEndpoint, Box<Verdict>> {
         let criteria = SelectionCriteria {
             security_mode: self.target.security_mode,
             security_policy: self.target.security_policy,
@@ -180,7 +190,13 @@ impl Run<'_> {
                 _ => UserTokenKind::Anonymous,
             },
         };
-        let selected = select_endpoint(endpoints, &criteria, &self.target.endpoint_url)?;
+        select_endpoint(endpoints, &criteria, &self.target.endpoint_url)
+    }
+
+    fn select(&mut self, endpoints: &[Endpoint]) -> Result<SelectedEndpoint, Box<Verdict>> {
+        self.log.begin(Stage::EndpointSelection);
+        self.server = endpoints.first().map(|endpoint| endpoint.server.clone());
+        let selected = self.select_of(endpoints)?;
         self.log.pass(Some(format!(
             "{}, {} at {}",
             self.target.security_mode, selected.security_policy, selected.url
@@ -253,28 +269,56 @@ impl Run<'_> {
         &mut self,
         selected: &SelectedEndpoint,
         server_chain: Option<CertificateChain>,
-        addresses: &[SocketAddr],
-        endpoints: &[Endpoint],
-    ) -> Result<CreatedSession, Box<Verdict>> {
-        let addresses = self.addresses_of(selected, addresses);
-        let request = self.session_request(selected, endpoints);
+        fetched: &FetchedEndpoints,
+    ) -> Result<Opened, Box<Verdict>> {
+        let addresses = self.addresses_of(selected, &fetched.addresses);
+        let request = self.session_request(selected, &fetched.endpoints);
         let mut sending = CertificateSending::Chain;
         self.log.begin(Stage::SecureChannel);
         loop {
             let security = self.security(selected, server_chain.as_ref(), sending);
-            match self.open_once(&addresses, selected, security, request.clone()).await {
+            let error = match self.open_once(&addresses, selected, security, request.clone()).await {
                 Ok(created) => {
                     self.log.pass(None);
-                    return Ok(created);
+                    return Ok(Opened::Session(created));
                 }
-                Err(error) => {
-                    let issuers = self.target.client.chain().is_some_and(|chain| !chain.issuers().is_empty());
-                    match next_sending(sending, &error).filter(|_| issuers) {
-                        Some(next) => sending = next,
-                        None => return Err(self.judge(&error)),
-                    }
+                Err(error) => error,
+            };
+            let issuers = self.target.client.chain().is_some_and(|chain| !chain.issuers().is_empty());
+            match next_sending(sending, &error).filter(|_| issuers) {
+                Some(next) => sending = next,
+                None if self.log.current() == Stage::SecureChannel
+                    && self.judge(&error).code == Code::HandshakeFailed =>
+                {
+                    return Ok(Opened::Handshake(error));
                 }
+                None => return Err(self.judge(&error)),
             }
+        }
+    }
+
+    /// After a failed handshake: the server may have changed its certificate since its endpoints were read. They are read
+    /// again, once; with another certificate the handshake is made again, if that one is accepted.
+    async fn open_with_fresh_endpoints(
+        &mut self,
+        selected: &SelectedEndpoint,
+        error: ChannelError,
+    ) -> Result<CreatedSession, Box<Verdict>> {
+        let used = selected.endpoint.server_certificate.as_deref();
+        let log = &mut StageLog::new();
+        let again = fetch_endpoints(&self.target.endpoint_url, self.deadline, log).await;
+        let Ok(fresh) = again else { return Err(self.judge(&error)) };
+        let Ok(fresh_selected) = self.select_of(&fresh.endpoints) else { return Err(self.judge(&error)) };
+        if fresh_selected.endpoint.server_certificate.as_deref() == used {
+            self.endpoints_confirmed = true;
+            return Err(self.judge(&error));
+        }
+        self.log.rewind(Stage::ServerCertificate);
+        self.selected = Some(fresh_selected.clone());
+        let server_chain = self.judge_server(&fresh_selected)?;
+        match self.open_session(&fresh_selected, server_chain, &fresh).await? {
+            Opened::Session(created) => Ok(created),
+            Opened::Handshake(error) => Err(self.judge(&error)),
         }
     }
 
@@ -383,10 +427,16 @@ impl Run<'_> {
             security_mode: self.target.security_mode,
             security_policy: self.selected.as_ref().map(|selected| selected.security_policy),
             certificate: self.target.client.chain(),
+            server_certificate: self
+                .server_certificate
+                .as_ref()
+                .map(|presented| presented.chain.leaf().thumbprint_sha256()),
             application_uri: &self.target.application_uri,
             now: self.clock.now,
             clock_offset: self.clock_offset,
             timeout: self.target.timeout,
+            earlier: &self.target.earlier,
+            endpoints_confirmed: self.endpoints_confirmed,
         };
         Box::new(verdict_of(&error.into(), self.log.current(), &facts))
     }

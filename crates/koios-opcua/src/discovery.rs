@@ -76,6 +76,9 @@ pub async fn discover(
                 now: clock.now,
                 clock_offset: None,
                 timeout,
+                earlier: &[],
+                endpoints_confirmed: false,
+                server_certificate: None,
             };
             let verdict = verdict_of(&(&error).into(), log.current(), &facts);
             log.fail(verdict.detail.clone());

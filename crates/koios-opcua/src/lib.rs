@@ -38,6 +38,7 @@ mod code;
 mod connection_test;
 mod deprecated_policies;
 mod discovery;
+mod earlier;
 #[cfg(feature = "store")]
 mod plan;
 #[cfg(feature = "store")]
@@ -62,6 +63,7 @@ pub use code::Code;
 pub use connection_test::{ReportedClientCertificate, ReportedServer, TestReport, test, test_watched};
 pub use deprecated_policies::{DeprecatedPolicies, deprecated_policy_warning};
 pub use discovery::{DiscoveredEndpoint, Discovery, discover};
+pub use earlier::{EarlierAttempt, EarlierOutcome};
 #[cfg(feature = "store")]
 pub use plan::{DevicePlan, PlanError, effective_certificate_of, server_trust, server_validation, target_of};
 pub use preflight::{Preflight, preflight};

@@ -1,5 +1,6 @@
 //! From a stored device to the values of one attempt.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,12 +9,14 @@ use koios_channel::{
 };
 use koios_pki::{CertificateChain, KeyError, PrivateKey};
 use koios_store::{
-    CertificateId, CertificateRecord, Device, DeviceId, DeviceUser, IdentityFilesError,
+    AttemptEvidence, CertificateId, CertificateRecord, Device, DeviceId, DeviceUser, IdentityFilesError,
     ServerCertificatePolicy, Store, StoreError, StoredIdentity,
 };
 use zeroize::Zeroizing;
 
 use crate::assignment::{EffectiveCertificate, effective_certificate};
+use crate::code::Code;
+use crate::earlier::{EarlierAttempt, EarlierOutcome};
 use crate::server_certificate::{ServerTrust, ServerValidation};
 use crate::target::{CertificateLabel, ClientCertificate, Target, UnavailableReason};
 
@@ -177,7 +180,44 @@ pub async fn target_of(
     target.server_trust = server_trust;
     target.server_validation = server_validation;
     target.timeout = plan.timeout;
+    if plan.security_mode.needs_certificate() {
+        target.earlier = earlier_attempts(store, &target).await;
+    }
     Ok(target)
+}
+
+/// What is known of earlier attempts; what cannot be read is no reason not to try.
+async fn earlier_attempts(store: &Store, target: &Target) -> Vec<EarlierAttempt> {
+    let client = target.client.chain().map(|chain| chain.leaf().thumbprint_sha256());
+    match store.attempt_evidence(&evidence_key(&target.endpoint_url), client).await {
+        Ok(evidence) => evidence.iter().filter_map(earlier_attempt).collect(),
+        Err(error) => {
+            tracing::warn!(%error, "what earlier attempts have shown cannot be read");
+            Vec::new()
+        }
+    }
+}
+
+fn earlier_attempt(evidence: &AttemptEvidence) -> Option<EarlierAttempt> {
+    let outcome = match evidence.outcome.as_str() {
+        AttemptEvidence::ACCEPTED => EarlierOutcome::Accepted,
+        code => EarlierOutcome::Refused(Code::from_name(code)?),
+    };
+    Some(EarlierAttempt {
+        client: evidence.client,
+        server: evidence.server,
+        security_policy: SecurityPolicy::from_name(&evidence.security_policy)?,
+        outcome,
+        at: evidence.at,
+    })
+}
+
+/// A server, for what is kept of attempts: its host and port, however they are written.
+pub(crate) fn evidence_key(url: &EndpointUrl) -> String {
+    let host = url.host();
+    let host =
+        host.parse::<IpAddr>().map_or_else(|_| host.to_ascii_lowercase(), |address| address.to_string());
+    format!("{host} {}", url.port())
 }
 
 /// How a device of this policy judges server certificates.

@@ -157,6 +157,12 @@ impl<'a> StageLog<'a> {
         self.running.map(|(stage, _)| stage).or(last).unwrap_or(Stage::Certificate)
     }
 
+    /// Goes back to before a stage: it is to be made again.
+    pub(crate) fn rewind(&mut self, stage: Stage) {
+        self.running = None;
+        self.reports.retain(|report| report.stage < stage);
+    }
+
     /// One report per stage of `expected`; those never reached are skipped.
     pub(crate) fn finish(mut self, expected: &[Stage]) -> Vec<StageReport> {
         for &stage in expected {

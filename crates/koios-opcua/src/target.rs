@@ -7,6 +7,7 @@ use koios_channel::{ClientIdentity, EndpointUrl, SecurityMode, SecurityPolicy, U
 use koios_pki::CertificateChain;
 
 use crate::deprecated_policies::DeprecatedPolicies;
+use crate::earlier::EarlierAttempt;
 use crate::server_certificate::{ServerTrust, ServerValidation};
 
 /// What to connect to, and as whom.
@@ -37,6 +38,8 @@ pub struct Target {
     pub session_timeout: Duration,
     /// Whether a deprecated policy may be named.
     pub deprecated_policies: DeprecatedPolicies,
+    /// What earlier attempts at this server have shown: evidence for the verdict, nothing else.
+    pub earlier: Vec<EarlierAttempt>,
 }
 
 impl Target {
@@ -55,6 +58,7 @@ impl Target {
             timeout: Duration::from_secs(10),
             session_timeout: Duration::from_secs(60),
             deprecated_policies: DeprecatedPolicies::Refused,
+            earlier: Vec::new(),
         }
     }
 

@@ -3,6 +3,7 @@
 mod cause;
 mod classification;
 mod detail;
+mod earlier;
 mod explanation;
 mod refusal;
 mod remedy;

@@ -131,9 +131,12 @@ async fn settle(shared: &Shared, device: DeviceId, tried: Tried) -> Result<Conne
             (status.certificate_thumbprint_sha256, status.server_certificate_thumbprint_sha256) = thumbprints;
         })
         .await;
+    let security_policy = endpoint.as_ref().map(|endpoint| endpoint.security_policy);
+    let failure = result.as_ref().err().map(AsRef::as_ref);
+    shared.note_evidence(&target, failure, security_policy, server.as_ref(), clock.now).await;
     let met = server.map(|chain| MetServer {
         chain,
-        security_policy: endpoint.as_ref().map(|endpoint| endpoint.security_policy),
+        security_policy,
         host: target.endpoint_url.host().to_owned(),
         application_uri: description.map(|description| description.application_uri),
     });
@@ -396,10 +399,13 @@ impl Connection {
             security_mode: self.security_mode,
             security_policy: self.security_policy,
             certificate: self.client.as_ref(),
+            server_certificate: self.server.as_ref().map(|met| met.chain.leaf().thumbprint_sha256()),
             application_uri: &self.application_uri,
             now: OffsetDateTime::now_utc(),
             clock_offset: None,
             timeout: self.timeout,
+            earlier: &[],
+            endpoints_confirmed: false,
         };
         Verdict::of_lost_session(error, &facts)
     }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use koios_channel::{ApplicationDescription, BuildInfo, EndpointUrl};
+use koios_channel::{ApplicationDescription, BuildInfo, EndpointUrl, SecurityPolicy};
 use koios_pki::CertificateChain;
-use koios_store::{DeviceId, Rejection, Store, Transition};
+use koios_store::{AttemptEvidence, DeviceId, Rejection, Store, Transition};
 use time::OffsetDateTime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -14,7 +14,8 @@ use super::SupervisorSettings;
 use super::error_chain::error_chain;
 use super::status::{DeviceStatus, StatusBoard};
 use crate::clock::ClockReading;
-use crate::plan::{DevicePlan, PlanError, target_of};
+use crate::earlier::EarlierOutcome;
+use crate::plan::{DevicePlan, PlanError, evidence_key, target_of};
 use crate::stage::Stage;
 use crate::target::Target;
 use crate::trust_guide::ServerIdentity;
@@ -90,6 +91,36 @@ impl Shared {
         let said = ServerIdentity::of(description, build_info).into();
         if let Err(error) = self.store.record_server_identity(endpoint_url.as_str(), said, at).await {
             tracing::warn!(error = %error_chain(&error), "what the server says it is was not recorded");
+        }
+    }
+
+    /// Keeps what an attempt has shown, for the verdicts on later ones; losing it makes nothing fail.
+    pub(super) async fn note_evidence(
+        &self,
+        target: &Target,
+        failure: Option<&Verdict>,
+        security_policy: Option<SecurityPolicy>,
+        server: Option<&CertificateChain>,
+        at: OffsetDateTime,
+    ) {
+        let outcome = match failure {
+            None => Some(EarlierOutcome::Accepted),
+            Some(verdict) => EarlierOutcome::of(verdict),
+        };
+        let (Some(outcome), Some(policy)) = (outcome, security_policy) else { return };
+        let secured = target.security_mode.needs_certificate();
+        let thumbprint = |chain: Option<&CertificateChain>| {
+            chain.filter(|_| secured).map(|chain| chain.leaf().thumbprint_sha256())
+        };
+        let outcome = match outcome {
+            EarlierOutcome::Accepted => AttemptEvidence::ACCEPTED,
+            EarlierOutcome::Refused(code) => code.as_str(),
+        };
+        let (client, server) = (thumbprint(target.client.chain()), thumbprint(server));
+        let evidence = AttemptEvidence::new(client, server, policy.name(), outcome, at);
+        let key = evidence_key(&target.endpoint_url);
+        if let Err(error) = self.store.record_attempt_evidence(&key, evidence).await {
+            tracing::warn!(error = %error_chain(&error), "what an attempt has shown was not recorded");
         }
     }
 

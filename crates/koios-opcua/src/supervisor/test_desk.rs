@@ -140,7 +140,12 @@ async fn make(shared: &Shared, plan: &DevicePlan) -> Result<TestReport, TestErro
             .note_identity(&plan.endpoint_url, &server.description, server.build_info.as_ref(), clock.now)
             .await;
     }
-    if let Some(certificate) = report.server.as_ref().and_then(|server| server.certificate.as_ref()) {
+    let failure = (!report.verdict.is_success()).then_some(&report.verdict);
+    let policy = report.endpoint.as_ref().map(|endpoint| endpoint.security_policy);
+    let presented = report.server.as_ref().and_then(|server| server.certificate.as_ref());
+    let server = presented.map(|presented| &presented.chain);
+    shared.note_evidence(&target, failure, policy, server, clock.now).await;
+    if let Some(certificate) = presented {
         let chain = certificate.chain.clone();
         // A device that was moved during its Test has shown nothing; the endpoint has.
         let still_there = plan.is_current_server(&shared.store).await.unwrap_or(false);

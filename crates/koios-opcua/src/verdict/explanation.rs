@@ -4,7 +4,7 @@ use koios_channel::{Fault, SecurityPolicy, Stage as Step, StatusCode};
 use koios_pki::{FindingCode, KeyAlgorithm, Severity, findings};
 
 use super::refusal::step_name;
-use super::{Cause, CauseCode, Confidence, Facts, Observed};
+use super::{Cause, CauseCode, Confidence, Facts, Observed, earlier};
 use crate::clock::rfc3339;
 use crate::code::Code;
 use crate::stage::Stage;
@@ -47,6 +47,7 @@ pub(super) fn causes(code: Code, observed: &Observed<'_>, stage: Stage, facts: &
     if code.is_certificate_refusal() || code == Code::HandshakeFailed {
         causes.extend(clock_offset(code, facts));
     }
+    earlier::weigh(&mut causes, code, observed, facts);
     causes.sort_by_key(|cause| cause.confidence);
     causes
 }
@@ -464,10 +465,13 @@ mod tests {
             security_mode: SecurityMode::Sign,
             security_policy: None,
             certificate: Some(chain),
+            server_certificate: None,
             application_uri: chain.leaf().application_uri().unwrap_or("urn:koios:gw01"),
             now: OffsetDateTime::now_utc(),
             clock_offset: None,
             timeout: Duration::from_secs(1),
+            earlier: &[],
+            endpoints_confirmed: false,
         };
         change(&mut facts);
         causes(code, &observed, Stage::Session, &facts)

@@ -5,11 +5,12 @@ use std::time::Duration;
 use koios_channel::{
     ChannelError, EndpointUrl, Fault, Origin, SecurityMode, SecurityPolicy, Stage as Step, StatusCode,
 };
-use koios_pki::CertificateChain;
+use koios_pki::{CertificateChain, Sha256Thumbprint};
 use time::OffsetDateTime;
 
 use super::{ReportedBy, Verdict, classification, explanation, quoted};
 use crate::code::Code;
+use crate::earlier::EarlierAttempt;
 use crate::stage::Stage;
 
 /// What is known about an attempt besides the error that ended it.
@@ -23,6 +24,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) security_policy: Option<SecurityPolicy>,
     /// The client certificate presented.
     pub(crate) certificate: Option<&'a CertificateChain>,
+    /// The server's certificate with which it was to be opened.
+    pub(crate) server_certificate: Option<Sha256Thumbprint>,
     /// The ApplicationUri presented.
     pub(crate) application_uri: &'a str,
     /// The time of the attempt.
@@ -31,6 +34,10 @@ pub(crate) struct Facts<'a> {
     pub(crate) clock_offset: Option<time::Duration>,
     /// The bound of the whole attempt.
     pub(crate) timeout: Duration,
+    /// What earlier attempts at the server have shown.
+    pub(crate) earlier: &'a [EarlierAttempt],
+    /// Whether the endpoints were fetched again after the failure, and showed the same certificate.
+    pub(crate) endpoints_confirmed: bool,
 }
 
 /// What the conversation reported, without the type that only koios-channel can make.
@@ -164,10 +171,13 @@ mod tests {
             security_mode: SecurityMode::SignAndEncrypt,
             security_policy: Some(SecurityPolicy::Basic256Sha256),
             certificate: None,
+            server_certificate: None,
             application_uri: "urn:test",
             now: OffsetDateTime::UNIX_EPOCH,
             clock_offset: None,
             timeout: Duration::from_millis(2_500),
+            earlier: &[],
+            endpoints_confirmed: false,
         }
     }
 

@@ -3,7 +3,11 @@
 mod chains;
 mod client;
 mod discovery;
+#[cfg(feature = "store")]
+mod earlier_attempts;
+mod fresh_endpoints;
 mod odd_peers;
+mod relay;
 mod server_certificates;
 mod verdicts;
 
@@ -11,8 +15,6 @@ mod verdicts;
 mod plans;
 #[cfg(feature = "store")]
 mod plant;
-#[cfg(feature = "store")]
-mod relay;
 #[cfg(feature = "store")]
 mod supervisor;
 #[cfg(feature = "store")]
