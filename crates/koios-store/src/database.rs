@@ -57,6 +57,34 @@ impl Database {
         Ok(Self { pool, turn: Arc::default() })
     }
 
+    /// Opens a database that another process may be using, to read it. It must be there, and of the present format.
+    pub(crate) async fn open_for_reading(path: &Path) -> Result<Self, OpenError> {
+        // Not SQLite's own read-only mode, in which it could not share the write-ahead log with the other process.
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(false)
+            .pragma("query_only", "ON")
+            .busy_timeout(BUSY_TIMEOUT);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .connect_with(options)
+            .await
+            .map_err(|source| open_error(path, source))?;
+        let applied: Vec<(i64, bool)> =
+            sqlx::query_as("SELECT version, success FROM _sqlx_migrations ORDER BY version")
+                .fetch_all(&pool)
+                .await
+                .map_err(|source| open_error(path, source))?;
+        let known: Vec<i64> = MIGRATIONS.iter().map(|migration| migration.version).collect();
+        if let Some((format, _)) = applied.iter().find(|(version, _)| !known.contains(version)) {
+            return Err(OpenError::NewerFormat { path: path.to_owned(), format: *format });
+        }
+        if applied.len() < known.len() || applied.iter().any(|(_, success)| !success) {
+            return Err(OpenError::OlderFormat { path: path.to_owned() });
+        }
+        Ok(Self { pool, turn: Arc::default() })
+    }
+
     /// A connection for statements that change nothing.
     pub(crate) async fn read(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
         self.pool.acquire().await.database()

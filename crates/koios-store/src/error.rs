@@ -84,6 +84,12 @@ pub enum OpenError {
         /// The migration that this version does not know.
         format: i64,
     },
+    /// An older version wrote the database, and reading does not change it.
+    #[error("{} was written by an older version; start the daemon once, which brings it to the present format", .path.display())]
+    OlderFormat {
+        /// The database.
+        path: PathBuf,
+    },
     /// The directory cannot be created or written.
     #[error("the data directory {} cannot be written; make it writable for this user, or choose another one", .path.display())]
     NotWritable {

@@ -10,7 +10,8 @@
 //!   [`Store::record_attempt_evidence`].
 //! - Trust lists, in folders that other tools may change too: [`Store::trust_lists`], [`Store::add_to_trust_list`],
 //!   [`Store::record_rejected`].
-//! - Access: [`Store::create_token`], [`Store::append_audit`], [`Store::idempotency_store`].
+//! - Access: [`Store::create_token`], [`Store::idempotency_store`].
+//! - Audit: [`Store::append_audit`], [`Store::recording`], [`Store::verify_audit`].
 //!
 //! A write is one transaction. Its files are on disk before the commit, its [`Change`]s are sent after it,
 //! and a caller who stops waiting stops neither. What is on disk is looked at on each call ([`FileStates`]),
@@ -85,7 +86,9 @@ mod trust_lists;
 mod write;
 
 pub use attempt_evidence::AttemptEvidence;
-pub use audit::{AuditEntry, AuditResource};
+pub use audit::{
+    AuditEntry, AuditFault, AuditHead, AuditQuery, AuditResource, AuditVerification, RecordedEntry,
+};
 pub use certificate::{
     CertificateName, CertificateRecord, CertificateStatus, FileState, FileStates, Origin, StoredIdentity,
 };

@@ -1,7 +1,7 @@
-//! Device passwords, encrypted under the key in `secrets.key`.
+//! Device passwords and other small secrets, encrypted under the key in `secrets.key`.
 //!
-//! AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce; the device's id is the associated data, so that
-//! a password moved to another device's row does not open.
+//! AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce; what a secret belongs to is the associated data, so that a
+//! password moved to another device's row does not open.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -55,6 +55,13 @@ impl SecretsKey {
         }
     }
 
+    /// Reads the key, which must be there.
+    pub(crate) fn open_existing(layout: &Layout) -> Result<Self, OpenError> {
+        let path = layout.secrets_key();
+        let bytes = read_bounded(&path, 4096).map_err(|source| OpenError::io(&path, source))?;
+        Self::from_bytes(&Zeroizing::new(bytes)).ok_or_else(|| damaged(&path, None))
+    }
+
     fn create(path: &Path) -> Result<Self, OpenError> {
         let mut bytes = Zeroizing::new([0; KEY_LEN]);
         let unavailable =
@@ -72,14 +79,19 @@ impl SecretsKey {
         RandomizedNonceKey::new(&AES_256_GCM, bytes).ok().map(Self)
     }
 
-    /// Format byte, nonce, ciphertext and tag.
+    /// Seals a device's password.
     pub(crate) fn seal(&self, device: DeviceId, password: &str) -> Result<Vec<u8>, StoreError> {
-        let mut sealed = Zeroizing::new(Vec::with_capacity(password.len().saturating_add(64)));
-        sealed.extend_from_slice(password.as_bytes());
+        self.seal_bytes(&associated_data(device), password.as_bytes())
+    }
+
+    /// Format byte, nonce, ciphertext and tag.
+    pub(crate) fn seal_bytes(&self, associated_data: &[u8], secret: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let mut sealed = Zeroizing::new(Vec::with_capacity(secret.len().saturating_add(64)));
+        sealed.extend_from_slice(secret);
         let nonce = self
             .0
-            .seal_in_place_append_tag(Aad::from(associated_data(device)), &mut *sealed)
-            .map_err(|source| StoreError::corrupt("a password that cannot be encrypted", source))?;
+            .seal_in_place_append_tag(Aad::from(associated_data), &mut *sealed)
+            .map_err(|source| StoreError::corrupt("a secret that cannot be encrypted", source))?;
         let mut stored = Vec::with_capacity(sealed.len().saturating_add(1 + NONCE_LEN));
         stored.push(FORMAT);
         stored.extend_from_slice(nonce.as_ref());
@@ -94,19 +106,20 @@ impl SecretsKey {
         stored: &[u8],
     ) -> Result<Zeroizing<String>, StoreError> {
         let unreadable = || StoreError::PasswordUnreadable { device };
-        let (FORMAT, rest) =
-            stored.split_first().map(|(format, rest)| (*format, rest)).ok_or_else(unreadable)?
-        else {
-            return Err(unreadable());
-        };
-        let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>().ok_or_else(unreadable)?;
+        let plain = self.open_bytes(&associated_data(device), stored).ok_or_else(unreadable)?;
+        std::str::from_utf8(&plain).map(|text| Zeroizing::new(text.to_owned())).map_err(|_| unreadable())
+    }
+
+    /// Opens what [`SecretsKey::seal_bytes`] made with the same associated data; `None` when this is not that key, or
+    /// those are other bytes.
+    pub(crate) fn open_bytes(&self, associated_data: &[u8], stored: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let (FORMAT, rest) = stored.split_first().map(|(format, rest)| (*format, rest))? else { return None };
+        let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>()?;
         let mut opened = Zeroizing::new(sealed.to_vec());
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        let plain = self
-            .0
-            .open_in_place(nonce, Aad::from(associated_data(device)), &mut opened)
-            .map_err(|_| unreadable())?;
-        std::str::from_utf8(plain).map(|text| Zeroizing::new(text.to_owned())).map_err(|_| unreadable())
+        let plain = self.0.open_in_place(nonce, Aad::from(associated_data), &mut opened).ok()?.len();
+        opened.truncate(plain);
+        Some(opened)
     }
 }
 

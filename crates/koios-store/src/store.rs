@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{RwLock, broadcast};
 
 use crate::atomic::{self, Access};
-use crate::audit::AuditEntry;
+use crate::audit::{AuditEntry, AuditKey};
 use crate::certificates::EndReason;
 use crate::change::Change;
 use crate::database::{Connection, Database, DatabaseResult};
@@ -80,6 +80,7 @@ pub(crate) struct Inner {
     pub(crate) layout: Layout,
     pub(crate) database: Database,
     pub(crate) secrets: SecretsKey,
+    audit_key: Arc<AuditKey>,
     /// Whoever compares rows with files reads; whoever makes another generation current and removes the old
     /// one writes.
     pub(crate) files: RwLock<()>,
@@ -120,17 +121,57 @@ impl Store {
         removed_keys::forget(&database, &gone)
             .await
             .map_err(|error| open_error(&layout, error.located(layout.root())))?;
+        let audit_key = AuditKey::open(&database, &secrets)
+            .await
+            .map_err(|error| open_error(&layout, error.located(layout.root())))?;
         Ok(Self {
             inner: Arc::new(Inner {
                 layout,
                 database,
                 secrets,
+                audit_key: Arc::new(audit_key),
                 files: RwLock::new(()),
                 generations: tokio::sync::Mutex::new(()),
                 set_up: AtomicBool::new(set_up),
                 trust,
                 changes: broadcast::Sender::new(CHANGES_KEPT),
                 lock: Mutex::new(Some(lock)),
+                faults: Faults::default(),
+            }),
+            audit: None,
+        })
+    }
+
+    /// Opens a data directory to read it, also beside a running daemon; whatever would change something fails.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what is in the way: the directory and its database must be there, in the present format.
+    pub async fn open_for_reading(options: StoreOptions) -> Result<Self, OpenError> {
+        let root = std::path::absolute(&options.data_dir)
+            .map_err(|source| OpenError::io(&options.data_dir, source))?;
+        let layout = Layout::new(root);
+        let database = Database::open_for_reading(&layout.database()).await?;
+        let (secrets, trust, layout) = blocking_open(move || {
+            let secrets = SecretsKey::open_existing(&layout)?;
+            let trust = Folders::look_once(&layout);
+            Ok((secrets, trust, layout))
+        })
+        .await?;
+        let audit_key = AuditKey::for_reading(&database, &secrets)
+            .await
+            .map_err(|error| open_error(&layout, error.located(layout.root())))?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                layout,
+                database,
+                secrets,
+                audit_key: Arc::new(audit_key),
+                files: RwLock::new(()),
+                generations: tokio::sync::Mutex::new(()),
+                set_up: AtomicBool::new(true),
+                trust,
+                changes: broadcast::Sender::new(1),
+                lock: Mutex::new(None),
                 faults: Faults::default(),
             }),
             audit: None,
@@ -233,7 +274,9 @@ impl Store {
     }
 
     pub(crate) async fn begin(&self) -> Result<Write, StoreError> {
-        Write::begin(&self.inner.database, self.inner.changes.clone(), self.audit.as_deref().cloned()).await
+        let Inner { database, changes, audit_key, .. } = &*self.inner;
+        let audit = self.audit.as_deref().cloned();
+        Write::begin(database, changes.clone(), audit, Arc::clone(audit_key)).await
     }
 
     /// Runs file work where it may block.

@@ -1,9 +1,11 @@
 //! A change to the store: one transaction, then one announcement.
 
+use std::sync::Arc;
+
 use sqlx::{Sqlite, Transaction};
 use tokio::sync::{OwnedMutexGuard, broadcast};
 
-use crate::audit::{self, AuditEntry};
+use crate::audit::{self, AuditEntry, AuditKey};
 use crate::change::Change;
 use crate::database::{Connection, Database, DatabaseResult};
 use crate::error::StoreError;
@@ -17,6 +19,7 @@ pub(crate) struct Write {
     listeners: broadcast::Sender<Change>,
     /// What the commit adds to the audit trail.
     audit: Vec<AuditEntry>,
+    audit_key: Arc<AuditKey>,
     /// Held until the changes are announced, so that announcements come in the order of the commits.
     _turn: OwnedMutexGuard<()>,
 }
@@ -26,14 +29,19 @@ impl Write {
         database: &Database,
         listeners: broadcast::Sender<Change>,
         audit: Option<AuditEntry>,
+        audit_key: Arc<AuditKey>,
     ) -> Result<Self, StoreError> {
         let (turn, transaction) = database.write().await?;
         let audit = audit.into_iter().collect();
-        Ok(Self { transaction, changes: Vec::new(), listeners, audit, _turn: turn })
+        Ok(Self { transaction, changes: Vec::new(), listeners, audit, audit_key, _turn: turn })
     }
 
     pub(crate) fn connection(&mut self) -> &mut Connection {
         &mut self.transaction
+    }
+
+    pub(crate) fn audit_key(&self) -> Arc<AuditKey> {
+        Arc::clone(&self.audit_key)
     }
 
     /// Notes a change, to be told once it is committed.
@@ -56,7 +64,7 @@ impl Write {
             Apply::DryRun => self.transaction.rollback().await.database(),
             Apply::Commit => {
                 for entry in std::mem::take(&mut self.audit) {
-                    audit::append(&mut self.transaction, entry).await?;
+                    audit::append(&mut self.transaction, entry, &self.audit_key).await?;
                 }
                 self.transaction.commit().await.database()?;
                 for change in self.changes {

@@ -130,16 +130,21 @@ impl Store {
 }
 
 impl Folders {
-    /// Makes the folders and looks at them. What cannot be read now is read when it is needed.
+    /// Makes the folders and looks at them.
     pub(crate) fn open(layout: &Layout) -> io::Result<Self> {
         for (list, kind) in FOLDERS {
             atomic::create_folder(&layout.trust().join(relative(list, kind)))?;
         }
+        Ok(Self::look_once(layout))
+    }
+
+    /// Looks at the folders as they are. What cannot be read now is read when it is needed.
+    pub(crate) fn look_once(layout: &Layout) -> Self {
         let seen = look(layout, &BTreeMap::new()).unwrap_or_else(|error| {
             tracing::warn!(%error, "the trust lists cannot be read");
             None
         });
-        Ok(Self(tokio::sync::Mutex::new(seen.unwrap_or_default())))
+        Self(tokio::sync::Mutex::new(seen.unwrap_or_default()))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod access;
 mod attempt_evidence;
+mod audit;
 mod certificates;
 mod crash;
 mod database;

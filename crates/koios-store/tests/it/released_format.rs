@@ -58,6 +58,9 @@ async fn a_directory_of_format_1_opens_with_all_that_is_in_it() {
     assert_eq!((token.role, token.permissions), (Role::Admin, vec![Permission::DownloadPrivateKey]));
     let newest = store.newest_audit_at().await.unwrap().unwrap();
     assert_eq!(store.append_audit(AuditEntry::new(newest, "test", "x")).await.unwrap(), 2);
+    // The entry from before there were keys is covered by the first keyed one.
+    let verified = store.verify_audit(&[]).await.unwrap();
+    assert_eq!((verified.entries, verified.unkeyed, verified.faults), (2, 1, vec![]));
 }
 
 /// Writes `tests/fixtures/v1` anew, with `KOIOS_WRITE_FIXTURES=1`. Only for a format that was not released
