@@ -1,6 +1,7 @@
 //! The REST API: one module per resource (its wire types, handlers and `configure`), and the conventions that all
 //! of them share, each in one place.
 
+pub(crate) mod audit;
 pub(crate) mod auth;
 pub(crate) mod body;
 pub(crate) mod certificates;
@@ -49,6 +50,7 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
     config.service(
         web::scope("/api/v1")
             .wrap(from_fn(auth::authenticate))
+            .configure(audit::configure)
             .configure(certificates::configure)
             // Its `/devices/test` before the devices' `/devices/{id}`.
             .configure(connection_tests::configure)

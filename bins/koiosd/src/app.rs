@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     api::{self, frame},
+    audit_command::head_text,
     config::Settings,
     first_start,
     service::Services,
@@ -145,6 +146,8 @@ impl Application {
         let Self { address, server, services, mut signals } = self;
         let RunningServer { future, handle } = server;
         let mut server = rt::spawn(future);
+        log_audit_head(&services.store).await;
+        rt::spawn(log_audit_head_daily(services.store.clone()));
         announce(address);
         let ended = tokio::select! {
             ended = &mut server => Some(ended),
@@ -185,6 +188,23 @@ async fn build(
     warn_of_another_host(&store, &services.system_host).await?;
     let server = serve(listener, services.clone()).map_err(StartError::Serve)?;
     Ok((address, server, services))
+}
+
+async fn log_audit_head_daily(store: Store) {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    loop {
+        rt::time::sleep(DAY).await;
+        log_audit_head(&store).await;
+    }
+}
+
+/// Notes the newest audit entry in the log: it shows later that the end of the trail was cut off.
+async fn log_audit_head(store: &Store) {
+    match store.audit_head().await {
+        Ok(Some(head)) => tracing::info!(audit.head = head_text(&head), "the newest audit entry"),
+        Ok(None) => {}
+        Err(error) => tracing::warn!(%error, "the audit trail cannot be read"),
+    }
 }
 
 /// The one line on standard output.

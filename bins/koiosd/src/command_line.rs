@@ -33,11 +33,30 @@ pub enum Action {
     /// Connect to a server once, say at which stage it fails and why, and end with an exit code that tells: 0 connected,
     /// 10 certificate rejected by the server, 11 the server's certificate, 12 not reachable, 13 user, 1 anything else.
     Test(TestArguments),
+    /// Read the audit trail, also beside a running daemon.
+    #[command(subcommand)]
+    Audit(AuditAction),
     /// Print the OpenAPI document of the REST API.
     Openapi,
     /// Start the daemon (the default).
     #[default]
     Serve,
+}
+
+/// What to do with the audit trail.
+#[derive(Clone, Debug, Subcommand)]
+pub enum AuditAction {
+    /// Say whether the trail is as it was written; the exit code is 0 when it is, and 3 when not.
+    ///
+    /// It finds every change, removal and reordering of entries by anyone without the master key. It cannot find that the
+    /// newest entries were cut off, unless a head from the log is given; nor what somebody with the master key rewrote.
+    Verify {
+        /// A head from the log of the daemon, `sequence:hash`: it must be in the trail. May be repeated.
+        #[arg(long, value_name = "SEQUENCE:HASH")]
+        head: Vec<String>,
+    },
+    /// Print the trail as JSON lines, the oldest entry first, as the REST API answers them.
+    Export,
 }
 
 /// What to connect to, and as whom.

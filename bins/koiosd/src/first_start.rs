@@ -2,7 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use koios_store::{NewToken, Permission, Role, Store};
+use koios_store::{AuditEntry, NewToken, Permission, Role, Store};
+use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -42,7 +43,8 @@ pub(crate) async fn prepare(
     {
         let order =
             GenerateOrder { name: "Default".to_owned(), make_default: true, ..GenerateOrder::default() };
-        let record = certificates.generate(order).await.map_err(StartError::setup)?;
+        let entry = AuditEntry::new(OffsetDateTime::now_utc(), "koios", "certificate.generated");
+        let record = certificates.generate(order, entry).await.map_err(StartError::setup)?;
         tracing::info!(certificate.id = %record.id, "generated the default certificate");
     }
     create_admin_token(store, settings.log_format, chosen).await

@@ -6,6 +6,7 @@
 
 mod api;
 mod app;
+mod audit_command;
 mod command_line;
 mod config;
 mod first_start;
@@ -17,7 +18,8 @@ mod test_command;
 
 pub use api::openapi::document as openapi_document;
 pub use app::{Application, StartError};
-pub use command_line::{Action, Arguments, TestArguments};
+pub use audit_command::{AuditCommandError, audit};
+pub use command_line::{Action, Arguments, AuditAction, TestArguments};
 pub use config::{ConfigError, DefaultKey, DefaultServerCertificatePolicy, LogFormat, LogLevel, Settings};
 pub use logging::start as start_logging;
 pub use test_command::{TestCommandError, test};

@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::Parser;
-use koiosd::{Action, Application, Arguments, ConfigError, Settings, StartError};
+use koiosd::{Action, Application, Arguments, AuditAction, ConfigError, Settings, StartError};
 use zeroize::Zeroizing;
 
 /// Wrong usage or configuration.
@@ -16,12 +16,24 @@ const EXIT_USAGE: u8 = 2;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.action.clone().unwrap_or_default() {
+        Action::Audit(action) => audit(&arguments, &action),
         Action::Openapi => print_openapi(),
         Action::Test(arguments) => match koiosd::test(&arguments) {
             Ok(code) => ExitCode::from(code),
             Err(error) => fail(&error, EXIT_USAGE),
         },
         Action::Serve => serve(&arguments),
+    }
+}
+
+fn audit(arguments: &Arguments, action: &AuditAction) -> ExitCode {
+    let settings = match Settings::load(arguments) {
+        Ok(settings) => settings,
+        Err(error) => return fail(&error, EXIT_USAGE),
+    };
+    match koiosd::audit(&settings, action) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => fail(&error, error.exit_code()),
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
 use sqlx::{Sqlite, Transaction};
 use tokio::sync::{OwnedMutexGuard, broadcast};
 
-use crate::audit::{self, AuditEntry, AuditKey};
+use crate::audit::{self, AuditEntry, AuditKey, AuditResource};
 use crate::change::Change;
 use crate::database::{Connection, Database, DatabaseResult};
 use crate::error::StoreError;
@@ -56,6 +57,25 @@ impl Write {
             let entry = AuditEntry { action: action.to_owned(), before: None, after: None, ..entry.clone() };
             self.audit.push(entry);
         }
+    }
+
+    /// Says what the recorded change is about and what it did, where the caller's entry leaves that open.
+    pub(crate) fn describe(
+        &mut self,
+        resource: Option<AuditResource>,
+        before: Option<Value>,
+        after: Option<Value>,
+    ) {
+        if let Some(entry) = self.audit.first_mut() {
+            entry.resource = entry.resource.take().or(resource);
+            entry.before = entry.before.take().or(before);
+            entry.after = entry.after.take().or(after);
+        }
+    }
+
+    /// The change leaves everything as it was: there is nothing to record.
+    pub(crate) fn changes_nothing(&mut self) {
+        self.audit.clear();
     }
 
     /// Commits and tells, or rolls back.

@@ -100,7 +100,10 @@ async fn generate(
     services: Data<Services>,
 ) -> ApiResult {
     let operation = async {
-        let record = services.certificates.generate(body.value.into()).await?;
+        let record = services
+            .certificates
+            .generate(body.value.into(), caller.0.entry("certificate.generated"))
+            .await?;
         Ok(created(&services, &record))
     };
     key.once(&services, &caller.0, body.fingerprint, operation).await
@@ -123,7 +126,7 @@ async fn upload(
     let fingerprint = form.fingerprint;
     let order = upload_order(form)?;
     let operation = async {
-        let record = services.certificates.upload(order).await?;
+        let record = services.certificates.upload(order, &caller.0).await?;
         Ok(created(&services, &record))
     };
     key.once(&services, &caller.0, fingerprint, operation).await
@@ -137,7 +140,7 @@ async fn upload(
     responses((status = 200, body = CertificateBody), (status = "default", body = Problem))
 )]
 async fn patch(
-    _: Require<Operator>,
+    caller: Require<Operator>,
     id: Id<CertificateId>,
     _: Query<NoParameters>,
     if_match: IfMatch,
@@ -145,7 +148,8 @@ async fn patch(
     services: Data<Services>,
 ) -> ApiResult {
     let CertificatePatchRequest { name, description } = body.0;
-    let record = services.certificates.patch(id.0, name.as_deref(), description, if_match.0).await?;
+    let record =
+        services.certificates.patch(id.0, name.as_deref(), description, if_match.0, &caller.0).await?;
     Ok(shown(&services, &record))
 }
 
@@ -232,14 +236,15 @@ async fn replace(
     responses((status = 200, body = DefaultChangedBody), (status = "default", body = Problem))
 )]
 async fn set_default(
-    _: Require<Operator>,
+    caller: Require<Operator>,
     query: Query<DryRun>,
     if_match: IfMatch,
     body: Json<DefaultRequest>,
     services: Data<Services>,
 ) -> ApiResult {
     let DefaultRequest { id, force } = body.value;
-    let changed = services.certificates.set_default(id, force, apply(query.0.dry_run), if_match.0).await?;
+    let apply = apply(query.0.dry_run);
+    let changed = services.certificates.set_default(id, force, apply, if_match.0, &caller.0).await?;
     let revision = changed.certificate.revision;
     Ok(ok_with_revision(revision, &view(&services).dry_run(query.0.dry_run).default_changed(changed)))
 }
@@ -267,7 +272,7 @@ async fn devices(
     responses((status = 200, body = AssignedBody), (status = "default", body = Problem))
 )]
 async fn assign(
-    _: Require<Operator>,
+    caller: Require<Operator>,
     id: Id<CertificateId>,
     query: Query<DryRun>,
     if_match: IfMatch,
@@ -276,8 +281,9 @@ async fn assign(
 ) -> ApiResult {
     let (request, dry_run) = (body.value, query.0.dry_run);
     let certificates = &services.certificates;
+    let AssignRequest { assign, unassign } = request;
     let assigned =
-        certificates.assign(id.0, &request.assign, &request.unassign, apply(dry_run), if_match.0).await?;
+        certificates.assign(id.0, &assign, &unassign, apply(dry_run), if_match.0, &caller.0).await?;
     Ok(HttpResponse::Ok().json(view(&services).dry_run(dry_run).assigned(assigned)))
 }
 

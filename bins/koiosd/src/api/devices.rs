@@ -123,13 +123,13 @@ async fn patch(
     responses((status = 204), (status = "default", body = Problem))
 )]
 async fn delete(
-    _: Require<Operator>,
+    caller: Require<Operator>,
     id: Id<DeviceId>,
     _: Query<NoParameters>,
     if_match: IfMatch,
     services: Data<Services>,
 ) -> ApiResult {
-    services.devices.delete(id.0, if_match.0).await?;
+    services.devices.delete(&caller.0, id.0, if_match.0).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -140,14 +140,14 @@ async fn delete(
     responses((status = 200, body = DeviceBody), (status = "default", body = Problem))
 )]
 async fn enable(
-    _: Require<Operator>,
+    caller: Require<Operator>,
     id: Id<DeviceId>,
     _: Query<NoParameters>,
     if_match: IfMatch,
     _: NoBody,
     services: Data<Services>,
 ) -> ApiResult {
-    Ok(shown(&services, services.devices.enable(id.0, if_match.0).await?))
+    Ok(shown(&services, services.devices.enable(&caller.0, id.0, if_match.0).await?))
 }
 
 /// Stops a device; its session is closed.
@@ -157,14 +157,14 @@ async fn enable(
     responses((status = 200, body = DeviceBody), (status = "default", body = Problem))
 )]
 async fn disable(
-    _: Require<Operator>,
+    caller: Require<Operator>,
     id: Id<DeviceId>,
     _: Query<NoParameters>,
     if_match: IfMatch,
     _: NoBody,
     services: Data<Services>,
 ) -> ApiResult {
-    Ok(shown(&services, services.devices.disable(id.0, if_match.0).await?))
+    Ok(shown(&services, services.devices.disable(&caller.0, id.0, if_match.0).await?))
 }
 
 /// Shows how a device fares.

@@ -16,7 +16,7 @@ use utoipa::{
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{
-    certificates, connection_code, connection_tests, devices, discovery,
+    audit, certificates, connection_code, connection_tests, devices, discovery,
     error::{self, PROBLEM_MEDIA_TYPE, Problem},
     health,
     query::{NoParameters, Query},
@@ -61,6 +61,7 @@ pub fn document() -> Document {
         system::SystemDocument::openapi(),
         trust_guides::TrustGuidesDocument::openapi(),
         trust_lists::TrustListsDocument::openapi(),
+        audit::AuditDocument::openapi(),
     ] {
         document.merge(part);
     }

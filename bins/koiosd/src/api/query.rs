@@ -8,6 +8,7 @@ use std::{
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use koios_store::{Direction, Sort};
 use percent_encoding::percent_decode_str;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use utoipa::IntoParams;
 
 use super::error::{ApiError, FieldError};
@@ -138,6 +139,16 @@ impl QueryReader {
                 None
             }
         }
+    }
+
+    /// An instant (RFC 3339).
+    pub(crate) fn instant(&mut self, name: &str) -> Option<OffsetDateTime> {
+        let text = self.text(name)?;
+        let instant = OffsetDateTime::parse(&text, &Rfc3339).ok();
+        if instant.is_none() {
+            self.refuse(name, "must be an instant such as 2026-11-28T10:00:00Z");
+        }
+        instant
     }
 
     /// Notes that a parameter does not fit.

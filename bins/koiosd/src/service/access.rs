@@ -27,6 +27,13 @@ impl Caller {
         self.token.role >= role
     }
 
+    /// An audit entry for something that this caller does now.
+    pub(crate) fn entry(&self, action: &str) -> AuditEntry {
+        let mut entry = AuditEntry::new(OffsetDateTime::now_utc(), self.token.name.as_str(), action);
+        entry.address = self.address.clone();
+        entry
+    }
+
     pub(crate) fn may(&self, permission: Permission) -> bool {
         self.token.permissions.contains(&permission)
     }
@@ -114,8 +121,7 @@ impl KeyForm {
 }
 
 fn entry(caller: &Caller, action: &str, certificate: &CertificateRecord) -> AuditEntry {
-    let mut entry = AuditEntry::new(OffsetDateTime::now_utc(), caller.token.name.as_str(), action);
-    entry.address = caller.address.clone();
+    let mut entry = caller.entry(action);
     let (id, name) = (certificate.id.to_string(), certificate.name.clone());
     entry.resource = Some(AuditResource::new("certificate", id, Some(name)));
     entry

@@ -83,11 +83,13 @@ impl Certificates {
         name: Option<&str>,
         description: Option<Option<String>>,
         expected_revision: Option<i64>,
+        caller: &Caller,
     ) -> Result<CertificateRecord, ServiceError> {
         let mut patch = CertificatePatch::default();
         patch.name = name.map(parse_name).transpose()?;
         patch.description = description.map(check_description).transpose()?;
-        Ok(self.store.update_certificate(id, patch, expected_revision).await?)
+        let store = self.store.recording(caller.entry("certificate.updated"));
+        Ok(store.update_certificate(id, patch, expected_revision).await?)
     }
 
     pub(crate) async fn delete(
@@ -109,6 +111,7 @@ impl Certificates {
         force: bool,
         apply: Apply,
         expected_revision: Option<i64>,
+        caller: &Caller,
     ) -> Result<DefaultChanged, ServiceError> {
         let record = self.store.certificate(id).await.map_err(|error| match error {
             StoreError::NotFound { resource: Resource::Certificate, .. } => {
@@ -123,7 +126,7 @@ impl Certificates {
                 return Err(ServiceError::CertificateNotUsable { statuses });
             }
         }
-        Ok(self.store.set_default(id, apply).await?)
+        Ok(self.store.recording(caller.entry("certificate.default_changed")).set_default(id, apply).await?)
     }
 
     pub(crate) async fn devices(
@@ -141,6 +144,7 @@ impl Certificates {
         unassign: &[DeviceId],
         apply: Apply,
         expected_revision: Option<i64>,
+        caller: &Caller,
     ) -> Result<Assigned, ServiceError> {
         if let Some(both) = assign.iter().find(|device| unassign.contains(device)) {
             let detail = format!("the device {both} cannot be assigned and unassigned at once");
@@ -148,7 +152,8 @@ impl Certificates {
         }
         let record = self.store.certificate(id).await?;
         expect_revision(&record, expected_revision)?;
-        Ok(self.store.assign_devices(id, assign, unassign, apply).await?)
+        let store = self.store.recording(caller.entry("certificate.assigned"));
+        Ok(store.assign_devices(id, assign, unassign, apply).await?)
     }
 
     /// A certificate whose files are all there.

@@ -5,10 +5,9 @@ use std::{sync::Arc, time::Duration};
 use koios_channel::{EndpointUrl, UserIdentity};
 use koios_opcua::{DevicePlan, Discovery, PlanError, Supervisor, TestError, TestReport};
 use koios_store::{
-    AuditEntry, AuditResource, Device, DeviceId, DeviceSettings, DeviceUser, PasswordChange, Resource, Store,
-    StoreError, UserSettings,
+    AuditResource, Device, DeviceId, DeviceSettings, DeviceUser, PasswordChange, Resource, Store, StoreError,
+    UserSettings,
 };
-use time::OffsetDateTime;
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
@@ -152,9 +151,7 @@ impl ConnectionTests {
         device: Option<&Device>,
         report: &TestReport,
     ) -> Result<(), ServiceError> {
-        let mut entry =
-            AuditEntry::new(OffsetDateTime::now_utc(), caller.token.name.as_str(), "device.tested");
-        entry.address = caller.address.clone();
+        let mut entry = caller.entry("device.tested");
         entry.resource = device
             .map(|device| AuditResource::new("device", device.id.to_string(), Some(device.name.clone())));
         let server = report.server.as_ref().and_then(|server| server.certificate.as_ref());

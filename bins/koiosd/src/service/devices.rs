@@ -79,7 +79,8 @@ impl Devices {
         let rules = self.settings.device_rules();
         let settings = change.into_settings(rules)?;
         expect_right_to_weaken(caller, None, &settings, rules)?;
-        let device = self.store.create_device(settings, enabled).await?;
+        let device =
+            self.store.recording(caller.entry("device.created")).create_device(settings, enabled).await?;
         self.view_alone(device).await
     }
 
@@ -100,7 +101,8 @@ impl Devices {
             let settings = change.clone().merged_into(&before, rules.deprecated)?;
             expect_right_to_weaken(caller, Some(&before), &settings, rules)?;
             expect_password(&before, &settings)?;
-            match self.store.update_device(id, settings, Some(before.revision)).await {
+            let store = self.store.recording(caller.entry("device.updated"));
+            match store.update_device(id, settings, Some(before.revision)).await {
                 Ok(device) => return self.view_alone(device).await,
                 Err(StoreError::RevisionMismatch { .. })
                     if expected_revision.is_none() && attempt < PATCH_ATTEMPTS => {}
@@ -112,36 +114,40 @@ impl Devices {
     /// Closes the device's session, then deletes it.
     pub(crate) async fn delete(
         &self,
+        caller: &Caller,
         id: DeviceId,
         expected_revision: Option<i64>,
     ) -> Result<(), ServiceError> {
         expect_revision(&self.store.device(id).await?, expected_revision)?;
         // If the deletion fails, the device goes on when this is dropped.
         let stopped = self.supervisor.stop_device(id).await;
-        let deleted = self.store.delete_device(id, expected_revision).await;
+        let deleted =
+            self.store.recording(caller.entry("device.deleted")).delete_device(id, expected_revision).await;
         drop(stopped);
         Ok(deleted?)
     }
 
     pub(crate) async fn enable(
         &self,
+        caller: &Caller,
         id: DeviceId,
         expected_revision: Option<i64>,
     ) -> Result<DeviceView, ServiceError> {
         expect_revision(&self.store.device(id).await?, expected_revision)?;
-        let device = self.store.set_enabled(id, true).await?;
+        let device = self.store.recording(caller.entry("device.enabled")).set_enabled(id, true).await?;
         self.view_alone(device).await
     }
 
     /// Closes the device's session; it connects no more.
     pub(crate) async fn disable(
         &self,
+        caller: &Caller,
         id: DeviceId,
         expected_revision: Option<i64>,
     ) -> Result<DeviceView, ServiceError> {
         expect_revision(&self.store.device(id).await?, expected_revision)?;
         let stopped = self.supervisor.stop_device(id).await;
-        let disabled = self.store.set_enabled(id, false).await;
+        let disabled = self.store.recording(caller.entry("device.disabled")).set_enabled(id, false).await;
         drop(stopped);
         self.view_alone(disabled?).await
     }

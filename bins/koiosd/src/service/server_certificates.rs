@@ -6,7 +6,7 @@ use koios_opcua::{
     server_validation,
 };
 use koios_pki::{CertificateChain, SecurityPolicy, Sha256Thumbprint};
-use koios_store::{AuditEntry, AuditResource, Device, DeviceId, Store};
+use koios_store::{AuditResource, Device, DeviceId, Store};
 use time::OffsetDateTime;
 
 use super::{access::Caller, devices::expect_revision, error::ServiceError};
@@ -117,8 +117,7 @@ impl ServerCertificates {
         device: &Device,
         after: Option<serde_json::Value>,
     ) -> Store {
-        let mut entry = AuditEntry::new(OffsetDateTime::now_utc(), caller.token.name.as_str(), action);
-        entry.address = caller.address.clone();
+        let mut entry = caller.entry(action);
         entry.resource = Some(AuditResource::new("device", device.id.to_string(), Some(device.name.clone())));
         let pinned = device.pinned_server_certificate.as_ref();
         entry.before = pinned.map(

@@ -2,11 +2,9 @@
 
 use koios_pki::{Certificate, RevocationList, Sha256Thumbprint, read_certificates};
 use koios_store::{
-    AuditEntry, AuditResource, Page, PageRequest, RevocationListEntry, SeenEndpoint, Store, TrustEntry,
-    TrustListName,
+    AuditResource, Page, PageRequest, RevocationListEntry, SeenEndpoint, Store, TrustEntry, TrustListName,
 };
 use serde_json::{Value, json};
-use time::OffsetDateTime;
 
 use super::{access::Caller, error::ServiceError};
 
@@ -138,8 +136,7 @@ impl TrustListsService {
     /// The store, for one change of trust that its own commit records.
     fn recording(&self, caller: &Caller, action: &str, subject: &Subject, after: Value) -> Store {
         let kind = if action.starts_with("crl") { "crl" } else { "server_certificate" };
-        let mut entry = AuditEntry::new(OffsetDateTime::now_utc(), caller.token.name.as_str(), action);
-        entry.address = caller.address.clone();
+        let mut entry = caller.entry(action);
         entry.resource = Some(AuditResource::new(kind, subject.id.clone(), subject.name.clone()));
         entry.before = subject.before.clone();
         entry.after = Some(after).filter(|after| !after.is_null());

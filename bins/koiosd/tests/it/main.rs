@@ -1,6 +1,7 @@
 //! The daemon as a whole: the real binary, real HTTP, a data directory of its own for every test.
 
 mod assignments;
+mod audit;
 mod bad_bodies;
 mod bad_input;
 mod bad_input_devices;

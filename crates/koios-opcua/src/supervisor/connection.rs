@@ -12,7 +12,7 @@ use koios_channel::{
     ChannelError, Deadline, EndpointUrl, Fault, SecurityMode, SecurityPolicy, Session, UserIdentity,
 };
 use koios_pki::CertificateChain;
-use koios_store::{DeviceId, PinOutcome, StoreError};
+use koios_store::{AuditEntry, DeviceId, PinOutcome, StoreError};
 use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -291,7 +291,8 @@ async fn pin(
     validation: &ServerValidation,
     clock: ClockReading,
 ) -> Result<(), Box<Verdict>> {
-    match shared.store.pin_server_certificate(device, met.chain.clone()).await {
+    let entry = AuditEntry::new(clock.now, "koios", "server_certificate.pinned");
+    match shared.store.recording(entry).pin_server_certificate(device, met.chain.clone()).await {
         Ok(PinOutcome::Pinned) => Ok(()),
         Ok(PinOutcome::AlreadyPinned(known)) => {
             met.judge(&ServerTrust::Pin { expected: Some(known) }, validation, clock.now)

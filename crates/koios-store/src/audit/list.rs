@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::row::Row;
 use super::{AuditEntry, AuditResource};
-use crate::database::DatabaseResult;
+use crate::database::{Connection, DatabaseResult};
 use crate::error::StoreError;
 use crate::instant;
 use crate::page::{Page, PageRequest};
@@ -99,6 +99,39 @@ impl Store {
         })
         .await
     }
+}
+
+impl Store {
+    /// Entries behind that sequence number, the oldest first; at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] and its like.
+    pub async fn audit_after(&self, sequence: i64, limit: usize) -> Result<Vec<RecordedEntry>, StoreError> {
+        self.reading(async {
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let mut connection = self.inner.database.read().await?;
+            let rows = rows_after(&mut connection, sequence, limit).await?;
+            rows.into_iter().map(HashedRow::recorded).collect()
+        })
+        .await
+    }
+}
+
+/// Rows behind that sequence number, in order.
+pub(super) async fn rows_after(
+    connection: &mut Connection,
+    sequence: i64,
+    limit: i64,
+) -> Result<Vec<HashedRow>, StoreError> {
+    sqlx::query_as(
+        "SELECT sequence, at, actor, address, action, resource_kind, resource_id, resource_name, before_json, \
+         after_json, hash, key_id FROM audit WHERE sequence > $1 ORDER BY sequence LIMIT $2",
+    )
+    .bind(sequence)
+    .bind(limit)
+    .fetch_all(connection)
+    .await
+    .database()
 }
 
 /// A row with its seal.

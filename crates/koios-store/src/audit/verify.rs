@@ -1,7 +1,7 @@
 //! Whether the audit trail is as it was written.
 
 use super::key::AuditKey;
-use super::list::HashedRow;
+use super::list::{HashedRow, rows_after};
 use crate::database::DatabaseResult;
 use crate::error::StoreError;
 use crate::store::Store;
@@ -90,19 +90,12 @@ impl Store {
     /// [`StoreError::Unavailable`] and its like.
     pub async fn verify_audit(&self, noted: &[AuditHead]) -> Result<AuditVerification, StoreError> {
         self.reading(async {
-            let keys =
-                AuditKey::all(&mut *self.inner.database.read().await?, &self.inner.secrets).await?;
+            let keys = AuditKey::all(&mut *self.inner.database.read().await?, &self.inner.secrets).await?;
             let mut check = Check::new(keys, noted);
             loop {
-                let rows: Vec<HashedRow> = sqlx::query_as(
-                    "SELECT sequence, at, actor, address, action, resource_kind, resource_id, resource_name, \
-                     before_json, after_json, hash, key_id FROM audit WHERE sequence > $1 ORDER BY sequence LIMIT $2",
-                )
-                .bind(check.last)
-                .bind(BATCH)
-                .fetch_all(&mut *self.inner.database.read().await?)
-                .await
-                .database()?;
+                let mut connection = self.inner.database.read().await?;
+                let rows = rows_after(&mut connection, check.last, BATCH).await?;
+                drop(connection);
                 if rows.is_empty() {
                     return Ok(check.finish());
                 }

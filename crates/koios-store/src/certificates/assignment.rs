@@ -1,5 +1,6 @@
 //! Which devices use a certificate.
 
+use serde_json::json;
 use std::collections::BTreeSet;
 
 use crate::certificates::Assigned;
@@ -64,6 +65,10 @@ impl Store {
             write.announce(Change::DeviceUpdated(device));
             unassigned.push(device_ref(write.connection(), device).await?);
         }
+        let ids =
+            |devices: &[DeviceRef]| devices.iter().map(|device| device.id.to_string()).collect::<Vec<_>>();
+        let after = json!({ "assigned": ids(&assigned), "unassigned": ids(&unassigned) });
+        write.describe(Some(before.audit_resource()), None, Some(after));
         let row = match apply {
             Apply::DryRun => before,
             Apply::Commit => CertificateRow::find(write.connection(), id).await?,

@@ -1,5 +1,6 @@
 //! Adding a certificate.
 
+use crate::audit::AuditResource;
 use crate::certificate::CertificateRecord;
 use crate::certificate_files::{Digests, GenerationFiles};
 use crate::certificates::NewCertificate;
@@ -13,6 +14,7 @@ use crate::id::CertificateId;
 use crate::instant;
 use crate::store::{Apply, Store};
 use crate::write::Write;
+use serde_json::json;
 
 impl Store {
     /// Adds a certificate, its files included; the first one becomes the default.
@@ -70,6 +72,10 @@ impl Store {
         .database()?;
 
         write.announce(Change::CertificateCreated(id));
+        let resource = AuditResource::new("certificate", id.to_string(), Some(name.as_str().to_owned()));
+        let after =
+            json!({ "thumbprint_sha256": leaf.thumbprint_sha256().to_string(), "origin": origin.as_str() });
+        write.describe(Some(resource), None, Some(after));
         if make_default && !first {
             row::move_default(write.connection(), id, now).await?;
             // Still the first revision: the certificate was never anything else.

@@ -10,6 +10,7 @@ use crate::error::StoreError;
 use crate::id::CertificateId;
 use crate::instant;
 use crate::store::{Apply, Store};
+use serde_json::json;
 
 impl Store {
     /// Makes a certificate the default; the one that is it already changes nothing.
@@ -33,6 +34,9 @@ impl Store {
             return Ok(DefaultChanged { certificate, previous_default, affected_devices: Vec::new() });
         }
         let affected_devices = device_refs(write.connection(), Users::ThroughDefault).await?;
+        let before = json!({ "default_certificate_id": previous_default.id.to_string() });
+        let after = json!({ "default_certificate_id": id.to_string() });
+        write.describe(Some(row.audit_resource()), Some(before), Some(after));
         let row = match apply {
             Apply::DryRun => row,
             Apply::Commit => {
@@ -102,6 +106,8 @@ impl Store {
             .database()?;
         write.announce(Change::CertificateUpdated(id));
         let updated = CertificateRow::find(write.connection(), id).await?;
+        let shown = |row: &CertificateRow| Some(json!({ "name": row.name, "description": row.description }));
+        write.describe(Some(updated.audit_resource()), shown(&row), shown(&updated));
         let record = self.observed_one(updated).await?;
         write.finish(Apply::Commit).await?;
         Ok(record)

@@ -13,6 +13,7 @@ use crate::fault::FaultPoint;
 use crate::id::CertificateId;
 use crate::instant;
 use crate::store::{Apply, Store};
+use serde_json::json;
 
 impl Store {
     /// Deletes a certificate that is not the default; devices that named it name none afterwards.
@@ -66,6 +67,10 @@ impl Store {
             .await
             .database()?;
         write.announce(Change::CertificateDeleted(id));
+        let before = json!({ "thumbprint_sha256": row.chain()?.leaf().thumbprint_sha256().to_string() });
+        let reassigned: Vec<_> = reassigned_devices.iter().map(|device| device.id.to_string()).collect();
+        let after = json!({ "reassigned_devices": reassigned });
+        write.describe(Some(row.audit_resource()), Some(before), Some(after));
         let deleted = Deleted { id, reassigned_devices, now_using: default.certificate_name()? };
         if apply == Apply::DryRun {
             write.finish(apply).await?;

@@ -1,6 +1,7 @@
 //! Another key pair in the same entry: regenerate, replace, install.
 
 use koios_pki::CertificateChain;
+use serde_json::json;
 
 use crate::certificate_files::{self, Digests, GenerationFiles};
 use crate::certificates::create::require_validity_days;
@@ -154,6 +155,13 @@ impl Store {
         .await
         .database()?;
         write.announce(Change::CertificateRegenerated(id));
+        let thumbprint = |text: String| Some(json!({ "thumbprint_sha256": text }));
+        let after = thumbprint(leaf.thumbprint_sha256().to_string());
+        write.describe(
+            Some(old.audit_resource()),
+            thumbprint(answer.previous.leaf().thumbprint_sha256().to_string()),
+            after,
+        );
 
         let certificate = match self.write_generation(&mut write, id, generation, files).await {
             Ok(certificate) => certificate,

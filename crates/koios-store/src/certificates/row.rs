@@ -4,6 +4,7 @@ use koios_pki::CertificateChain;
 use sqlx::FromRow;
 use time::OffsetDateTime;
 
+use crate::audit::AuditResource;
 use crate::certificate::{CertificateName, CertificateRecord, FileStates, Origin};
 use crate::certificate_files::{self, Digests};
 use crate::database::{Connection, DatabaseResult};
@@ -62,6 +63,10 @@ pub(crate) struct CertificateRow {
 }
 
 impl CertificateRow {
+    pub(crate) fn audit_resource(&self) -> AuditResource {
+        AuditResource::new("certificate", self.id.clone(), Some(self.name.clone()))
+    }
+
     pub(crate) async fn find(connection: &mut Connection, id: CertificateId) -> Result<Self, StoreError> {
         sqlx::query_as(select_certificates!("WHERE c.id = $1"))
             .bind(id.to_string())

@@ -9,6 +9,7 @@ use crate::devices::{ImportCode, ImportError, ImportProblem};
 use crate::error::StoreError;
 use crate::instant;
 use crate::store::{Apply, Store};
+use serde_json::json;
 
 impl Store {
     /// Adds devices, each with whether it is enabled; one that is not acceptable keeps all of them out.
@@ -44,6 +45,8 @@ impl Store {
             created.push(device_ref(write.connection(), row.id()?).await?);
             write.announce(Change::DeviceCreated(row.id()?));
         }
+        let ids: Vec<_> = created.iter().map(|device: &DeviceRef| device.id.to_string()).collect();
+        write.describe(None, None, Some(json!({ "devices": ids })));
         let apply = if problems.is_empty() { apply } else { Apply::DryRun };
         write.finish(apply).await?;
         Ok((created, problems))

@@ -1,9 +1,11 @@
 //! Rows of the table `devices`, and the statements that several operations share.
 
 use koios_pki::{SecurityMode, SecurityPolicy, Sha256Thumbprint};
+use serde_json::{Map, Value, json};
 use sqlx::FromRow;
 use time::OffsetDateTime;
 
+use crate::audit::AuditResource;
 use crate::certificates::row::parse_chain;
 use crate::database::{Connection, DatabaseResult};
 use crate::device::{Device, DeviceRef, DeviceUser, ServerCertificatePolicy};
@@ -37,6 +39,29 @@ pub(crate) struct DeviceRow {
 }
 
 impl DeviceRow {
+    pub(crate) fn audit_resource(&self) -> AuditResource {
+        AuditResource::new("device", self.id.clone(), Some(self.name.clone()))
+    }
+
+    /// What an audit entry may say of the settings: whether there is a password, never which.
+    pub(crate) fn audit_values(&self) -> Map<String, Value> {
+        let values = json!({
+            "name": self.name, "description": self.description, "endpoint_url": self.endpoint_url,
+            "security_mode": self.security_mode, "security_policy": self.security_policy,
+            "certificate_id": self.certificate_id, "username": self.username,
+            "password": self.password.as_ref().map(|_| "set"),
+            "server_certificate_policy": self.server_certificate_policy,
+            "server_host_name_check": self.server_host_name_check,
+            "trust_guide_product": self.trust_guide_product,
+            "scan_rate_seconds": self.scan_rate_seconds, "timeout_seconds": self.timeout_seconds,
+            "enabled": self.enabled,
+        });
+        match values {
+            Value::Object(values) => values,
+            _ => Map::new(),
+        }
+    }
+
     pub(crate) async fn find(connection: &mut Connection, id: DeviceId) -> Result<Self, StoreError> {
         sqlx::query_as("SELECT * FROM devices WHERE id = $1")
             .bind(id.to_string())

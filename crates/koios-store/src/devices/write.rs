@@ -15,6 +15,7 @@ use crate::instant;
 use crate::secrets::SecretsKey;
 use crate::server_certificates::forget_presented;
 use crate::store::{Apply, Store};
+use crate::write::Write;
 
 impl Store {
     /// Adds a device.
@@ -30,6 +31,7 @@ impl Store {
             let row = new_row(settings, enabled, instant::now(), &store.inner.secrets)?;
             row.insert(write.connection()).await?;
             write.announce(Change::DeviceCreated(row.id()?));
+            write.describe(Some(row.audit_resource()), None, Some(row.audit_values().into()));
             write.finish(Apply::Commit).await?;
             row.device()
         })
@@ -65,6 +67,9 @@ impl Store {
             }
             if after.update(write.connection(), &before, instant::now()).await? {
                 write.announce(Change::DeviceUpdated(id));
+                describe(&mut write, &before, &after);
+            } else {
+                write.changes_nothing();
             }
             write.finish(Apply::Commit).await?;
             after.device()
@@ -92,6 +97,7 @@ impl Store {
                 .await
                 .database()?;
             write.announce(Change::DeviceDeleted(id));
+            write.describe(Some(row.audit_resource()), Some(row.audit_values().into()), None);
             write.finish(Apply::Commit).await
         })
         .await
@@ -109,12 +115,31 @@ impl Store {
             let mut after = DeviceRow { enabled, ..before.clone() };
             if after.update(write.connection(), &before, instant::now()).await? {
                 write.announce(Change::DeviceUpdated(id));
+                describe(&mut write, &before, &after);
+            } else {
+                write.changes_nothing();
             }
             write.finish(Apply::Commit).await?;
             after.device()
         })
         .await
     }
+}
+
+/// Records what differs.
+fn describe(write: &mut Write, before: &DeviceRow, after: &DeviceRow) {
+    let (mut old, mut new) = (before.audit_values(), after.audit_values());
+    // The seal of a password tells that it changed, and nothing else.
+    if before.password != after.password && after.password.is_some() {
+        new.insert("password".to_owned(), "changed".into());
+    }
+    let same: Vec<String> =
+        new.iter().filter(|(key, value)| old.get(*key) == Some(*value)).map(|(key, _)| key.clone()).collect();
+    for key in same {
+        old.remove(&key);
+        new.remove(&key);
+    }
+    write.describe(Some(after.audit_resource()), Some(old.into()), Some(new.into()));
 }
 
 /// The row of a new device.

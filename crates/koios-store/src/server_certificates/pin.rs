@@ -1,6 +1,7 @@
 //! Pins: the server certificate a device knows its server by.
 
 use koios_pki::{CertificateChain, Sha256Thumbprint};
+use serde_json::json;
 
 use crate::change::Change;
 use crate::database::DatabaseResult;
@@ -33,6 +34,8 @@ impl Store {
             if let Some(pinned) = row.device()?.pinned_server_certificate {
                 return Ok(PinOutcome::AlreadyPinned(pinned));
             }
+            let after = json!({ "thumbprint_sha256": chain.leaf().thumbprint_sha256().to_string() });
+            write.describe(Some(row.audit_resource()), None, Some(after));
             set_pin(&mut write, row, Some(chain.to_der_blob())).await?;
             write.announce(Change::ServerCertificatePinned(device));
             write.finish(Apply::Commit).await?;

@@ -5,7 +5,7 @@ use koios_pki::{
     ApplicationUri, Certificate, CertificateChain, HostName, KeySpec, PrivateKey, Profile, SelfSignedParams,
     SerialNumber, Validity, common_name_for, self_signed, slug,
 };
-use koios_store::{CertificateRecord, DeviceId, NewCertificate, Origin};
+use koios_store::{AuditEntry, CertificateRecord, DeviceId, NewCertificate, Origin};
 use time::OffsetDateTime;
 
 use super::{
@@ -49,7 +49,12 @@ pub(crate) struct KeyOrder {
 
 impl Certificates {
     /// Generates key and certificate, and stores them with everything the order says: all or nothing.
-    pub(crate) async fn generate(&self, order: GenerateOrder) -> Result<CertificateRecord, ServiceError> {
+    /// `entry` records it.
+    pub(crate) async fn generate(
+        &self,
+        order: GenerateOrder,
+        entry: AuditEntry,
+    ) -> Result<CertificateRecord, ServiceError> {
         let name = parse_name(&order.name)?;
         let description = check_description(order.description)?;
         let profile = order.profile.as_deref().map_or(Ok(Profile::default()), profile_of)?;
@@ -91,7 +96,7 @@ impl Certificates {
         new.assign_to = order.assign_to;
         new.assign_to.sort_unstable();
         new.assign_to.dedup();
-        Ok(self.store.create_certificate(new).await?)
+        Ok(self.store.recording(entry).create_certificate(new).await?)
     }
 
     /// A new key, made where it holds up no other request.

@@ -71,7 +71,11 @@ pub(super) fn expect_long_enough(
 
 impl Certificates {
     /// Stores a readable pair; what servers may dislike about it becomes findings.
-    pub(crate) async fn upload(&self, order: UploadOrder) -> Result<CertificateRecord, ServiceError> {
+    pub(crate) async fn upload(
+        &self,
+        order: UploadOrder,
+        caller: &Caller,
+    ) -> Result<CertificateRecord, ServiceError> {
         let name = parse_name(&order.name)?;
         let description = check_description(order.description)?;
         let (chain, key) = order.pair.read(self.settings.deprecated_policies()).await?;
@@ -79,7 +83,8 @@ impl Certificates {
         let mut new = NewCertificate::new(name, Origin::Uploaded, chain, key.to_pem(), days);
         new.description = description;
         new.make_default = order.make_default;
-        Ok(self.store.create_certificate(new).await?)
+        let store = self.store.recording(caller.entry("certificate.uploaded"));
+        Ok(store.create_certificate(new).await?)
     }
 
     /// Puts an uploaded pair in the place of an expired or compromised one: same id, name and assignments.
@@ -102,7 +107,7 @@ impl Certificates {
         let store = self.access.recording(caller, "certificate.replaced", &record);
         let mut replaced = store.replace_key_pair(id, pair, apply).await?;
         if apply == Apply::Commit {
-            self.apply_extras(&mut replaced, description, order.make_default).await?;
+            self.apply_extras(&mut replaced, description, order.make_default, caller).await?;
         }
         Ok(Regenerated::new(replaced, self_signed))
     }
@@ -114,13 +119,15 @@ impl Certificates {
         replaced: &mut Replaced,
         description: Option<String>,
         make_default: bool,
+        caller: &Caller,
     ) -> Result<(), ServiceError> {
         let id = replaced.certificate.id;
         if description.is_some() {
-            replaced.certificate = self.patch(id, None, Some(description), None).await?;
+            replaced.certificate = self.patch(id, None, Some(description), None, caller).await?;
         }
         if make_default && !replaced.certificate.is_default {
-            replaced.certificate = self.store.set_default(id, Apply::Commit).await?.certificate;
+            let store = self.store.recording(caller.entry("certificate.default_changed"));
+            replaced.certificate = store.set_default(id, Apply::Commit).await?.certificate;
         }
         Ok(())
     }

@@ -96,7 +96,8 @@ impl Devices {
         // Also when something is wrong already: so every problem is found at once.
         let (indexes, sound): (Vec<usize>, Vec<_>) = sound.into_iter().unzip();
         let apply = if problems.is_empty() { apply } else { Apply::DryRun };
-        match self.store.import_devices(sound, apply).await {
+        let store = self.store.recording(caller.entry("devices.imported"));
+        match store.import_devices(sound, apply).await {
             Ok(created) if problems.is_empty() => return Ok(Import { created, problems }),
             Ok(_) => {}
             Err(ImportError::Problems(found)) => problems.extend(found.into_iter().map(|problem| Problem {
