@@ -55,7 +55,7 @@ async fn keep<F>(
     let mut schedule = Schedule::new(shared.settings.retry_max);
     shared.update(device, |status| status.set_starting()).await;
     loop {
-        orders.mark_unchanged();
+        let begun = *orders.borrow_and_update();
         let (verdict, ran, login_refused) = match isolated(live(orders.clone())).await {
             Ok(End::Stopped) => return,
             Ok(End::Changed) => {
@@ -78,7 +78,7 @@ async fn keep<F>(
         shared
             .update(device, |status| status.set_failed(&verdict, schedule.failures(), next_attempt_at))
             .await;
-        match wait(shared, device, &verdict, due, &mut orders).await {
+        match wait(shared, device, &verdict, due, &mut orders, begun).await {
             Woken::Stopped => return,
             Woken::Told => {
                 schedule.reset();
@@ -97,12 +97,14 @@ enum Woken {
     Due,
 }
 
+/// Waits for the next attempt; `heard` is what the attempt before had been told when it began.
 async fn wait(
     shared: &Shared,
     device: DeviceId,
     verdict: &Verdict,
     due: Option<Instant>,
     orders: &mut watch::Receiver<Orders>,
+    mut heard: Orders,
 ) -> Woken {
     let awaits_trust = verdict.failed_stage == Some(Stage::ServerCertificate);
     let dues = async {
@@ -114,18 +116,18 @@ async fn wait(
     };
     tokio::pin!(dues);
     loop {
-        let before = *orders.borrow();
         tokio::select! {
             changed = orders.changed() => {
-                let now = *orders.borrow();
+                let now = *orders.borrow_and_update();
                 // The sender is gone when the supervisor is.
                 if changed.is_err() || now.stop {
                     return Woken::Stopped;
                 }
-                let only_trust_lists = Orders { trust_lists: before.trust_lists, ..now } == before;
+                let only_trust_lists = Orders { trust_lists: heard.trust_lists, ..now } == heard;
                 if awaits_trust || !only_trust_lists {
                     return Woken::Told;
                 }
+                heard = now;
             }
             () = &mut dues => return Woken::Due,
         }
@@ -255,7 +257,7 @@ mod tests {
             let (tell, mut orders) = watch::channel(Orders::default());
             let verdict =
                 Verdict::failure(Code::ServerCertificateUntrusted, stage, crate::ReportedBy::Koios, "x");
-            let waiting = wait(&shared, device(1), &verdict, None, &mut orders);
+            let waiting = wait(&shared, device(1), &verdict, None, &mut orders, Orders::default());
             let telling = async {
                 tokio::task::yield_now().await;
                 tell.send_modify(|orders| orders.trust_lists += 1);
@@ -266,6 +268,30 @@ mod tests {
             };
             let (outcome, ()) = tokio::join!(waiting, telling);
             assert_eq!(matches!(outcome, Woken::Told), woken, "{stage}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_told_while_an_attempt_ends_is_heard_by_the_wait_after_it() {
+        let folder = TempDir::new().unwrap();
+        let shared = shared(&folder).await;
+        let told: [fn(&mut Orders); 2] =
+            [|orders| orders.reconnect += 1, |orders| (orders.recheck, orders.trust_lists) = (1, 1)];
+        for tell in told {
+            let (orders, listening) = watch::channel(Orders::default());
+            let lives = AtomicU32::new(0);
+            let keeping = keep(&shared, device(1), listening, |_| {
+                let first = lives.fetch_add(1, Ordering::SeqCst) == 0;
+                orders.send_modify(|orders| if first { tell(orders) } else { orders.stop = true });
+                // No attempt until something changes.
+                let reported_by = crate::ReportedBy::Koios;
+                let code = Code::CertificateKeyMismatch;
+                let verdict = Box::new(Verdict::failure(code, Stage::Certificate, reported_by, "x"));
+                std::future::ready(End::Failed { verdict, ran: false, login_refused: false })
+            });
+            let bound = Duration::from_secs(60);
+            tokio::time::timeout(bound, keeping).await.expect("the second attempt is made");
+            assert_eq!(lives.load(Ordering::SeqCst), 2);
         }
     }
 }
