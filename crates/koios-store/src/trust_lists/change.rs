@@ -1,5 +1,7 @@
 //! Changing the trust lists: each change is one commit, files and audit together.
 
+use std::collections::HashSet;
+
 use koios_pki::{Certificate, RevocationList, Sha1Thumbprint, Sha256Thumbprint};
 use time::OffsetDateTime;
 
@@ -238,10 +240,13 @@ fn take_out(
     thumbprint: Sha256Thumbprint,
     from: impl Fn(TrustListName) -> bool,
 ) {
+    // The same neighbour may lie in several of the files, or twice in one.
+    let mut stay = HashSet::new();
     for filed in lists.files_of(thumbprint).filter(|filed| from(filed.list)) {
         moves.take(filed.path.clone());
         for other in lists.certificates.iter().filter(|other| other.path == filed.path) {
-            if other.item.thumbprint_sha256() != thumbprint {
+            let of_other = other.item.thumbprint_sha256();
+            if of_other != thumbprint && stay.insert((other.list, of_other)) {
                 put(moves, layout, other.list, &other.item);
             }
         }

@@ -132,6 +132,20 @@ async fn taking_one_certificate_out_of_a_file_of_several_leaves_the_others() {
 }
 
 #[tokio::test]
+async fn taking_a_certificate_out_of_two_files_with_the_same_neighbour_keeps_the_neighbour_once() {
+    let fixture = Fixture::new().await;
+    let (gone, stays) = (leaf(), leaf());
+    let bundle = CertificateChain::new(gone.clone(), vec![stays.clone()]).to_pem();
+    let certs = folder(&fixture, "issuer/certs");
+    for name in ["line 1.pem", "line 2.pem"] {
+        std::fs::write(certs.join(name), &bundle).unwrap();
+    }
+    fixture.store.remove_from_trust_lists(gone.thumbprint_sha256()).await.unwrap();
+    assert_eq!(lists(&fixture).await, [(TrustListName::Issuer, stays.thumbprint_sha256())]);
+    assert_eq!(files(&certs).len(), 1);
+}
+
+#[tokio::test]
 async fn every_change_of_trust_is_recorded_by_its_own_commit() {
     let fixture = Fixture::new().await;
     let entry = |action: &str| {
