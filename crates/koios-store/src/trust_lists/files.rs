@@ -5,6 +5,7 @@ use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use koios_pki::{Certificate, CertificateChain, RevocationList, read_certificates};
 use tokio::sync::MutexGuard;
@@ -17,13 +18,20 @@ use crate::key_files::read_bounded;
 use crate::layout::Layout;
 use crate::store::Store;
 
-/// The lists as they were at the last look. Whoever changes the folders holds it meanwhile.
+/// The lists as they were at the last look.
 #[derive(Debug, Default)]
-pub(crate) struct Folders(tokio::sync::Mutex<Seen>);
+pub(crate) struct Folders {
+    /// Whoever changes the folders holds it meanwhile.
+    seen: tokio::sync::Mutex<Seen>,
+    /// How many looks have begun.
+    begun: AtomicU64,
+}
 
 /// One look at the folders.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Seen {
+    /// Which look it was.
+    number: u64,
     files: Arc<BTreeMap<PathBuf, File>>,
     pub(super) lists: Arc<TrustLists>,
 }
@@ -102,22 +110,29 @@ impl Store {
     ///
     /// Tells [`Change::TrustListsChanged`] when they could decide otherwise than at the last look.
     ///
+    /// Those who ask while a look is under way share the next one.
+    ///
     /// # Errors
     /// [`StoreError::Unavailable`] when a folder cannot be read. One that is missing is empty.
     pub async fn trust_lists(&self) -> Result<Arc<TrustLists>, StoreError> {
         self.reading(async {
+            let asked = self.inner.trust.begun.load(Ordering::SeqCst);
             let mut seen = self.lock_trust_lists().await;
+            if seen.number > asked {
+                return Ok(Arc::clone(&seen.lists));
+            }
             self.look_at_trust_lists(&mut seen).await
         })
         .await
     }
 
     pub(super) async fn lock_trust_lists(&self) -> MutexGuard<'_, Seen> {
-        self.inner.trust.0.lock().await
+        self.inner.trust.seen.lock().await
     }
 
     pub(super) async fn look_at_trust_lists(&self, seen: &mut Seen) -> Result<Arc<TrustLists>, StoreError> {
         let known = Arc::clone(&seen.files);
+        let number = self.inner.trust.begun.fetch_add(1, Ordering::SeqCst) + 1;
         if let Some(now) = self.blocking(move |layout| look(layout, &known)).await? {
             let decides_otherwise = !now.lists.decides_as(&seen.lists);
             *seen = now;
@@ -125,6 +140,7 @@ impl Store {
                 self.inner.announce(Change::TrustListsChanged);
             }
         }
+        seen.number = number;
         Ok(Arc::clone(&seen.lists))
     }
 }
@@ -144,7 +160,7 @@ impl Folders {
             tracing::warn!(%error, "the trust lists cannot be read");
             None
         });
-        Self(tokio::sync::Mutex::new(seen.unwrap_or_default()))
+        Self { seen: tokio::sync::Mutex::new(seen.unwrap_or_default()), begun: AtomicU64::new(0) }
     }
 }
 
@@ -208,7 +224,7 @@ fn look(layout: &Layout, known: &BTreeMap<PathBuf, File>) -> Result<Option<Seen>
         return Ok(None);
     }
     let lists = Arc::new(TrustLists::new(certificates, revocation_lists));
-    Ok(Some(Seen { files: Arc::new(files), lists }))
+    Ok(Some(Seen { number: 0, files: Arc::new(files), lists }))
 }
 
 /// The names in a folder, in order; those that begin with a dot are on their way here.
@@ -287,4 +303,37 @@ pub(super) fn text_of(path: &Path) -> Result<&str, StoreError> {
         path: path.to_owned(),
         source: "its name is not UTF-8; rename it".into(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::StoreOptions;
+
+    #[tokio::test]
+    async fn those_who_wait_share_one_look_that_began_after_they_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(StoreOptions::new(folder.path())).await.unwrap();
+        let begun = || store.inner.trust.begun.load(Ordering::SeqCst);
+        store.trust_lists().await.unwrap();
+        let before = begun();
+        let held = store.lock_trust_lists().await;
+        let asking: Vec<_> = (0..50)
+            .map(|_| {
+                let store = store.clone();
+                tokio::spawn(
+                    async move { store.trust_lists().await.map(|lists| lists.revocation_lists.len()) },
+                )
+            })
+            .collect();
+        // One thread: all of them have asked when this one goes on.
+        tokio::task::yield_now().await;
+        drop(held);
+        for asked in asking {
+            asked.await.unwrap().unwrap();
+        }
+        assert_eq!(begun() - before, 1);
+        store.trust_lists().await.unwrap();
+        assert_eq!(begun() - before, 2, "what was seen before it asked is no answer");
+    }
 }
