@@ -8,6 +8,7 @@ mod file_moves;
 mod files;
 mod rejected;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use koios_pki::{Certificate, CertificateChain, RevocationList, Sha256Thumbprint, TrustList};
@@ -36,6 +37,7 @@ text_enum! {
 pub struct TrustLists {
     certificates: Vec<Filed<Certificate>>,
     revocation_lists: Vec<Filed<RevocationList>>,
+    held: HashSet<(TrustListName, Sha256Thumbprint)>,
     validation: Arc<TrustList>,
 }
 
@@ -61,7 +63,9 @@ impl TrustLists {
             }
         }
         let validation = TrustList::new(of(TrustListName::Trusted), of(TrustListName::Issuer), lists);
-        Self { certificates, revocation_lists, validation: Arc::new(validation) }
+        // Hashed once, not at each question.
+        let held = certificates.iter().map(|filed| (filed.list, filed.item.thumbprint_sha256())).collect();
+        Self { certificates, revocation_lists, held, validation: Arc::new(validation) }
     }
 
     /// What validation needs ([`koios_pki::validate`]).
@@ -78,7 +82,7 @@ impl TrustLists {
     /// Whether a list holds this very certificate.
     #[must_use]
     pub fn holds(&self, list: TrustListName, thumbprint: Sha256Thumbprint) -> bool {
-        self.certificates(list).any(|certificate| certificate.thumbprint_sha256() == thumbprint)
+        self.held.contains(&(list, thumbprint))
     }
 
     /// Whether a validation could come to another result.

@@ -1,5 +1,7 @@
 //! Rejected server certificates: kept in bounded number, with the reason and whose connection it was.
 
+use std::collections::HashSet;
+
 use koios_pki::{Certificate, CertificateChain, Sha256Thumbprint};
 use time::{Duration, OffsetDateTime};
 
@@ -25,7 +27,7 @@ const BY_HAND: &str = "An administrator has rejected it";
 
 impl Store {
     /// Keeps a server certificate that was refused, with the reason; the same again within a minute is not written
-    /// again. One in the trusted or issuer list is not put among the rejected: it was refused for what is wrong with it
+    /// again, nor another one by a device when all that are kept are as recent. One in the trusted or issuer list is not put among the rejected: it was refused for what is wrong with it
     /// now, and the device says so.
     ///
     /// # Errors
@@ -36,16 +38,27 @@ impl Store {
         }
         let store = self.clone();
         self.run(async move {
-            let mut seen = store.lock_trust_lists().await;
-            let lists = store.look_at_trust_lists(&mut seen).await?;
             let thumbprint = rejection.chain.leaf().thumbprint_sha256();
-            if lists.holds(TrustListName::Trusted, thumbprint)
-                || lists.holds(TrustListName::Issuer, thumbprint)
-            {
+            let lists = store.trust_lists().await?;
+            if is_listed(&lists, thumbprint) {
                 return Ok(());
             }
-            let leaf = rejection.chain.leaf().clone();
+            if lists.holds(TrustListName::Rejected, thumbprint) {
+                // Nobody who looks at the lists waits for the disk meanwhile.
+                let mut write = store.begin().await?;
+                note(write.connection(), &rejection).await?;
+                return write.finish(Apply::Commit).await;
+            }
+            if rejection.device.is_some() && store.is_full_of_recent(rejection.at).await? {
+                return Ok(());
+            }
+            let mut seen = store.lock_trust_lists().await;
+            let lists = store.look_at_trust_lists(&mut seen).await?;
+            if is_listed(&lists, thumbprint) {
+                return Ok(());
+            }
             if !lists.holds(TrustListName::Rejected, thumbprint) {
+                let leaf = rejection.chain.leaf().clone();
                 // Before the rows: a file without a reason is shown, a reason without a file is not.
                 store.blocking(move |layout| write(layout, &leaf)).await?;
             }
@@ -57,6 +70,22 @@ impl Store {
             store.look_at_trust_lists(&mut seen).await.map(drop)
         })
         .await
+    }
+
+    /// Whether all that may be kept was rejected within the last minute: each one more would push out one whose device
+    /// brings it back in seconds, for as long as more are rejected than kept.
+    async fn is_full_of_recent(&self, at: OffsetDateTime) -> Result<bool, StoreError> {
+        let mut connection = self.inner.database.read().await?;
+        let (count, oldest): (i64, Option<i64>) =
+            sqlx::query_as("SELECT COUNT(*), MIN(last_seen) FROM rejected_certificates")
+                .fetch_one(&mut *connection)
+                .await
+                .database()?;
+        let Some(oldest) = oldest.filter(|_| usize::try_from(count).is_ok_and(|count| count >= KEPT)) else {
+            return Ok(false);
+        };
+        let oldest = instant::from_micros(oldest, "rejected_certificates.last_seen")?;
+        Ok((Duration::ZERO..RESOLUTION).contains(&(at - oldest)))
     }
 
     /// Takes a certificate that somebody has approved from the rejected ones, when no device rejects it any more.
@@ -112,6 +141,11 @@ impl Store {
         })
         .await
     }
+}
+
+/// Whether it is in a list that a person keeps.
+fn is_listed(lists: &TrustLists, thumbprint: Sha256Thumbprint) -> bool {
+    lists.holds(TrustListName::Trusted, thumbprint) || lists.holds(TrustListName::Issuer, thumbprint)
 }
 
 /// Notes that a person has rejected it.
@@ -207,6 +241,7 @@ async fn surplus(
     .await
     .database()?;
     let mut known: Vec<Sha256Thumbprint> = rows.iter().filter_map(|text| text.parse().ok()).collect();
+    let with_row: HashSet<Sha256Thumbprint> = known.iter().copied().collect();
     let mut gone: Vec<Sha256Thumbprint> = known
         .extract_if(.., |thumbprint| {
             *thumbprint != newest && !lists.holds(TrustListName::Rejected, *thumbprint)
@@ -214,7 +249,7 @@ async fn surplus(
         .collect();
     // Files that somebody put there have no row, and go first.
     let strangers = lists.certificates(TrustListName::Rejected).map(Certificate::thumbprint_sha256);
-    let strangers: Vec<_> = strangers.filter(|thumbprint| !known.contains(thumbprint)).collect();
+    let strangers: Vec<_> = strangers.filter(|thumbprint| !with_row.contains(thumbprint)).collect();
     let kept: Vec<_> = known.into_iter().chain(strangers).collect();
     gone.extend(kept.iter().skip(KEPT));
     for thumbprint in &gone {

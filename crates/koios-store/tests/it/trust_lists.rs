@@ -268,6 +268,35 @@ async fn the_newest_rejected_certificates_are_kept_and_no_more() {
 }
 
 #[tokio::test]
+async fn more_rejections_than_are_kept_do_not_push_each_other_out_without_end() {
+    let fixture = Fixture::new().await;
+    let began = OffsetDateTime::now_utc();
+    let device = fixture.device("Press", SecurityMode::Sign, None).await.id;
+    let chains: Vec<_> = (0..205).map(|_| chain()).collect();
+    let reject = async |number: usize, by, seconds: i64| {
+        let at = began + Duration::seconds(seconds);
+        let mut rejection = Rejection::new(chains[number].clone(), "x", "why", at);
+        rejection.device = by;
+        fixture.store.record_rejected(rejection).await.unwrap();
+    };
+    for number in 0..205 {
+        reject(number, Some(device), 0).await;
+    }
+    let holds = async |number: usize| {
+        let lists = fixture.store.trust_lists().await.unwrap();
+        lists.holds(TrustListName::Rejected, chains[number].leaf().thumbprint_sha256())
+    };
+    assert!(holds(0).await && holds(199).await && !holds(200).await);
+    reject(200, None, 30).await;
+    assert!(holds(200).await, "what a person has tested is looked for at once");
+    for number in 0..200 {
+        reject(number, Some(device), 59).await;
+    }
+    reject(203, Some(device), 61).await;
+    assert!(holds(203).await, "a minute later there is a place for another one");
+}
+
+#[tokio::test]
 async fn the_inventory_shows_every_certificate_by_endpoint_with_its_devices() {
     let fixture = Fixture::new().await;
     let device = fixture.store.create_device(settings("Press", SecurityMode::Sign), false).await.unwrap().id;
