@@ -167,6 +167,7 @@ impl Store {
         let store = self.clone();
         self.run(async move {
             let mut seen = store.lock_trust_lists().await;
+            store.take_back_left_moves().await?;
             let lists = store.look_at_trust_lists(&mut seen).await?;
             let planned = store.blocking(move |layout| plan(layout, &lists)).await?;
             store.carry_out(&mut seen, planned).await

@@ -90,8 +90,20 @@ impl Store {
             write.finish(Apply::Commit).await
         };
         if let Err(error) = forgotten.await {
-            tracing::warn!(%error, "a change of the trust lists could not be taken back; the next start does it");
+            tracing::warn!(%error, "a change of the trust lists could not be taken back; the next change or start does it");
         }
+    }
+
+    /// Takes back the moves of an earlier change that failed and could not be taken back then.
+    pub(super) async fn take_back_left_moves(&self) -> Result<(), StoreError> {
+        let moves = noted(&self.inner.database).await?;
+        if moves.is_empty() {
+            return Ok(());
+        }
+        self.blocking(move |layout| take_back_moves(layout, &moves)).await?;
+        let mut write = Self { audit: None, ..self.clone() }.begin().await?;
+        forget(write.connection()).await?;
+        write.finish(Apply::Commit).await
     }
 
     /// Clears away what has left the lists for good.
@@ -118,14 +130,7 @@ pub(super) async fn forget(connection: &mut Connection) -> Result<(), StoreError
 
 /// At a start: takes back the moves of a change that did not come to its commit.
 pub(crate) async fn take_back(database: &Database, layout: &Layout) -> Result<(), StoreError> {
-    let noted: Vec<(String, String)> = sqlx::query_as("SELECT source, target FROM trust_file_moves")
-        .fetch_all(&mut *database.read().await?)
-        .await
-        .database()?;
-    let moves: Vec<Move> = noted
-        .into_iter()
-        .map(|(source, target)| Move { source: source.into(), target: target.into() })
-        .collect();
+    let moves = noted(database).await?;
     take_back_moves(layout, &moves)?;
     if !moves.is_empty() {
         let (_turn, mut write) = database.write().await?;
@@ -137,6 +142,18 @@ pub(crate) async fn take_back(database: &Database, layout: &Layout) -> Result<()
         atomic::remove_folder(&folder).map_err(|source| StoreError::io(&folder, source))?;
     }
     Ok(())
+}
+
+/// The moves of a change that is under way or did not end.
+async fn noted(database: &Database) -> Result<Vec<Move>, StoreError> {
+    let noted: Vec<(String, String)> = sqlx::query_as("SELECT source, target FROM trust_file_moves")
+        .fetch_all(&mut *database.read().await?)
+        .await
+        .database()?;
+    Ok(noted
+        .into_iter()
+        .map(|(source, target)| Move { source: source.into(), target: target.into() })
+        .collect())
 }
 
 fn write(layout: &Layout, written: &[(PathBuf, Vec<u8>)]) -> Result<(), StoreError> {
@@ -192,5 +209,47 @@ fn sync(folder: &Path) -> Result<(), StoreError> {
     match atomic::sync_folder(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other.map_err(|source| StoreError::io(folder, source)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use koios_pki::{KeySpec, PrivateKey, SelfSignedParams, SerialNumber, Validity, self_signed};
+    use time::OffsetDateTime;
+
+    use super::*;
+    use crate::store::StoreOptions;
+    use crate::trust_lists::TrustListName;
+
+    fn certificate(serial: u8) -> koios_pki::Certificate {
+        let params = SelfSignedParams::new(
+            "Server",
+            "Plant",
+            koios_pki::ApplicationUri::parse("urn:plant:server").unwrap(),
+            Validity::starting_at(OffsetDateTime::now_utc(), 30),
+            SerialNumber::from_random_bytes([serial; 16]),
+        );
+        self_signed(&params, &PrivateKey::generate(KeySpec::EcP256).unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_a_failed_change_left_is_taken_back_before_the_next_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(StoreOptions::new(folder.path())).await.unwrap();
+        let (left, other) = (certificate(1), certificate(2));
+        for certificate in [&left, &other] {
+            store.add_to_trust_list(TrustListName::Trusted, certificate.clone()).await.unwrap();
+        }
+        // As after a full disk: the commit failed, and so did taking back.
+        let lists = store.trust_lists().await.unwrap();
+        let source = lists.files_of(left.thumbprint_sha256()).next().unwrap().path.clone();
+        let mut moves = FileMoves::default();
+        moves.take(source);
+        store.move_files(moves).await.unwrap();
+
+        store.reject_server_certificate(other.thumbprint_sha256()).await.unwrap();
+        let lists = store.trust_lists().await.unwrap();
+        assert!(lists.holds(TrustListName::Trusted, left.thumbprint_sha256()));
+        assert!(lists.holds(TrustListName::Rejected, other.thumbprint_sha256()));
     }
 }
