@@ -145,3 +145,16 @@ fn a_stored_password_does_not_travel_to_a_new_address_or_with_less_protection() 
     let moved = patch(&daemon, &other, &json!({ "endpoint_url": "opc.tcp://127.0.0.9:1" }));
     assert_eq!(moved.status, 200, "{}", moved.text());
 }
+
+#[test]
+fn a_stored_password_does_not_go_from_a_validated_server_to_the_first_one_seen() {
+    let daemon = Setup::empty().start();
+    let device = device(&daemon, "A");
+    let listed = json!({ "server_certificate_policy": "trust_list" });
+    assert_eq!(patch(&daemon, &device, &listed).status, 200, "the lists decide what is trusted");
+    let mut pinning = json!({ "server_certificate_policy": "pin", "timeout_seconds": 1 });
+    patch(&daemon, &device, &pinning).expect_problem(422, "password_required");
+    daemon.post(&format!("{}/test", path_of(&device)), &pinning).expect_problem(422, "password_required");
+    pinning["user_identity"] = json!({ "password": PASSWORD });
+    assert_eq!(patch(&daemon, &device, &pinning).status, 200);
+}

@@ -50,11 +50,20 @@ fn exposure(before: &Device, after: &DeviceSettings) -> Option<&'static str> {
         Some("the security mode changes to none")
     } else if accepts_any && before.server_certificate_policy != ServerCertificatePolicy::AcceptAny {
         Some("any server certificate would be accepted")
+    } else if takes_first_seen(before, after) {
+        Some("the first server certificate seen would be accepted")
     } else if before.server_host_name_check && !after.server_host_name_check {
         Some("the host name check is switched off")
     } else {
         None
     }
+}
+
+/// Whether a server that the trust lists may refuse would be remembered and believed.
+fn takes_first_seen(before: &Device, after: &DeviceSettings) -> bool {
+    before.server_certificate_policy == ServerCertificatePolicy::TrustList
+        && after.server_certificate_policy == ServerCertificatePolicy::Pin
+        && before.pinned_server_certificate.is_none()
 }
 
 /// Whether two endpoint URLs lead to the same host and port; in doubt they do not.
