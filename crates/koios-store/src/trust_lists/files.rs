@@ -96,8 +96,9 @@ const FOLDERS: [(TrustListName, Kind); 5] = [
     (TrustListName::Rejected, Kind::Certificates),
 ];
 
-/// Files of a folder that are read; far more than any plant has. What is left out is not trusted.
-const MAX_FILES: usize = 5_000;
+/// Files of a folder that are read: twice as many as there are devices in the largest plants, whose servers may all have
+/// signed their own certificates. What is left out is not trusted.
+const MAX_FILES: usize = 20_000;
 
 /// A certificate with its chain takes a few kilobytes.
 const MAX_CERTIFICATE_BYTES: u64 = 256 * 1024;

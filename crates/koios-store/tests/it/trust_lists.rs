@@ -122,6 +122,19 @@ async fn r16_files_that_somebody_drops_or_removes_count_at_the_next_look_and_are
 }
 
 #[tokio::test]
+async fn ten_thousand_servers_that_signed_their_own_certificates_can_be_trusted() {
+    let fixture = Fixture::new().await;
+    let certificate = leaf();
+    let certs = folder(&fixture, "trusted/certs");
+    for device in 0..10_000 {
+        std::fs::write(certs.join(format!("{device}.der")), certificate.der()).unwrap();
+    }
+    let entry = fixture.store.add_to_trust_list(TrustListName::Trusted, leaf()).await.unwrap();
+    assert_eq!(entry.list, TrustListName::Trusted);
+    assert_eq!(fixture.store.trust_lists().await.unwrap().validation().trusted.len(), 10_001);
+}
+
+#[tokio::test]
 async fn taking_one_certificate_out_of_a_file_of_several_leaves_the_others() {
     let fixture = Fixture::new().await;
     let (gone, stays) = (leaf(), leaf());
