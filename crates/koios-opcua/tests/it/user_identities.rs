@@ -124,11 +124,17 @@ fn without_security_a_password_goes_only_to_a_server_whose_certificate_passes() 
     let pinned = identity(&another).chain().clone();
     for server in servers(&ServerOptions { none_endpoint: true, ..ServerOptions::default() }) {
         let mut target = Target::new(url(&server.endpoint_url), "urn:koios:gw01");
-        target.server_trust = ServerTrust::Pin { expected: Some(pinned.clone()) };
-        assert!(report(&target).verdict.is_success(), "{}: nothing is encrypted to it", server.stack());
-        target.user = user("secret");
-        let refused = report(&target);
-        assert_eq!(refused.verdict.code, Code::ServerCertificateChanged, "{}", server.stack());
-        assert_eq!(refused.verdict.failed_stage, Some(Stage::ServerCertificate));
+        for (trust, code) in [
+            (ServerTrust::Pin { expected: Some(pinned.clone()) }, Code::ServerCertificateChanged),
+            (ServerTrust::TrustList, Code::ServerCertificateUntrusted),
+        ] {
+            target.server_trust = trust;
+            target.user = UserIdentity::Anonymous;
+            assert!(report(&target).verdict.is_success(), "{}: nothing is encrypted to it", server.stack());
+            target.user = user("secret");
+            let refused = report(&target);
+            assert_eq!(refused.verdict.code, code, "{}", server.stack());
+            assert_eq!(refused.verdict.failed_stage, Some(Stage::ServerCertificate));
+        }
     }
 }
