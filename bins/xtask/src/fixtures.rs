@@ -9,66 +9,99 @@ use anyhow::{Context, Result, bail};
 
 use crate::repository;
 
-/// A stack with a folder in `fixtures/servers/`.
+/// A stack with a folder in `fixtures/servers/`; what lies in it tells how it is installed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fixture {
+    name: String,
+    kind: Kind,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fixture {
-    Asyncua,
-    NodeOpcua,
-    Open62541,
+enum Kind {
+    CMake,
+    Node,
+    Python,
 }
 
 impl Fixture {
-    pub(crate) const ALL: [Self; 3] = [Self::Asyncua, Self::NodeOpcua, Self::Open62541];
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Asyncua => "asyncua",
-            Self::NodeOpcua => "node-opcua",
-            Self::Open62541 => "open62541",
+    /// All of them, by name.
+    pub(crate) fn all() -> Result<Vec<Self>> {
+        let folder = repository::root().join("fixtures/servers");
+        let mut fixtures = Vec::new();
+        for entry in fs::read_dir(&folder).with_context(|| format!("{} cannot be read", folder.display()))? {
+            let path = entry?.path();
+            let kind = Kind::ALL.into_iter().find(|kind| path.join(kind.lockfile()).is_file());
+            if let (Some(kind), Some(name)) = (kind, path.file_name()) {
+                fixtures.push(Self { name: name.to_string_lossy().into_owned(), kind });
+            }
         }
+        fixtures.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(fixtures)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Through this variable the tests learn why the fixture is not there.
-    pub(crate) fn reason_variable(self) -> &'static str {
-        match self {
-            Self::Asyncua => "KOIOS_NO_ASYNCUA",
-            Self::NodeOpcua => "KOIOS_NO_NODE_OPCUA",
-            Self::Open62541 => "KOIOS_NO_OPEN62541",
-        }
+    pub(crate) fn reason_variable(&self) -> String {
+        format!("KOIOS_NO_{}", self.name.replace(['-', '.'], "_").to_ascii_uppercase())
     }
 
     /// Installs it if it is not yet; does nothing when the installed one fits the lockfile and still runs.
-    pub(crate) fn install(self) -> Result<()> {
-        let folder = repository::root().join("fixtures/servers").join(self.name());
-        let key = self.key(&folder)?;
+    pub(crate) fn install(&self) -> Result<()> {
+        let folder = repository::root().join("fixtures/servers").join(&self.name);
+        let key = self.kind.key(&folder)?;
         let stamp = folder.join(STAMP);
-        if self.is_installed(&folder, &stamp, &key) {
+        if self.kind.is_installed(&folder, &stamp, &key) {
             return Ok(());
         }
         // Without a stamp the tests see that it is not there, should the installation fail half-way.
         if stamp.exists() {
             fs::remove_file(&stamp).with_context(|| format!("{} cannot be removed", stamp.display()))?;
         }
-        eprintln!("xtask: installing {} in {}", self.name(), folder.display());
-        let interpreter = match self {
-            Self::Asyncua => install_python(&folder)?,
-            Self::NodeOpcua => install_node(&folder)?,
-            Self::Open62541 => build_open62541(&folder)?,
+        eprintln!("xtask: installing {} in {}", self.name, folder.display());
+        let interpreter = match self.kind {
+            Kind::CMake => build_with_cmake(&folder)?,
+            Kind::Node => install_node(&folder)?,
+            Kind::Python => install_python(&folder)?,
         };
         fs::write(&stamp, format!("{key}\n{}\n", interpreter.display()))
             .with_context(|| format!("{} cannot be written", stamp.display()))
     }
+}
+
+impl Kind {
+    const ALL: [Self; 3] = [Self::CMake, Self::Node, Self::Python];
+
+    /// A folder with this file is of this kind.
+    fn lockfile(self) -> &'static str {
+        match self {
+            Self::CMake => "CMakeLists.txt",
+            Self::Node => "package-lock.json",
+            Self::Python => "requirements.txt",
+        }
+    }
 
     /// What an installation depends on.
     fn key(self, folder: &Path) -> Result<String> {
-        let files: &[&str] = match self {
-            Self::Asyncua => &["requirements.txt"],
-            Self::NodeOpcua => &["package-lock.json"],
-            Self::Open62541 => &["Cargo.lock", "CMakeLists.txt", "client.c", "common.h", "server.c"],
-        };
+        let mut files = Vec::new();
+        if self == Self::CMake {
+            for entry in
+                fs::read_dir(folder).with_context(|| format!("{} cannot be read", folder.display()))?
+            {
+                files.push(entry?.path());
+            }
+            files.retain(|file| {
+                let extension = file.extension().unwrap_or_default();
+                ["c", "h", "lock", "txt"].iter().any(|source| extension == *source)
+            });
+            files.sort();
+        } else {
+            files.push(folder.join(self.lockfile()));
+        }
         let mut hasher = DefaultHasher::new();
         for file in files {
-            let file = folder.join(file);
             fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))?.hash(&mut hasher);
         }
         // The folder too: a virtual environment cannot be moved.
@@ -80,20 +113,16 @@ impl Fixture {
         let Ok(text) = fs::read_to_string(stamp) else { return false };
         let mut lines = text.lines();
         let (installed, interpreter) = (lines.next(), lines.next());
-        let probe: &[&str] = match self {
-            Self::Asyncua => &["-c", "import asyncua"],
-            Self::NodeOpcua | Self::Open62541 => &["--version"],
-        };
         installed == Some(key)
             && interpreter
-                .is_some_and(|interpreter| output_of(&in_folder(folder, interpreter), probe).is_ok())
+                .is_some_and(|interpreter| output_of(&in_folder(folder, interpreter), &["--version"]).is_ok())
     }
 }
 
 /// `cargo xtask fixtures`: a fixture that cannot be installed is a failure only when it is required.
 pub(crate) fn run() -> Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
-    for fixture in Fixture::ALL {
+    for fixture in Fixture::all()? {
         match fixture.install() {
             Ok(()) => println!("{} is installed", fixture.name()),
             Err(error) => {
@@ -155,7 +184,7 @@ fn install_python(folder: &Path) -> Result<PathBuf> {
 }
 
 /// Builds server and client with the source that the lockfile names; returns the server, relative to the folder.
-fn build_open62541(folder: &Path) -> Result<PathBuf> {
+fn build_with_cmake(folder: &Path) -> Result<PathBuf> {
     output_of(Path::new("cmake"), &["--version"]).context("cmake was not found")?;
     let metadata = repository::cargo()
         .current_dir(folder)

@@ -14,7 +14,7 @@ pub(crate) fn run(cargo_arguments: &[&str]) -> Result<ExitCode> {
     let mut cargo = repository::cargo();
     cargo.args(["test", "--workspace", "--locked", "--no-fail-fast"]).args(cargo_arguments);
     let mut missing = Vec::new();
-    for fixture in Fixture::ALL {
+    for fixture in Fixture::all()? {
         if let Err(error) = fixture.install() {
             let reason = format!("{error:#}");
             cargo.env(fixture.reason_variable(), &reason);

@@ -3,7 +3,7 @@
 //! - [`CertificateSpec`] makes certificates of any kind, good and bad, with rcgen (and with the `openssl` program
 //!   where rcgen refuses). Keys come from a pool, since making RSA keys is slow.
 //! - [`Server`] is a secured OPC UA server with a PKI folder of its own: async-opcua inside the test process,
-//!   node-opcua and asyncua as child processes. It rejects, and is told to trust, as an operator would do it.
+//!   node-opcua, asyncua and open62541 as child processes. It rejects, and is told to trust, as an operator would do it.
 //! - [`ProsysStandIn`] is a server that keeps clients' certificates as the Prosys OPC UA Simulation Server does.
 //! - [`OddPeer`] is something else that listens: silent, HTTP, SSH, closing, resetting, dripping.
 //! - [`start_or_skip`] and [`skip`](fn@skip) leave a trace of what could not run, for `cargo xtask test`.
@@ -32,8 +32,8 @@ pub use pki_folders::PkiFolders;
 
 mod server;
 pub use server::{
-    Mode, Policy, ProsysStandIn, Server, ServerCertificate, ServerOptions, Stack, Unavailable, bench_client,
-    start, start_or_skip,
+    Ability, Mode, Policy, ProsysStandIn, Server, ServerCertificate, ServerOptions, Stack, Unavailable,
+    bench_client, start, start_or_skip,
 };
 
 mod skip;

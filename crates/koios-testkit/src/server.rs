@@ -1,11 +1,11 @@
 //! Real OPC UA servers, each with a PKI folder of its own.
 
-mod async_opcua;
 mod child;
 mod foreign;
-pub use foreign::bench_client;
 mod prosys;
 pub use prosys::ProsysStandIn;
+mod stack;
+pub use stack::{Ability, Stack, bench_client};
 
 use std::fmt;
 use std::fs;
@@ -15,42 +15,9 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use stack::Running;
+
 use crate::{CertificateSpec, PkiFolders, San, TestCertificate, TestKey, skip};
-
-/// An OPC UA implementation that Koios is tested against.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Stack {
-    /// async-opcua 0.19 (Rust), inside the test process: always there.
-    AsyncOpcua,
-    /// asyncua 2.1 (Python), a child process.
-    Asyncua,
-    /// node-opcua 2.186 (JavaScript), a child process.
-    NodeOpcua,
-    /// open62541 1.5 (C, with OpenSSL), a child process; the one with policies on curves. It reads its trusted folder
-    /// when it starts, and knows neither issuers nor rejected certificates.
-    Open62541,
-}
-
-impl Stack {
-    /// Those that know all that a test may ask of a server.
-    pub const ALL: [Self; 3] = [Self::AsyncOpcua, Self::Asyncua, Self::NodeOpcua];
-
-    /// Its name as its makers write it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::AsyncOpcua => "async-opcua",
-            Self::Asyncua => "asyncua",
-            Self::NodeOpcua => "node-opcua",
-            Self::Open62541 => "open62541",
-        }
-    }
-}
-
-impl fmt::Display for Stack {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// A security policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -136,14 +103,16 @@ pub struct ServerOptions {
     pub users: Vec<(String, String)>,
     /// TCP port on 127.0.0.1; 0 takes a free one.
     pub port: u16,
-    /// Client certificates (DER) that it trusts from the start. For an authority's certificate, node-opcua and asyncua
-    /// trust what it has issued.
+    /// How many sessions it has at most ([`Ability::LimitsSessions`]); enough when `None`.
+    pub max_sessions: Option<u32>,
+    /// Client certificates (DER) that it trusts from the start. For an authority's certificate, those with
+    /// [`Ability::Authorities`] trust what it has issued.
     pub trusted: Vec<Vec<u8>>,
-    /// Certificates of issuers (DER) that it knows without trusting them (node-opcua only).
+    /// Certificates of issuers (DER) that it knows without trusting them ([`Ability::Authorities`]; asyncua does not look).
     pub issuers: Vec<Vec<u8>>,
-    /// Revocation lists (DER) that it knows (node-opcua and asyncua).
+    /// Revocation lists (DER) that it knows ([`Ability::Authorities`]).
     pub revocation_lists: Vec<Vec<u8>>,
-    /// The URL of a client to which it connects as well, by reverse connect (open62541 only).
+    /// The URL of a client to which it connects as well, by reverse connect ([`Ability::ReverseConnect`]).
     pub reverse_connect: Option<String>,
     /// Its PKI folder; a temporary one, removed with the server, when `None`.
     pub pki_dir: Option<PathBuf>,
@@ -162,6 +131,7 @@ impl Default for ServerOptions {
             anonymous: true,
             users: vec![("op".to_owned(), "secret".to_owned())],
             port: 0,
+            max_sessions: None,
             trusted: vec![],
             issuers: vec![],
             revocation_lists: vec![],
@@ -187,7 +157,7 @@ impl ServerOptions {
 /// What certificate a server presents.
 #[derive(Clone, Debug)]
 pub enum ServerCertificate {
-    /// Issued by an authority, sent together with the authority's certificate (node-opcua only).
+    /// Issued by an authority, sent together with the authority's certificate ([`Ability::SendsChain`]).
     Chain,
     /// Self-signed, expired yesterday.
     Expired,
@@ -301,21 +271,16 @@ pub struct Server {
     stack: Stack,
     options: ServerOptions,
     certificate: TestCertificate,
-    state: State,
+    /// `None` while it is stopped.
+    running: Option<Running>,
     _temporary: Option<TempDir>,
-}
-
-#[derive(Debug)]
-enum State {
-    Child(child::Child),
-    #[expect(dead_code, reason = "held to be dropped")]
-    InProcess(async_opcua::Running),
-    Stopped,
 }
 
 impl Server {
     fn start(stack: Stack, mut options: ServerOptions) -> Result<Self, Unavailable> {
-        foreign::require_installed(stack)?;
+        if let Some(reason) = stack.implementation().missing() {
+            return Err(Unavailable { stack, reason });
+        }
         let (root, temporary) = match &options.pki_dir {
             Some(root) => (root.clone(), None),
             None => {
@@ -323,10 +288,7 @@ impl Server {
                 (folder.path().to_owned(), Some(folder))
             }
         };
-        let pki = match stack {
-            Stack::AsyncOpcua => async_opcua::folders(root),
-            Stack::Asyncua | Stack::NodeOpcua | Stack::Open62541 => foreign::folders(stack, root),
-        };
+        let pki = stack.implementation().folders(root);
         pki.create().expect("a writable PKI folder");
         let certificate = options.certificate.make(&options);
         let mut server = Self {
@@ -335,7 +297,7 @@ impl Server {
             stack,
             options: options.clone(),
             certificate,
-            state: State::Stopped,
+            running: None,
             _temporary: temporary,
         };
         for der in options.trusted.drain(..) {
@@ -372,8 +334,7 @@ impl Server {
 
     /// Stops it: the port is closed, connections are cut.
     pub fn stop(&mut self) {
-        // Dropping either kind stops it.
-        self.state = State::Stopped;
+        self.running = None;
     }
 
     /// Starts it again after [`stop`](Self::stop), on the same port, with the same PKI folder.
@@ -382,20 +343,12 @@ impl Server {
     ///
     /// When it is running already, or does not start.
     pub fn resume(&mut self) {
-        assert!(matches!(self.state, State::Stopped), "the server is running");
-        let (port, state) = match self.stack {
-            Stack::AsyncOpcua => {
-                let running = async_opcua::Running::start(&self.options, &self.certificate, &self.pki);
-                (running.port(), State::InProcess(running))
-            }
-            Stack::Asyncua | Stack::NodeOpcua | Stack::Open62541 => {
-                let (port, child) = foreign::start(self.stack, &self.options, &self.certificate, &self.pki);
-                (port, State::Child(child))
-            }
-        };
+        assert!(self.running.is_none(), "the server is running");
+        let implementation = self.stack.implementation();
+        let (port, running) = implementation.start(&self.options, &self.certificate, &self.pki);
         self.options.port = port;
         self.endpoint_url = format!("opc.tcp://127.0.0.1:{port}/");
-        self.state = state;
+        self.running = Some(running);
     }
 
     /// Stops it and starts it again.
@@ -447,13 +400,10 @@ impl Server {
     /// Puts this certificate (DER) into the trusted folder under the name that the stack wants, and takes it out of the
     /// rejected folder.
     ///
-    /// node-opcua watches its folders and may need up to two seconds to notice; the others look at each connection.
+    /// Without [`Ability::LiveTrust`] the server notices at its next start. node-opcua watches its folders and may need up to
+    /// two seconds.
     pub fn trust_der(&self, der: &[u8]) -> PathBuf {
-        let file_name = match self.stack {
-            Stack::AsyncOpcua => async_opcua::file_name(der),
-            Stack::Asyncua | Stack::NodeOpcua | Stack::Open62541 => foreign::file_name(der),
-        };
-        let trusted = self.pki.trusted.join(file_name);
+        let trusted = self.pki.trusted.join(self.stack.implementation().file_name(der));
         fs::write(&trusted, der).expect("a writable trusted folder");
         if let Some(rejected) = self.pki.rejected_file(&crate::certificate::sha1(der)) {
             fs::remove_file(rejected).expect("a writable rejected folder");
@@ -492,16 +442,16 @@ impl Server {
 
     /// What the server has printed; empty for async-opcua.
     pub fn log(&self) -> String {
-        match &self.state {
-            State::Child(child) => child.log(),
-            State::InProcess(_) | State::Stopped => String::new(),
+        match &self.running {
+            Some(Running::Child(child)) => child.log(),
+            Some(Running::InProcess(_)) | None => String::new(),
         }
     }
 
     fn child(&self) -> &child::Child {
-        match &self.state {
-            State::Child(child) => child,
-            State::InProcess(_) | State::Stopped => {
+        match &self.running {
+            Some(Running::Child(child)) => child,
+            Some(Running::InProcess(_)) | None => {
                 panic!("{} runs in no process of its own now", self.stack)
             }
         }

@@ -83,7 +83,7 @@ pub(crate) fn assert_is_whole(report: &TestReport) {
 
 /// The same server from every stack that is there; what is not is reported as skipped.
 pub(crate) fn servers(options: &ServerOptions) -> impl Iterator<Item = Server> {
-    Stack::ALL.into_iter().filter_map(move |stack| start_or_skip(stack, options.clone()))
+    Stack::COMMON.into_iter().filter_map(move |stack| start_or_skip(stack, options.clone()))
 }
 
 /// Asks until it is so. The bound is generous: it is only reached when the test fails.

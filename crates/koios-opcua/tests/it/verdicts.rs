@@ -3,7 +3,7 @@
 use koios_opcua::{
     CauseCode, Code, Confidence, ReportedBy, SecurityMode, SecurityPolicy, Stage, StageOutcome, Target,
 };
-use koios_testkit::{CertificateSpec, Policy, ServerOptions, Stack, start_or_skip};
+use koios_testkit::{Ability, CertificateSpec, Policy, ServerOptions, Stack, start_or_skip};
 
 use crate::client::{
     certificate, disbelieved_clock, report, report_at, secured, servers, url, wait_for_trust,
@@ -67,8 +67,8 @@ fn r14_r17_an_untrusted_certificate_is_rejected_in_plain_words_and_connects_once
         assert_eq!(verdict.code, Code::CertificateRejectedByServer, "{}: {verdict:?}", server.stack());
         assert_eq!(verdict.message, "Certificate rejected by server");
         let expected_stage = match server.stack() {
-            Stack::NodeOpcua | Stack::Open62541 => Stage::SecureChannel,
             Stack::AsyncOpcua | Stack::Asyncua => Stage::Session,
+            _ => Stage::SecureChannel,
         };
         assert_eq!(verdict.failed_stage, Some(expected_stage));
         assert_eq!(verdict.reported_by, Some(ReportedBy::Server));
@@ -81,15 +81,13 @@ fn r14_r17_an_untrusted_certificate_is_rejected_in_plain_words_and_connects_once
             Some(certificate.sha1())
         );
 
-        match server.stack() {
-            // These keep no rejected certificates, and read their trust list at their start.
-            Stack::Asyncua | Stack::Open62541 => {
-                server.trust_der(certificate.der());
-                server.restart();
-            }
-            Stack::AsyncOpcua | Stack::NodeOpcua => {
-                server.trust_rejected(&certificate.sha1());
-            }
+        if server.stack().can(Ability::KeepsRejected) {
+            server.trust_rejected(&certificate.sha1());
+        } else {
+            server.trust_der(certificate.der());
+        }
+        if !server.stack().can(Ability::LiveTrust) {
+            server.restart();
         }
         // node-opcua watches its folders and takes up to two seconds to notice.
         wait_for_trust(&server, &certificate, || {

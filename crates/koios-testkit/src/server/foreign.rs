@@ -1,5 +1,6 @@
-//! The servers of other languages, as `fixtures/servers/` has them.
+//! What the servers of other languages, in `fixtures/servers/`, have in common.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
@@ -10,91 +11,110 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::PkiFolders;
 use crate::pki_folders::write_private_key;
 use crate::server::child::Child;
-use crate::server::{Mode, Policy, ServerOptions, Stack, Unavailable};
-use crate::{PkiFolders, TestCertificate};
+use crate::server::stack::{Ability, Running};
+use crate::server::{Mode, Policy, ServerOptions};
 
-/// Whether the stack's runtime and packages are on this machine.
-pub(super) fn require_installed(stack: Stack) -> Result<(), Unavailable> {
-    let interpreter = match stack {
-        Stack::AsyncOpcua => return Ok(()),
-        Stack::Asyncua | Stack::NodeOpcua | Stack::Open62541 => interpreter(stack),
-    };
-    if interpreter.is_some() {
-        return Ok(());
+/// Why the server of this folder cannot be started; `None` when it can.
+pub(super) fn missing(fixture: &str) -> Option<String> {
+    if interpreter(fixture).is_some() {
+        return None;
     }
-    // `cargo xtask test` knows why it could not install them.
-    let reason = env::var(reason_variable(stack)).unwrap_or_else(|_| {
-        format!("fixtures/servers/{stack} is not installed (`cargo xtask fixtures` does it)")
-    });
-    Err(Unavailable { stack, reason })
+    // `cargo xtask test` knows why it could not install it.
+    let reason = env::var(reason_variable(fixture));
+    Some(reason.unwrap_or_else(|_| {
+        format!("fixtures/servers/{fixture} is not installed (`cargo xtask fixtures` does it)")
+    }))
 }
 
-pub(super) fn folders(stack: Stack, root: PathBuf) -> PkiFolders {
+/// The folders of OPC 10000-12 §7.8.2, as far as the server has them.
+pub(super) fn folders(root: PathBuf, abilities: &[Ability]) -> PkiFolders {
+    let authorities = abilities.contains(&Ability::Authorities);
     PkiFolders {
         trusted: root.join("trusted/certs"),
-        // asyncua writes no rejected certificates.
-        rejected: (stack == Stack::NodeOpcua).then(|| root.join("rejected")),
-        issuers: (stack != Stack::Open62541).then(|| root.join("issuers/certs")),
-        revocation_lists: (stack != Stack::Open62541).then(|| root.join("trusted/crl")),
+        rejected: abilities.contains(&Ability::KeepsRejected).then(|| root.join("rejected")),
+        issuers: authorities.then(|| root.join("issuers/certs")),
+        revocation_lists: authorities.then(|| root.join("trusted/crl")),
         root,
     }
 }
 
-/// Both stacks read every file of the folder; the thumbprint makes it findable.
+/// All of them read every file of the folder; the thumbprint makes it findable.
 pub(super) fn file_name(der: &[u8]) -> String {
     format!("{}.der", crate::certificate::sha1(der).to_ascii_lowercase())
 }
 
-/// Starts the server; returns its port.
-pub(super) fn start(
-    stack: Stack,
-    options: &ServerOptions,
-    certificate: &TestCertificate,
-    pki: &PkiFolders,
-) -> (u16, Child) {
-    write_lists(options, pki);
-    let own = pki.root.join("own");
-    fs::create_dir_all(&own).expect("a writable PKI folder");
-    let certificate_file = own.join("server.pem");
-    // node-opcua's certificate manager makes a key of its own when it finds none here.
-    let key_file = own.join("private/private_key.pem");
-    // Only node-opcua sends a chain; asyncua takes one certificate.
-    let certificate_pem = match stack {
-        Stack::NodeOpcua => certificate.chain_pem(),
-        Stack::AsyncOpcua | Stack::Asyncua | Stack::Open62541 => certificate.pem(),
-    };
-    fs::write(&certificate_file, certificate_pem).expect("a writable PKI folder");
-    write_private_key(&key_file, certificate.key_pem()).expect("a writable PKI folder");
+/// The files of the server's own certificate.
+#[derive(Debug)]
+pub(super) struct Own {
+    pub(super) certificate: PathBuf,
+    pub(super) private_key: PathBuf,
+}
 
+/// Writes the server's own certificate and key, both PEM.
+pub(super) fn write_own(pki: &PkiFolders, certificate: &str, private_key: &str) -> Own {
+    let folder = pki.root.join("own");
+    fs::create_dir_all(&folder).expect("a writable PKI folder");
+    let own = Own {
+        certificate: folder.join("server.pem"),
+        // node-opcua's certificate manager makes a key of its own when it finds none here.
+        private_key: folder.join("private/private_key.pem"),
+    };
+    fs::write(&own.certificate, certificate).expect("a writable PKI folder");
+    write_private_key(&own.private_key, private_key).expect("a writable PKI folder");
+    own
+}
+
+/// What the scripts of the fixtures take as their argument.
+pub(super) fn configuration(port: u16, options: &ServerOptions, pki: &PkiFolders, own: &Own) -> String {
+    json!({
+        "port": port,
+        "applicationName": options.application_name,
+        "applicationUri": options.application_uri,
+        "pki": pki.root,
+        "certificateFile": own.certificate,
+        "privateKeyFile": own.private_key,
+        "policies": options.policies.iter().map(|policy: &Policy| policy.name()).collect::<Vec<_>>(),
+        "modes": options.modes.iter().map(|mode: &Mode| mode.name()).collect::<Vec<_>>(),
+        "noneEndpoint": options.none_endpoint,
+        "anonymous": options.anonymous,
+        "users": options.users.iter().cloned().collect::<BTreeMap<_, _>>(),
+        "maxSessions": options.max_sessions,
+    })
+    .to_string()
+}
+
+/// A script of the fixture with its one argument.
+pub(super) fn script(fixture: &str, name: &str, argument: &str) -> Command {
+    let mut command = program(fixture, name).expect("checked at the start");
+    command.arg(argument);
+    command
+}
+
+/// A script of the fixture; `None` when its interpreter is not installed.
+pub(super) fn program(fixture: &str, name: &str) -> Option<Command> {
+    let folder = folder(fixture);
+    let mut command = Command::new(interpreter(fixture)?);
+    command.arg(folder.join(name)).current_dir(folder);
+    Some(command)
+}
+
+/// Starts the server that this command is for, and tells its port.
+pub(super) fn start(
+    name: &str,
+    options: &ServerOptions,
+    pki: &PkiFolders,
+    command: impl Fn(u16) -> Command,
+) -> (u16, Running) {
+    write_lists(name, options, pki);
     let mut last = None;
     for attempt in 0..ATTEMPTS {
         // A port that was free a moment ago may be taken by now: then another one, or the fixed one a little later.
         let port = if options.port == 0 { free_port() } else { options.port };
-        if stack == Stack::Open62541 {
-            let mut server = open62541(port, options, certificate, pki, &key_file);
-            match Child::start(&mut server) {
-                Ok(child) => return (port, child),
-                Err(not_ready) => last = Some(not_ready),
-            }
-            continue;
-        }
-        let configuration = json!({
-            "port": port,
-            "applicationName": options.application_name,
-            "applicationUri": options.application_uri,
-            "pki": pki.root,
-            "certificateFile": certificate_file,
-            "privateKeyFile": key_file,
-            "policies": options.policies.iter().map(|policy: &Policy| policy.name()).collect::<Vec<_>>(),
-            "modes": options.modes.iter().map(|mode: &Mode| mode.name()).collect::<Vec<_>>(),
-            "noneEndpoint": options.none_endpoint,
-            "anonymous": options.anonymous,
-            "users": options.users.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
-        });
-        match Child::start(&mut command(stack, &configuration.to_string())) {
-            Ok(child) => return (port, child),
+        match Child::start(&mut command(port)) {
+            Ok(child) => return (port, Running::Child(child)),
             Err(not_ready) => last = Some(not_ready),
         }
         if attempt + 1 < ATTEMPTS {
@@ -102,38 +122,15 @@ pub(super) fn start(
         }
     }
     let last = last.expect("at least one attempt");
-    panic!("{stack} does not start: {}\n{}", last.reason, last.log);
+    panic!("{name} does not start: {}\n{}", last.reason, last.log);
 }
 
-/// The arguments that `fixtures/servers/open62541/server.c` tells.
-fn open62541(
-    port: u16,
-    options: &ServerOptions,
-    certificate: &TestCertificate,
-    pki: &PkiFolders,
-    key_file: &Path,
-) -> Command {
-    let der_file = pki.root.join("own/server.der");
-    fs::write(&der_file, certificate.der()).expect("a writable PKI folder");
-    let flag = |set| if set { "1" } else { "0" };
-    let mut command = Command::new(interpreter(Stack::Open62541).expect("checked at the start"));
-    command.arg(port.to_string()).arg(&options.application_uri).arg(der_file).arg(key_file).arg(&pki.trusted);
-    command.args([flag(options.anonymous), flag(options.none_endpoint)]);
-    command.arg(options.policies.iter().map(|policy| policy.name()).collect::<Vec<_>>().join(","));
-    command.arg(options.modes.iter().map(|mode| mode.name()).collect::<Vec<_>>().join(","));
-    for (name, password) in &options.users {
-        command.args([name, password]);
-    }
-    command.envs(options.reverse_connect.as_ref().map(|url| ("REVERSE_CONNECT", url)));
-    command
-}
-
-fn write_lists(options: &ServerOptions, pki: &PkiFolders) {
+fn write_lists(name: &str, options: &ServerOptions, pki: &PkiFolders) {
     for (folder, files) in
         [(&pki.issuers, &options.issuers), (&pki.revocation_lists, &options.revocation_lists)]
     {
         let Some(folder) = folder.as_deref() else {
-            assert!(files.is_empty(), "this stack knows no issuers and no revocation lists");
+            assert!(files.is_empty(), "{name} knows no issuers and no revocation lists");
             continue;
         };
         for der in files {
@@ -143,60 +140,21 @@ fn write_lists(options: &ServerOptions, pki: &PkiFolders) {
     }
 }
 
-fn command(stack: Stack, configuration: &str) -> Command {
-    let folder = folder(stack);
-    let program = match stack {
-        Stack::NodeOpcua => folder.join("server.mjs"),
-        Stack::AsyncOpcua | Stack::Asyncua | Stack::Open62541 => folder.join("server.py"),
-    };
-    let mut command = Command::new(interpreter(stack).expect("checked at the start"));
-    command.arg(program).arg(configuration).current_dir(folder);
-    command
+/// The Node.js or Python that has the fixture's packages, or the server itself; `None` when it is not installed.
+pub(super) fn interpreter(fixture: &str) -> Option<PathBuf> {
+    let folder = folder(fixture);
+    // xtask writes the stamp after a complete installation; it names the interpreter.
+    let stamp = fs::read_to_string(folder.join(STAMP)).ok()?;
+    let interpreter = PathBuf::from(stamp.lines().nth(1)?);
+    Some(if interpreter.components().count() > 1 { folder.join(interpreter) } else { interpreter })
 }
 
-/// The program that connects many times, or holds many sessions, with the stack's own client, for the benchmarks.
-///
-/// node-opcua's and asyncua's take a configuration as JSON, open62541's the arguments that `client.c` tells. `None` when it
-/// is not installed or the stack has none here.
-pub fn bench_client(stack: Stack) -> Option<Command> {
-    let interpreter = interpreter(stack)?;
-    let script = match stack {
-        Stack::AsyncOpcua => return None,
-        Stack::Asyncua => "client-bench.py",
-        Stack::NodeOpcua => "client-bench.mjs",
-        // The server is what was noted at its installation; the client lies beside it.
-        Stack::Open62541 => {
-            let client = interpreter.with_file_name("client");
-            return client.exists().then(|| Command::new(client));
-        }
-    };
-    let mut command = Command::new(interpreter);
-    command.arg(folder(stack).join(script)).current_dir(folder(stack));
-    Some(command)
+fn folder(fixture: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/servers").join(fixture)
 }
 
-/// The Node.js or Python that has the stack's packages, or the server itself; `None` when they are not installed.
-fn interpreter(stack: Stack) -> Option<PathBuf> {
-    let folder = folder(stack);
-    match stack {
-        Stack::AsyncOpcua => None,
-        // xtask writes the stamp after a complete installation; it names the interpreter.
-        Stack::Asyncua | Stack::NodeOpcua | Stack::Open62541 => {
-            let stamp = fs::read_to_string(folder.join(STAMP)).ok()?;
-            let interpreter = PathBuf::from(stamp.lines().nth(1)?);
-            let interpreter =
-                if interpreter.components().count() > 1 { folder.join(interpreter) } else { interpreter };
-            Some(interpreter)
-        }
-    }
-}
-
-fn folder(stack: Stack) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/servers").join(stack.name())
-}
-
-fn reason_variable(stack: Stack) -> String {
-    format!("KOIOS_NO_{}", stack.name().replace('-', "_").to_ascii_uppercase())
+fn reason_variable(fixture: &str) -> String {
+    format!("KOIOS_NO_{}", fixture.replace(['-', '.'], "_").to_ascii_uppercase())
 }
 
 fn free_port() -> u16 {

@@ -14,8 +14,8 @@ use opcua::types::BuildInfo;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use super::async_opcua::{bind, security_mode, security_policy, serve};
 use super::host_name;
+use super::stack::async_opcua::{bind, security_mode, security_policy, serve};
 use crate::pki_folders::write_private_key;
 use crate::{CertificateSpec, Mode, Policy, San, TestCertificate, TestKey};
 

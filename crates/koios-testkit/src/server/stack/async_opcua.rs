@@ -1,4 +1,4 @@
-//! async-opcua's server, inside this process.
+//! async-opcua 0.19 (Rust), inside the test process: always there.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -12,20 +12,63 @@ use opcua::server::{ANONYMOUS_USER_TOKEN_ID, ServerBuilder, ServerConfig, Server
 use opcua::types::{BuildInfo, MessageSecurityMode};
 use tokio::sync::oneshot;
 
+use super::{Ability, Implementation};
 use crate::pki_folders::write_private_key;
 use crate::server::{Mode, Policy, ServerCertificate, ServerOptions};
 use crate::{PkiFolders, TestCertificate};
 
+pub(super) struct Fixture;
+
+impl Implementation for Fixture {
+    fn name(&self) -> &'static str {
+        "async-opcua"
+    }
+
+    fn abilities(&self) -> &'static [Ability] {
+        // It trusts certificates one by one, and sends one of its own.
+        &[Ability::KeepsRejected, Ability::LimitsSessions, Ability::LiveTrust]
+    }
+
+    fn missing(&self) -> Option<String> {
+        None
+    }
+
+    fn folders(&self, root: PathBuf) -> PkiFolders {
+        PkiFolders {
+            trusted: root.join("trusted"),
+            rejected: Some(root.join("rejected")),
+            issuers: None,
+            revocation_lists: None,
+            root,
+        }
+    }
+
+    /// The one name under which it finds a certificate: `CN=<common name> [<sha1>].der`.
+    fn file_name(&self, der: &[u8]) -> String {
+        CertificateStore::cert_file_name(&X509::from_der(der).expect("a certificate"))
+    }
+
+    fn start(
+        &self,
+        options: &ServerOptions,
+        certificate: &TestCertificate,
+        pki: &PkiFolders,
+    ) -> (u16, super::Running) {
+        let running = Running::start(options, certificate, pki);
+        (running.port, super::Running::InProcess(running))
+    }
+}
+
 /// A server on a thread and a runtime of its own, so that a test's runtime can be of any kind.
 #[derive(Debug)]
-pub(super) struct Running {
+pub(in crate::server) struct Running {
     port: u16,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Running {
-    pub(super) fn start(options: &ServerOptions, certificate: &TestCertificate, pki: &PkiFolders) -> Self {
+    fn start(options: &ServerOptions, certificate: &TestCertificate, pki: &PkiFolders) -> Self {
         assert!(
             !matches!(options.certificate, ServerCertificate::Chain),
             "async-opcua's server cannot send a certificate chain"
@@ -51,10 +94,6 @@ impl Running {
         is_started.recv().expect("the server starts; its reason stands above");
         Self { port, stop: Some(stop), thread: Some(thread) }
     }
-
-    pub(super) fn port(&self) -> u16 {
-        self.port
-    }
 }
 
 impl Drop for Running {
@@ -67,22 +106,7 @@ impl Drop for Running {
     }
 }
 
-pub(super) fn folders(root: PathBuf) -> PkiFolders {
-    PkiFolders {
-        trusted: root.join("trusted"),
-        rejected: Some(root.join("rejected")),
-        issuers: None,
-        revocation_lists: None,
-        root,
-    }
-}
-
-/// The one name under which async-opcua finds a certificate: `CN=<common name> [<sha1>].der`.
-pub(super) fn file_name(der: &[u8]) -> String {
-    CertificateStore::cert_file_name(&X509::from_der(der).expect("a certificate"))
-}
-
-pub(super) fn bind(port: u16) -> TcpListener {
+pub(in crate::server) fn bind(port: u16) -> TcpListener {
     // A fixed port may still be in use by the server that was there a moment ago.
     let end = Instant::now() + Duration::from_secs(10);
     loop {
@@ -105,7 +129,7 @@ fn build_info() -> BuildInfo {
 }
 
 /// Runs a server on a runtime of its own until that future ends.
-pub(super) fn serve(
+pub(in crate::server) fn serve(
     config: ServerConfig,
     build_info: BuildInfo,
     listener: TcpListener,
@@ -153,6 +177,9 @@ fn builder(options: &ServerOptions, pki: &PkiFolders, port: u16) -> ServerBuilde
         .host("127.0.0.1")
         .port(port)
         .discovery_urls(vec!["/".to_owned()]);
+    if let Some(limit) = options.max_sessions {
+        builder = builder.max_sessions(usize::try_from(limit).expect("a small number"));
+    }
     let mut users = Vec::new();
     if options.anonymous {
         users.push(ANONYMOUS_USER_TOKEN_ID.to_owned());
@@ -174,7 +201,7 @@ fn builder(options: &ServerOptions, pki: &PkiFolders, port: u16) -> ServerBuilde
     builder
 }
 
-pub(super) fn security_policy(policy: Policy) -> SecurityPolicy {
+pub(in crate::server) fn security_policy(policy: Policy) -> SecurityPolicy {
     match policy {
         Policy::Aes128Sha256RsaOaep => SecurityPolicy::Aes128Sha256RsaOaep,
         Policy::Aes256Sha256RsaPss => SecurityPolicy::Aes256Sha256RsaPss,
@@ -188,7 +215,7 @@ pub(super) fn security_policy(policy: Policy) -> SecurityPolicy {
     }
 }
 
-pub(super) fn security_mode(mode: Mode) -> MessageSecurityMode {
+pub(in crate::server) fn security_mode(mode: Mode) -> MessageSecurityMode {
     match mode {
         Mode::Sign => MessageSecurityMode::Sign,
         Mode::SignAndEncrypt => MessageSecurityMode::SignAndEncrypt,
