@@ -183,15 +183,6 @@ impl Algorithms {
         }
     }
 
-    /// Whether a signature that is said to be of the algorithm `uri` may be ours: some stacks leave the name out.
-    pub(crate) fn is_signature_uri(&self, uri: &str) -> bool {
-        uri.is_empty()
-            || match self.asymmetric {
-                Asymmetric::Rsa(rsa) => uri == rsa.signature_uri,
-                Asymmetric::Ecc(_) => [ECDSA_SHA256_URI, ECDSA_SHA384_URI].contains(&uri),
-            }
-    }
-
     /// Whether `signature` over `message` was made with the private half of `key`, as the policy signs.
     pub(crate) fn verify(&self, key: &PublicKey, message: &[u8], signature: &[u8]) -> bool {
         match self.asymmetric {
@@ -318,5 +309,3 @@ const RSA_15: RsaAlgorithms = RsaAlgorithms {
     nonce_len: 16,
     ..RSA_PKCS1_SHA1
 };
-const ECDSA_SHA256_URI: &str = "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256";
-const ECDSA_SHA384_URI: &str = "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha384";

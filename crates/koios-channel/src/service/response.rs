@@ -48,7 +48,6 @@ pub(crate) struct CreatedSession {
     /// Leaf first.
     pub(crate) certificates: Vec<u8>,
     pub(crate) endpoints: Vec<Endpoint>,
-    pub(crate) signature_algorithm: String,
     pub(crate) signature: Vec<u8>,
     /// For the user's secret, when it was asked for.
     pub(crate) ephemeral_key: Option<SignedKey>,
@@ -66,7 +65,9 @@ pub(crate) fn created_session(body: &[u8]) -> Result<(ResponseHeader, CreatedSes
         let _certificate = reader.byte_string()?;
         reader.byte_string().map(|_signature| ())
     })?;
-    let signature_algorithm = reader.string()?;
+    // The policy says how the server signs. Stacks leave the name out, or have another one for RSA-PSS; where sessions are
+    // bound to their channel, receivers shall ignore it.
+    let _signature_algorithm = reader.string()?;
     let signature = reader.byte_string()?.to_vec();
     let _max_request_size = reader.u32()?;
     reader.finish()?;
@@ -76,7 +77,6 @@ pub(crate) fn created_session(body: &[u8]) -> Result<(ResponseHeader, CreatedSes
         nonce,
         certificates,
         endpoints,
-        signature_algorithm,
         signature,
         ephemeral_key: header.ephemeral_key.clone(),
     };
