@@ -1,6 +1,6 @@
 //! What may be behind a failure, most probable first.
 
-use koios_channel::{Fault, SecurityPolicy, Stage as Step, StatusCode};
+use koios_channel::{Fault, Origin, SecurityPolicy, Stage as Step, StatusCode};
 use koios_pki::{FindingCode, KeyAlgorithm, Severity, findings};
 
 use super::refusal::step_name;
@@ -31,14 +31,11 @@ pub(super) fn causes(code: Code, observed: &Observed<'_>, stage: Stage, facts: &
             CauseCode::IssuerUnknown,
             "The server does not know an issuer of the certificate. Trusting the certificate alone is not enough.",
         )],
-        Code::CertificateRevocationUnknown => vec![said(
-            observed,
-            CauseCode::RevocationListMissing,
-            "The server has no revocation list of an issuer of the certificate.",
-        )],
+        Code::CertificateRevocationUnknown => revocation_unknown(observed, facts),
         Code::HandshakeFailed => handshake(observed, facts),
         Code::ServerSilent => silent(facts),
         Code::Timeout => timeout(stage),
+        Code::ServerError if observed.origin == Origin::Local => nonsense(observed),
         _ => single(code, observed),
     };
     if let Some(cause) = missing_application_uri(code, facts) {
@@ -56,10 +53,14 @@ fn not_trusted(observed: &Observed<'_>, facts: &Facts<'_>) -> Vec<Cause> {
     let named =
         observed.status.is_some_and(|status| status.is_same_as(StatusCode::BAD_CERTIFICATE_UNTRUSTED));
     let confidence = if named { Confidence::Certain } else { Confidence::Likely };
-    let mut causes = vec![
-        said(observed, CauseCode::NotTrusted, "The server's trust list does not hold this certificate.")
-            .because("Certificate and private key belong together, and the server's certificate was read just before."),
-    ];
+    let explanation = if facts.is_issued() {
+        "The server's trust lists hold neither this certificate nor an issuer of it."
+    } else {
+        "The server's trust list does not hold this certificate."
+    };
+    let mut causes = vec![said(observed, CauseCode::NotTrusted, explanation).because(
+        "Certificate and private key belong together, and the server's certificate was read just before.",
+    )];
     for cause in &mut causes {
         cause.confidence = confidence;
     }
@@ -67,7 +68,7 @@ fn not_trusted(observed: &Observed<'_>, facts: &Facts<'_>) -> Vec<Cause> {
         return causes;
     }
     let Some(chain) = facts.certificate else { return causes };
-    if !chain.leaf().is_self_signed() {
+    if facts.is_issued() {
         let issuer = format!("The certificate was issued by {}.", super::quoted(chain.leaf().issuer()));
         let mut possible = |code, explanation: &str| {
             causes.push(Cause::new(code, Confidence::Possible, explanation).because(issuer.clone()));
@@ -98,6 +99,26 @@ fn not_trusted(observed: &Observed<'_>, facts: &Facts<'_>) -> Vec<Cause> {
         );
         cause.evidence = defects;
         causes.push(cause);
+    }
+    causes
+}
+
+fn revocation_unknown(observed: &Observed<'_>, facts: &Facts<'_>) -> Vec<Cause> {
+    let mut causes = vec![said(
+        observed,
+        CauseCode::RevocationListMissing,
+        "The server has no revocation list of an issuer of the certificate.",
+    )];
+    // Some servers look for the list of an issuer that they do not trust before they say so.
+    if facts.certificate.is_some_and(|chain| !chain.issuers().is_empty()) {
+        causes.push(
+            Cause::new(
+                CauseCode::IssuerUnknown,
+                Confidence::Possible,
+                "The server does not trust an issuer of the certificate either.",
+            )
+            .because("The issuers were sent along: that the server has seen them does not say that it trusts them."),
+        );
     }
     causes
 }
@@ -248,16 +269,49 @@ fn handshake(observed: &Observed<'_>, facts: &Facts<'_>) -> Vec<Cause> {
                 .because(format!("{}.", observed.fault)),
             possible(CauseCode::Defect, "The server, or this client, does not follow the specification."),
         ],
-        _ => vec![
-            possible(
-                CauseCode::StaleServerCertificate,
-                "The server uses another certificate than its endpoint shows.",
-            )
-            .because(answer(observed)),
-            possible(CauseCode::KeyNotAccepted, "The server did not accept our signature or key."),
-            policy_not_working(facts),
-        ],
+        _ => {
+            let mut stale = stale_server_certificate().because(answer(observed));
+            let mut key =
+                possible(CauseCode::KeyNotAccepted, "The server did not accept our signature or key.");
+            match observed.reason.map(|reason| (reason, step_that_failed(reason))) {
+                Some((reason, Some(FailedStep::Decryption))) => point_to(&mut stale, reason),
+                Some((reason, Some(FailedStep::Verification))) => point_to(&mut key, reason),
+                _ => {}
+            }
+            vec![stale, key, policy_not_working(facts)]
+        }
     }
+}
+
+fn stale_server_certificate() -> Cause {
+    Cause::new(
+        CauseCode::StaleServerCertificate,
+        Confidence::Possible,
+        "The server uses another certificate than its endpoint shows.",
+    )
+}
+
+/// What the server did with OpenSecureChannel when it gave up, as its text tells.
+enum FailedStep {
+    Decryption,
+    Verification,
+}
+
+// Stacks word it as they like, and in English; a text that holds neither word tells nothing.
+fn step_that_failed(reason: &str) -> Option<FailedStep> {
+    let reason = reason.to_ascii_lowercase();
+    if reason.contains("decrypt") {
+        Some(FailedStep::Decryption)
+    } else if reason.contains("signature") {
+        Some(FailedStep::Verification)
+    } else {
+        None
+    }
+}
+
+fn point_to(cause: &mut Cause, reason: &str) {
+    cause.confidence = Confidence::Likely;
+    cause.evidence.push(format!("The server says {}.", super::quoted(reason)));
 }
 
 fn silent(facts: &Facts<'_>) -> Vec<Cause> {
@@ -268,6 +322,7 @@ fn silent(facts: &Facts<'_>) -> Vec<Cause> {
             "Some servers drop, without a word, what they cannot verify or decrypt.",
         )
         .because("The server answered GetEndpoints, and then not OpenSecureChannel."),
+        stale_server_certificate(),
         policy_not_working(facts),
         Cause::new(CauseCode::ServerBusy, Confidence::Possible, "The server is overloaded."),
     ]
@@ -313,6 +368,18 @@ fn timeout(stage: Stage) -> Vec<Cause> {
             "The server is overloaded, frozen, or slower than the timeout.",
         )],
     }
+}
+
+// The server did answer, and we could not make sense of it.
+fn nonsense(observed: &Observed<'_>) -> Vec<Cause> {
+    vec![
+        Cause::new(
+            CauseCode::Defect,
+            Confidence::Likely,
+            "The server does not follow the specification, or something on the way changes its messages.",
+        )
+        .because(answer(observed)),
+    ]
 }
 
 fn single(code: Code, observed: &Observed<'_>) -> Vec<Cause> {
@@ -461,20 +528,28 @@ mod tests {
             fault: &Fault::ServiceFault,
         };
         let mut facts = Facts {
-            endpoint_url: &url,
+            certificate: Some(chain),
+            application_uri: chain.leaf().application_uri().unwrap_or("urn:koios:gw01"),
+            ..facts(&url)
+        };
+        change(&mut facts);
+        causes(code, &observed, Stage::Session, &facts)
+    }
+
+    fn facts(url: &EndpointUrl) -> Facts<'_> {
+        Facts {
+            endpoint_url: url,
             security_mode: SecurityMode::Sign,
             security_policy: None,
-            certificate: Some(chain),
+            certificate: None,
             server_certificate: None,
-            application_uri: chain.leaf().application_uri().unwrap_or("urn:koios:gw01"),
+            application_uri: "urn:koios:gw01",
             now: OffsetDateTime::now_utc(),
             clock_offset: None,
             timeout: Duration::from_secs(1),
             earlier: &[],
             endpoints_confirmed: false,
-        };
-        change(&mut facts);
-        causes(code, &observed, Stage::Session, &facts)
+        }
     }
 
     fn codes(causes: &[Cause]) -> Vec<CauseCode> {
@@ -525,6 +600,7 @@ mod tests {
 
         let issued = issued_by_somebody_else(&own);
         let of_authority = explain(Code::CertificateRejectedByServer, hidden, &issued, |_| {});
+        assert!(of_authority[0].explanation.contains("issuer"), "{of_authority:?}");
         let seen = codes(&of_authority);
         assert_eq!(seen[0], CauseCode::NotTrusted);
         for code in [CauseCode::IssuerUnknown, CauseCode::RevocationListMissing, CauseCode::Revoked] {
@@ -542,6 +618,58 @@ mod tests {
             });
             assert_eq!(codes(&causes).contains(&CauseCode::ClockSkew), mentioned, "{minutes}");
         }
+    }
+
+    #[test]
+    fn what_the_server_says_of_its_failure_ranks_the_causes_and_proves_none() {
+        let url = EndpointUrl::parse("opc.tcp://press4").unwrap();
+        let chain = identity().chain().clone();
+        let first = |reason| {
+            let observed = Observed {
+                step: Step::OpenSecureChannel,
+                origin: Origin::Peer,
+                status: Some(StatusCode(0x8082_0000)),
+                reason,
+                fault: &Fault::Err,
+            };
+            let facts = Facts { certificate: Some(&chain), ..facts(&url) };
+            let causes = causes(Code::HandshakeFailed, &observed, Stage::SecureChannel, &facts);
+            assert_eq!(causes.len(), 3, "{causes:?}");
+            (causes[0].code, causes[0].confidence)
+        };
+        let (likely, possible) = (Confidence::Likely, Confidence::Possible);
+        let (stale, key) = (CauseCode::StaleServerCertificate, CauseCode::KeyNotAccepted);
+        assert_eq!(first(Some("Cannot decrypt OPN package error")), (stale, likely));
+        assert_eq!(first(Some("asymmetricVerify : Invalid packet signature")), (key, likely));
+        assert_eq!(first(Some("Transport error")), (stale, possible));
+        assert_eq!(first(None), (stale, possible));
+    }
+
+    #[test]
+    fn an_issuer_that_was_sent_along_need_not_be_trusted() {
+        let status = StatusCode(0x801B_0000);
+        let code = Code::CertificateRevocationUnknown;
+        let alone = identity().chain().clone();
+        let missing = CauseCode::RevocationListMissing;
+        assert_eq!(codes(&explain(code, status, &alone, |_| {})), [missing]);
+        let with_issuer = CertificateChain::new(alone.leaf().clone(), vec![alone.leaf().clone()]);
+        assert_eq!(codes(&explain(code, status, &with_issuer, |_| {})), [missing, CauseCode::IssuerUnknown]);
+    }
+
+    #[test]
+    fn an_answer_that_makes_no_sense_is_a_defect_and_no_busy_server() {
+        let url = EndpointUrl::parse("opc.tcp://press4").unwrap();
+        let fault = Fault::Decoding { detail: "nonsense".to_owned() };
+        let observed = Observed {
+            step: Step::GetEndpoints,
+            origin: Origin::Local,
+            status: None,
+            reason: None,
+            fault: &fault,
+        };
+        let causes = causes(Code::ServerError, &observed, Stage::Endpoints, &facts(&url));
+        assert_eq!((causes[0].code, causes[0].confidence), (CauseCode::Defect, Confidence::Likely));
+        assert!(causes[0].evidence[0].contains("nonsense"), "{causes:?}");
     }
 
     // A certificate whose issuer's signature cannot be its own: the subject is changed in place, in both lengths equal.

@@ -8,7 +8,7 @@ use koios_channel::{
 use koios_pki::{CertificateChain, Sha256Thumbprint};
 use time::OffsetDateTime;
 
-use super::{ReportedBy, Verdict, classification, explanation, quoted};
+use super::{ReportedBy, Verdict, classification, explanation, quoted, remedy};
 use crate::code::Code;
 use crate::earlier::EarlierAttempt;
 use crate::stage::Stage;
@@ -40,6 +40,13 @@ pub(crate) struct Facts<'a> {
     pub(crate) endpoints_confirmed: bool,
 }
 
+impl Facts<'_> {
+    /// Whether the client certificate was issued by an authority.
+    pub(super) fn is_issued(&self) -> bool {
+        self.certificate.is_some_and(|chain| !chain.leaf().is_self_signed())
+    }
+}
+
 /// What the conversation reported, without the type that only koios-channel can make.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Observed<'a> {
@@ -68,6 +75,9 @@ pub(crate) fn verdict_of(observed: &Observed<'_>, stage: Stage, facts: &Facts<'_
     let mut verdict = Verdict::failure(code, stage, reporter(observed), describe(code, observed, facts));
     verdict.status_code = observed.status;
     verdict.causes = explanation::causes(code, observed, stage, facts);
+    if facts.is_issued() {
+        remedy::mind_issuers(code, &mut verdict.remedy);
+    }
     verdict
 }
 

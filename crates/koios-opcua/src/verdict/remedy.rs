@@ -30,9 +30,10 @@ pub(super) fn remedy_for(code: Code) -> Vec<Remedy> {
             say("Import every issuer of the certificate at the server, with its revocation list."),
             say("Upload the certificate together with its issuers, so that they are sent along."),
         ],
-        Code::CertificateRevocationUnknown => {
-            vec![say("Import the revocation list (CRL) of every issuer at the server; an empty one will do.")]
-        }
+        Code::CertificateRevocationUnknown => vec![
+            say("Import the revocation list (CRL) of every issuer at the server; an empty one will do."),
+            say("If the server does not trust the issuer yet, import the issuer's certificate there, too."),
+        ],
         Code::CertificateInvalidAtServer => vec![
             say("Read the server's log: it names the reason that it does not send."),
             say("Try a certificate that Koios generated; what servers are known to demand, it has."),
@@ -171,6 +172,21 @@ pub(super) fn remedy_for(code: Code) -> Vec<Remedy> {
     }
 }
 
+/// Adds what an authority's certificates need besides: many servers refuse one that is trusted itself while its issuer is
+/// not known, or has no revocation list there.
+pub(super) fn mind_issuers(code: Code, remedy: &mut Vec<Remedy>) {
+    if code != Code::CertificateRejectedByServer {
+        return;
+    }
+    let step = say(
+        "The certificate was issued by an authority: import the certificates of its issuers and their revocation lists \
+         (CRLs) at the server as well. To trust the certificate alone is not enough for many servers.",
+    );
+    // Before the restart and the next Test.
+    let at = remedy.len().saturating_sub(2);
+    remedy.insert(at, step);
+}
+
 fn trust_steps() -> Vec<Remedy> {
     vec![
         Remedy {
@@ -201,4 +217,21 @@ fn look(text: &str) -> Remedy {
 
 fn approve(text: &str) -> Remedy {
     Remedy { text: text.to_owned(), link: Some(RemedyLink::ServerCertificate) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_of_an_authority_is_not_trusted_by_moving_it_alone() {
+        let mut remedy = remedy_for(Code::CertificateRejectedByServer);
+        let own = remedy.clone();
+        mind_issuers(Code::CertificateRejectedByServer, &mut remedy);
+        assert_eq!(remedy.len(), own.len() + 1);
+        let added = remedy.iter().position(|step| step.text.contains("revocation lists")).unwrap();
+        let moved = remedy.iter().position(|step| step.text.contains("move")).unwrap();
+        let tested = remedy.iter().position(|step| step.text.starts_with("Test again")).unwrap();
+        assert!(moved < added && added < tested, "{remedy:?}");
+    }
 }
