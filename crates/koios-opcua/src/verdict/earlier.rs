@@ -121,7 +121,11 @@ fn handshake(
     facts: &Facts<'_>,
 ) {
     if facts.endpoints_confirmed {
-        causes.retain(|cause| cause.code != CauseCode::StaleServerCertificate);
+        // Fetched again, they show that nothing was renewed meanwhile; that they show what the server uses, they do not, and
+        // a server that says it cannot decrypt uses another one.
+        causes.retain(|cause| {
+            cause.code != CauseCode::StaleServerCertificate || cause.confidence < Confidence::Possible
+        });
         if let Some(first) = causes.first_mut() {
             first
                 .evidence
@@ -219,6 +223,16 @@ mod tests {
     }
 
     fn judged(earlier: &[EarlierAttempt], status: Option<u32>, fault: &Fault, confirmed: bool) -> Verdict {
+        judged_for(None, earlier, status, fault, confirmed)
+    }
+
+    fn judged_for(
+        reason: Option<&str>,
+        earlier: &[EarlierAttempt],
+        status: Option<u32>,
+        fault: &Fault,
+        confirmed: bool,
+    ) -> Verdict {
         let url = EndpointUrl::parse("opc.tcp://press4").unwrap();
         let identity = identity();
         let facts = Facts {
@@ -237,7 +251,7 @@ mod tests {
         let origin = if status.is_some() { Origin::Peer } else { Origin::Transport };
         let step = Step::OpenSecureChannel;
         let status = status.map(StatusCode);
-        let observed = Observed { step, origin, status, reason: None, fault };
+        let observed = Observed { step, origin, status, reason, fault };
         verdict_of(&observed, Stage::SecureChannel, &facts)
     }
 
@@ -312,5 +326,13 @@ mod tests {
             |causes: &[Cause]| causes.iter().any(|cause| cause.code == CauseCode::StaleServerCertificate);
         assert!(stale(&causes(false)) && !stale(&causes(true)));
         assert!(causes(true)[0].evidence.iter().any(|line| line.contains("fetched again")));
+
+        // Unless the server says that it cannot read what was encrypted with it.
+        let reason = Some("Cannot decrypt OPN package");
+        let causes = judged_for(reason, &[], Some(0x8082_0000), &Fault::Err, true).causes;
+        assert_eq!(
+            (causes[0].code, causes[0].confidence),
+            (CauseCode::StaleServerCertificate, Confidence::Likely)
+        );
     }
 }
