@@ -67,16 +67,18 @@ pub fn preflight(
                 UnavailableReason::KeyType => Code::CertificateKeyTypeUnsupported,
             };
             let mut verdict = refuse(code, detail.clone());
-            if *reason == UnavailableReason::Files {
-                verdict.causes.push(
-                    Cause::new(
-                        CauseCode::FilesMissing,
-                        Confidence::Certain,
-                        "A file of the certificate on this machine is missing, or is not the one that was stored.",
-                    )
-                    .because(detail.clone()),
-                );
-            }
+            let (cause, explanation) = match reason {
+                UnavailableReason::Files => (
+                    CauseCode::FilesMissing,
+                    "A file of the certificate on this machine is missing, or is not the one that was stored.",
+                ),
+                UnavailableReason::KeyMismatch => {
+                    (CauseCode::KeyMismatch, "The private key belongs to another certificate.")
+                }
+                UnavailableReason::KeySize | UnavailableReason::KeyType => (CauseCode::KeyUnfit, KEY_UNFIT),
+            };
+            let cause = Cause::new(cause, Confidence::Certain, explanation).because(detail.clone());
+            verdict.causes.push(cause);
             return Err(verdict);
         }
         ClientCertificate::None | ClientCertificate::NotNeeded => {
@@ -126,7 +128,10 @@ fn judge_key(leaf: &Certificate, policy: Option<SecurityPolicy>) -> Result<(), B
     };
     let by = policy.map_or("no security policy", SecurityPolicy::name);
     let not = if policy.is_some() { "not " } else { "" };
-    Err(refuse(code, format!("The certificate's key is {}, which {by} does {not}allow.", key_name(key))))
+    let detail = format!("The certificate's key is {}, which {by} does {not}allow.", key_name(key));
+    let mut verdict = refuse(code, detail.clone());
+    verdict.causes.push(Cause::new(CauseCode::KeyUnfit, Confidence::Certain, KEY_UNFIT).because(detail));
+    Err(verdict)
 }
 
 /// Whether a key fits the policy, or any policy of ours when none is asked for.
@@ -169,6 +174,8 @@ fn judge_validity(leaf: &Certificate, clock: ClockReading) -> Result<Option<Stri
     );
     Err(verdict)
 }
+
+const KEY_UNFIT: &str = "The security policy takes no key of this kind and size.";
 
 fn refuse(code: Code, detail: String) -> Box<Verdict> {
     Box::new(Verdict::failure(code, Stage::Certificate, ReportedBy::Koios, detail))
@@ -264,6 +271,9 @@ mod tests {
         for (client, code, evidence) in [
             (ClientCertificate::None, CauseCode::NoCertificate, None),
             (unavailable(UnavailableReason::Files), CauseCode::FilesMissing, Some("why".to_owned())),
+            (unavailable(UnavailableReason::KeyMismatch), CauseCode::KeyMismatch, Some("why".to_owned())),
+            (unavailable(UnavailableReason::KeySize), CauseCode::KeyUnfit, Some("why".to_owned())),
+            (unavailable(UnavailableReason::KeyType), CauseCode::KeyUnfit, Some("why".to_owned())),
         ] {
             let verdict = preflight(SecurityMode::Sign, None, &client, clock).unwrap_err();
             let [cause] = verdict.causes.as_slice() else { panic!("{verdict:?}") };

@@ -26,6 +26,10 @@ pub enum CauseCode {
     CertificateTime,
     /// A file of our certificate is missing, or is not the one that was stored.
     FilesMissing,
+    /// The private key belongs to another certificate.
+    KeyMismatch,
+    /// The security policy does not take a key of this kind or size.
+    KeyUnfit,
     /// There is no certificate to present.
     NoCertificate,
     /// The clocks of server and client differ.
@@ -84,7 +88,7 @@ pub enum CauseCode {
 
 impl CauseCode {
     /// Every cause.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 39] = [
         Self::NotTrusted,
         Self::Revoked,
         Self::IssuerUnknown,
@@ -95,6 +99,8 @@ impl CauseCode {
         Self::ApplicationUriDiffers,
         Self::CertificateTime,
         Self::FilesMissing,
+        Self::KeyMismatch,
+        Self::KeyUnfit,
         Self::NoCertificate,
         Self::ClockSkew,
         Self::KeyNotAccepted,
@@ -138,6 +144,8 @@ impl CauseCode {
             Self::ApplicationUriDiffers => "application_uri_differs",
             Self::CertificateTime => "certificate_time",
             Self::FilesMissing => "files_missing",
+            Self::KeyMismatch => "key_mismatch",
+            Self::KeyUnfit => "key_unfit",
             Self::NoCertificate => "no_certificate",
             Self::ClockSkew => "clock_skew",
             Self::KeyNotAccepted => "key_not_accepted",
