@@ -172,7 +172,8 @@ pub enum ServerCertificate {
 }
 
 impl ServerCertificate {
-    fn make(&self, options: &ServerOptions) -> TestCertificate {
+    /// The certificate that a server with these options presents.
+    pub fn make(&self, options: &ServerOptions) -> TestCertificate {
         // Slots of the shared keys that clients in tests do not use.
         let key = |slot| TestKey::shared(options.key_bits, slot);
         let mut good = CertificateSpec {

@@ -42,6 +42,15 @@ fn peers_that_keep_silent_leave_the_connection_open() {
 }
 
 #[test]
+fn peers_that_answer_hello_answer_it_as_a_server() {
+    for kind in [OddKind::EndlessAnswer, OddKind::GarbageAfterHello, OddKind::SilentAfterHello] {
+        // All of the header and the message that it announces.
+        let received = answer(kind, &[HELLO, &[0; 16]].concat()).0;
+        assert!(received.starts_with(b"ACKF\x1c\0\0\0"), "{kind:?}: {received:?}");
+    }
+}
+
+#[test]
 fn peers_that_close_close() {
     assert_eq!(answer(OddKind::ClosesAfterHello, HELLO), (vec![], None));
     assert_eq!(answer(OddKind::ClosesAtOnce, b""), (vec![], None));

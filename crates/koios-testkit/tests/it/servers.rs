@@ -184,6 +184,7 @@ fn an_authority_that_is_trusted_vouches_for_its_certificates_unless_revoked() {
     for (stack, refusal) in [
         (Stack::Asyncua, StatusCode::BadCertificateRevoked),
         (Stack::NodeOpcua, StatusCode::BadSecurityChecksFailed),
+        (Stack::Open62541, StatusCode::BadSecurityChecksFailed),
     ] {
         let options = ServerOptions {
             revocation_lists: vec![revocation_list(&authority, &[&revoked])],
