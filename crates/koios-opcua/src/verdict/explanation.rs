@@ -82,11 +82,7 @@ fn not_trusted(observed: &Observed<'_>, facts: &Facts<'_>) -> Vec<Cause> {
     }
     let weak = weaknesses(facts);
     if !weak.is_empty() {
-        let mut cause = Cause::new(
-            CauseCode::TooWeakForServer,
-            Confidence::Possible,
-            "The key or the signature of the certificate is too weak for this server.",
-        );
+        let mut cause = Cause::new(CauseCode::TooWeakForServer, Confidence::Possible, TOO_WEAK);
         cause.evidence = weak;
         causes.push(cause);
     }
@@ -189,6 +185,7 @@ fn profile(code: Code, observed: &Observed<'_>, facts: &Facts<'_>) -> Vec<Cause>
             cause
         }));
     }
+    causes.extend(too_weak(observed, facts));
     let defects = defects(facts);
     let confidence = if defects.is_empty() { Confidence::Possible } else { Confidence::Likely };
     let mut cause = Cause::new(
@@ -200,6 +197,23 @@ fn profile(code: Code, observed: &Observed<'_>, facts: &Facts<'_>) -> Vec<Cause>
     cause.evidence.extend(defects);
     causes.push(cause);
     causes
+}
+
+// A key or signature that the server's policy does not take: by the status for it (OPC 10000-4 §6.1.3), where there is a
+// weakness also by the one for usages, which some stacks answer to a short key.
+fn too_weak(observed: &Observed<'_>, facts: &Facts<'_>) -> Option<Cause> {
+    let named = observed.status.is_some_and(|status| status.name() == "BadCertificatePolicyCheckFailed");
+    let weak = weaknesses(facts);
+    if !named && weak.is_empty() {
+        return None;
+    }
+    let confidence = if named { Confidence::Likely } else { Confidence::Possible };
+    let mut cause = Cause::new(CauseCode::TooWeakForServer, confidence, TOO_WEAK);
+    if named {
+        cause.evidence.push(answer(observed));
+    }
+    cause.evidence.extend(weak);
+    Some(cause)
 }
 
 fn application_uri(observed: &Observed<'_>, facts: &Facts<'_>) -> Option<Cause> {
@@ -465,6 +479,8 @@ fn answer(observed: &Observed<'_>) -> String {
     }
 }
 
+const TOO_WEAK: &str = "The key or the signature of the certificate is too weak for this server.";
+
 fn weaknesses(facts: &Facts<'_>) -> Vec<String> {
     let Some(chain) = facts.certificate else { return Vec::new() };
     let leaf = chain.leaf();
@@ -643,6 +659,17 @@ mod tests {
         assert_eq!(first(Some("asymmetricVerify : Invalid packet signature")), (key, likely));
         assert_eq!(first(Some("Transport error")), (stale, possible));
         assert_eq!(first(None), (stale, possible));
+    }
+
+    #[test]
+    fn a_certificate_that_fails_the_servers_policy_is_too_weak_for_it() {
+        let chain = identity().chain().clone();
+        let code = Code::CertificateInvalidAtServer;
+        let named = explain(code, StatusCode(0x8114_0000), &chain, |_| {});
+        assert_eq!((named[0].code, named[0].confidence), (CauseCode::TooWeakForServer, Confidence::Likely));
+        assert!(named[0].evidence[0].contains("BadCertificatePolicyCheckFailed"), "{named:?}");
+        let unnamed = explain(code, StatusCode::BAD_CERTIFICATE_INVALID, &chain, |_| {});
+        assert_eq!(codes(&unnamed), [CauseCode::CertificateProfile]);
     }
 
     #[test]
