@@ -24,6 +24,10 @@ fixtures:
 openapi:
     cargo xtask openapi
 
+# Connect to the servers of all stacks in all ways, and write docs/INTEROP.md anew
+interop:
+    cargo xtask interop
+
 # Format all code
 fmt:
     cargo fmt --all

@@ -1,6 +1,7 @@
 //! The repository's own chores: `cargo xtask`.
 
 mod fixtures;
+mod interop;
 mod openapi;
 mod prosys;
 mod repository;
@@ -11,12 +12,16 @@ mod trust_guides;
 use std::env;
 use std::process::ExitCode;
 
+use interop::Purpose;
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments.as_slice() {
         ["test", cargo_arguments @ ..] => test::run(cargo_arguments),
         ["fixtures"] => fixtures::run(),
+        ["interop"] => interop::run(Purpose::Write),
+        ["interop", "--check"] => interop::run(Purpose::Check),
         ["openapi"] => openapi::write().map(|()| ExitCode::SUCCESS),
         ["openapi", "--check"] => openapi::check(),
         ["prosys", prosys_arguments @ ..] => return prosys::run(prosys_arguments),
@@ -37,6 +42,8 @@ const USAGE: &str = "usage: cargo xtask <chore>
   test [arguments]   install the fixtures that can be, run `cargo test --workspace --locked [arguments]`,
                      and tell which suites ran; KOIOS_REQUIRE_INTEROP=1 makes a skipped suite a failure
   fixtures           install the OPC UA servers of other languages (needs npm; python3; cmake and a C compiler)
+  interop [--check]  connect to the servers of all stacks in all ways, and write docs/INTEROP.md, or tell whether it has
+                     drifted; fails where a verdict is not the one of its table
   openapi [--check]  write bins/koiosd/openapi.json, or tell whether it has drifted
   prosys [--stand-in] [arguments]
                      tell the README story to the Prosys OPC UA Simulation Server that KOIOS_PROSYS_ENDPOINT and

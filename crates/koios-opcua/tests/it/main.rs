@@ -6,6 +6,7 @@ mod discovery;
 #[cfg(feature = "store")]
 mod earlier_attempts;
 mod fresh_endpoints;
+mod interop;
 mod odd_peers;
 mod relay;
 mod server_certificates;
