@@ -85,6 +85,21 @@ impl TrustLists {
         self.held.contains(&(list, thumbprint))
     }
 
+    /// What lies in the trusted and issuer folders here and not in the other lists, as `list/thumbprint`.
+    fn without(&self, other: &Self) -> Vec<String> {
+        let names = |lists: &Self| {
+            let certificates =
+                lists.certificates.iter().filter(|filed| filed.list != TrustListName::Rejected);
+            let certificates =
+                certificates.map(|filed| format!("{}/{}", filed.list, filed.item.thumbprint_sha256()));
+            let revocation_lists = lists.revocation_lists.iter();
+            let revocation_lists =
+                revocation_lists.map(|filed| format!("{}/crl/{}", filed.list, filed.item.sha256()));
+            certificates.chain(revocation_lists).collect::<std::collections::BTreeSet<_>>()
+        };
+        names(self).difference(&names(other)).cloned().collect()
+    }
+
     /// Whether a validation could come to another result.
     fn decides_as(&self, other: &Self) -> bool {
         let (ours, theirs) = (&self.validation, &other.validation);

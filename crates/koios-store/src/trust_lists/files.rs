@@ -8,12 +8,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use koios_pki::{Certificate, CertificateChain, RevocationList, read_certificates};
+use serde_json::json;
 use tokio::sync::MutexGuard;
 
 use super::{Filed, TrustListName, TrustLists};
 use crate::atomic;
+use crate::audit::AuditEntry;
 use crate::change::Change;
 use crate::error::StoreError;
+use crate::instant;
 use crate::key_files::read_bounded;
 use crate::layout::Layout;
 use crate::store::Store;
@@ -38,7 +41,8 @@ pub(super) struct Seen {
 
 #[derive(Clone, Debug)]
 struct File {
-    stamp: Stamp,
+    /// `None`: it could not be read, which may be over at the next look.
+    stamp: Option<Stamp>,
     contents: Contents,
 }
 
@@ -122,9 +126,29 @@ impl Store {
             if seen.number > asked {
                 return Ok(Arc::clone(&seen.lists));
             }
-            self.look_at_trust_lists(&mut seen).await
+            let before = Arc::clone(&seen.lists);
+            let now = self.look_at_trust_lists(&mut seen).await?;
+            if !Arc::ptr_eq(&before, &now) {
+                self.record_folder_changes(&before, &now).await;
+            }
+            Ok(now)
         })
         .await
+    }
+
+    /// Leaves a trace of what somebody has changed in the folders; it is in force whether or not that succeeds.
+    async fn record_folder_changes(&self, before: &TrustLists, now: &TrustLists) {
+        let (added, removed) = (now.without(before), before.without(now));
+        if added.is_empty() && removed.is_empty() {
+            return;
+        }
+        tracing::info!(?added, ?removed, "somebody has changed the folders of the trust lists");
+        let mut entry = AuditEntry::new(instant::now(), "folder", "trust_lists.changed");
+        entry.before = (!removed.is_empty()).then(|| json!(removed));
+        entry.after = (!added.is_empty()).then(|| json!(added));
+        if let Err(error) = self.append_audit(entry).await {
+            tracing::warn!(%error, "a change of the trust folders was not recorded");
+        }
     }
 
     pub(super) async fn lock_trust_lists(&self) -> MutexGuard<'_, Seen> {
@@ -201,10 +225,15 @@ fn look(layout: &Layout, known: &BTreeMap<PathBuf, File>) -> Result<Option<Seen>
             }
             let stamp = Stamp::of(&metadata);
             let file = match known.get(&path) {
-                Some(file) if file.stamp == stamp => file.clone(),
-                _ => {
-                    changed = true;
-                    File { contents: read(&absolute, kind), stamp }
+                Some(file) if file.stamp.as_ref() == Some(&stamp) => file.clone(),
+                earlier => {
+                    let file = read(&absolute, kind, stamp, earlier);
+                    let still_unreadable = matches!(
+                        (earlier, &file),
+                        (Some(File { stamp: None, .. }), File { stamp: None, .. })
+                    );
+                    changed |= !still_unreadable;
+                    file
                 }
             };
             match &file.contents {
@@ -250,21 +279,42 @@ fn names_in(folder: &Path) -> Result<Vec<std::ffi::OsString>, StoreError> {
     Ok(names)
 }
 
-fn read(path: &Path, kind: Kind) -> Contents {
-    let read = match kind {
-        Kind::Certificates => read_bounded(path, MAX_CERTIFICATE_BYTES)
-            .map_err(|error| error.to_string())
-            .and_then(|bytes| read_certificates(&bytes).map_err(|error| error.to_string()))
-            .map(|chain| Contents::Certificates(chain_certificates(&chain))),
-        Kind::RevocationLists => read_bounded(path, MAX_REVOCATION_LIST_BYTES)
-            .map_err(|error| error.to_string())
-            .and_then(|bytes| RevocationList::from_bytes(&bytes).map_err(|error| error.to_string()))
-            .map(Contents::RevocationList),
+fn read(path: &Path, kind: Kind, stamp: Stamp, earlier: Option<&File>) -> File {
+    let max = match kind {
+        Kind::Certificates => MAX_CERTIFICATE_BYTES,
+        Kind::RevocationLists => MAX_REVOCATION_LIST_BYTES,
     };
-    read.unwrap_or_else(|error| {
-        tracing::warn!(path = %path.display(), error, "this file of the trust lists cannot be read and is left out");
+    let bytes = match read_bounded(path, max) {
+        Ok(bytes) => bytes,
+        // A file that is too long is as it is.
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            left_out(path, &"it is too long");
+            return File { stamp: Some(stamp), contents: Contents::Unreadable };
+        }
+        Err(error) => {
+            if earlier.is_none_or(|earlier| earlier.stamp.is_some()) {
+                left_out(path, &error);
+            }
+            return File { stamp: None, contents: Contents::Unreadable };
+        }
+    };
+    let contents = match kind {
+        Kind::Certificates => read_certificates(&bytes)
+            .map(|chain| Contents::Certificates(chain_certificates(&chain)))
+            .map_err(|error| error.to_string()),
+        Kind::RevocationLists => RevocationList::from_bytes(&bytes)
+            .map(Contents::RevocationList)
+            .map_err(|error| error.to_string()),
+    };
+    let contents = contents.unwrap_or_else(|error| {
+        left_out(path, &error);
         Contents::Unreadable
-    })
+    });
+    File { stamp: Some(stamp), contents }
+}
+
+fn left_out(path: &Path, why: &dyn std::fmt::Display) {
+    tracing::warn!(path = %path.display(), %why, "this file of the trust lists cannot be read and is left out");
 }
 
 fn chain_certificates(chain: &CertificateChain) -> Vec<Certificate> {

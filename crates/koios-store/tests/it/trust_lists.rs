@@ -7,7 +7,8 @@ use koios_pki::{
     RevocationListParams, SecurityMode, SerialNumber, Sha256Thumbprint, Validity,
 };
 use koios_store::{
-    AuditEntry, AuditResource, Change, PageRequest, Rejection, StoreError, TrustEntry, TrustListName,
+    AuditEntry, AuditQuery, AuditResource, Change, PageRequest, Rejection, StoreError, TrustEntry,
+    TrustListName,
 };
 use time::{Duration, OffsetDateTime};
 
@@ -96,6 +97,10 @@ async fn r16_files_that_somebody_drops_or_removes_count_at_the_next_look_and_are
     std::fs::create_dir(certs.join("a folder")).unwrap();
 
     let lists = fixture.store.trust_lists().await.unwrap();
+    let recorded = fixture.store.audit(AuditQuery::default()).await.unwrap().items.remove(0).entry;
+    assert_eq!((recorded.actor.as_str(), recorded.action.as_str()), ("folder", "trust_lists.changed"));
+    let added = recorded.after.unwrap().to_string();
+    assert!(added.contains(&format!("trusted/{}", der.thumbprint_sha256())), "{added}");
     assert_eq!(lists.validation().trusted, std::slice::from_ref(&der));
     assert_eq!(lists.validation().issuers, [pem]);
     assert_eq!(changes.try_recv(), Ok(Change::TrustListsChanged));
