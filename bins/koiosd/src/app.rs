@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 use crate::{
     api::{self, frame},
     audit_command::head_text,
-    config::Settings,
+    config::{DefaultServerCertificatePolicy, Settings},
     first_start,
     service::Services,
     signals::Signals,
@@ -180,6 +180,11 @@ async fn build(
     if settings.allow_deprecated_policies {
         tracing::warn!(
             "allow_deprecated_policies is on: devices may connect under Basic128Rsa15 and Basic256, whose SHA-1 is broken"
+        );
+    }
+    if settings.default_server_certificate_policy == DefaultServerCertificatePolicy::AcceptAny {
+        tracing::warn!(
+            "default_server_certificate_policy is accept_any: new devices believe whoever answers in their server's place"
         );
     }
     let supervisor = start_supervisor(&store, &settings, &host)?;
