@@ -255,11 +255,13 @@ impl Run<'_> {
         {
             let cause = Cause::new(
                 CauseCode::ClockSkew,
-                Confidence::Certain,
-                "The certificate is valid by the server's clock: one of the two clocks is wrong.",
+                // The server's clock is the server's word.
+                Confidence::Likely,
+                "The certificate is valid by the clock that the server states: one of the two clocks is wrong.",
             );
             let evidence = format!("The server's clock is {} s off ours.", offset.whole_seconds());
             verdict.causes.insert(0, cause.because(evidence));
+            verdict.causes.sort_by_key(|cause| cause.confidence);
         }
         verdict
     }
@@ -433,6 +435,7 @@ impl Run<'_> {
                 .map(|presented| presented.chain.leaf().thumbprint_sha256()),
             application_uri: &self.target.application_uri,
             now: self.clock.now,
+            clock_trust: self.clock.trust,
             clock_offset: self.clock_offset,
             timeout: self.target.timeout,
             earlier: &self.target.earlier,

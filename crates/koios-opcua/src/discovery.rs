@@ -74,6 +74,7 @@ pub async fn discover(
                 certificate: None,
                 application_uri: "",
                 now: clock.now,
+                clock_trust: clock.trust,
                 clock_offset: None,
                 timeout,
                 earlier: &[],

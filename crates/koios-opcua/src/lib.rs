@@ -44,6 +44,8 @@ mod plan;
 #[cfg(feature = "store")]
 mod plan_key;
 mod preflight;
+#[cfg(feature = "store")]
+mod presented;
 mod retry;
 mod selection;
 mod server_certificate;
@@ -67,6 +69,8 @@ pub use earlier::{EarlierAttempt, EarlierOutcome};
 #[cfg(feature = "store")]
 pub use plan::{DevicePlan, PlanError, effective_certificate_of, server_trust, server_validation, target_of};
 pub use preflight::{Preflight, preflight};
+#[cfg(feature = "store")]
+pub use presented::judge_presented;
 pub use retry::{RetryRule, retry_delay};
 pub use selection::{SelectedEndpoint, SelectionCriteria, select_endpoint};
 pub use server_certificate::{

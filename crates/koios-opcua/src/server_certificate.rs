@@ -7,7 +7,7 @@ use std::sync::Arc;
 use koios_channel::SecurityPolicy;
 use koios_pki::{
     Certificate, CertificateChain, CertificateError, CertificateType, Finding, FindingCode, LintParams,
-    LintRole, TrustList, lint,
+    LintRole, TrustError, TrustErrorKind, TrustList, lint,
 };
 use time::OffsetDateTime;
 
@@ -215,7 +215,7 @@ pub fn judge_server_certificate(
         ServerTrust::Pin { expected: Some(expected) } => {
             return match validated() {
                 Ok(_) => Ok(Acceptance::Validated),
-                Err(_) => Err(changed(expected, chain)),
+                Err(error) => Err(changed(expected, chain, &error)),
             };
         }
         ServerTrust::Pin { expected: None } => Acceptance::First,
@@ -248,7 +248,7 @@ fn check_soundness(chain: &CertificateChain, policy: Option<SecurityPolicy>) -> 
     Ok(())
 }
 
-fn changed(expected: &CertificateChain, presented: &CertificateChain) -> Box<Verdict> {
+fn changed(expected: &CertificateChain, presented: &CertificateChain, error: &TrustError) -> Box<Verdict> {
     let known = format!("Known is {}", described(expected.leaf()));
     let shown = format!("Presented is {}", described(presented.leaf()));
     let mut verdict = refuse(
@@ -267,6 +267,12 @@ fn changed(expected: &CertificateChain, presented: &CertificateChain) -> Box<Ver
         .because(shown),
         Cause::new(CauseCode::Impostor, Confidence::Possible, "Somebody else answers in the server's place."),
     ];
+    // Where the lists say nothing of it, there is nothing to tell.
+    let unheard_of =
+        matches!(error.kind(), TrustErrorKind::NotTrusted { .. } | TrustErrorKind::IssuerMissing { .. });
+    if let Some(first) = verdict.causes.first_mut().filter(|_| !unheard_of) {
+        first.evidence.push(format!("The trust lists do not accept it either: {error}."));
+    }
     verdict
 }
 

@@ -1,10 +1,7 @@
 //! The server certificates that devices meet: shown, approved, forgotten.
 
 use koios_channel::EndpointUrl;
-use koios_opcua::{
-    Acceptance, Code, Presentation, PresentedServerCertificate, judge_server_certificate, server_trust,
-    server_validation,
-};
+use koios_opcua::{Acceptance, Code, PresentedServerCertificate, judge_presented};
 use koios_pki::{CertificateChain, SecurityPolicy, Sha256Thumbprint};
 use koios_store::{AuditResource, Device, DeviceId, Store};
 use time::OffsetDateTime;
@@ -59,16 +56,7 @@ impl ServerCertificates {
 
     /// What an attempt would come to now.
     async fn judge(&self, device: &Device, presented: &CertificateChain) -> Result<Judgement, ServiceError> {
-        let trust = server_trust(device.server_certificate_policy, device.pinned_server_certificate.clone())?;
-        let validation = server_validation(&self.store, &trust, device.server_host_name_check).await?;
-        let url = EndpointUrl::parse(&device.endpoint_url).ok();
-        let host = url.as_ref().map(EndpointUrl::host).unwrap_or_default();
-        let said = self.store.server_identity(&device.endpoint_url).await?;
-        let mut presentation = Presentation::new(host, OffsetDateTime::now_utc());
-        presentation.policy = device.security_policy.filter(|_| device.security_mode.needs_certificate());
-        presentation.application_uri =
-            said.as_ref().map(|said| said.application_uri.as_str()).filter(|uri| !uri.is_empty());
-        Ok(match judge_server_certificate(&trust, &validation, presented, &presentation) {
+        Ok(match judge_presented(&self.store, device, presented, OffsetDateTime::now_utc()).await? {
             Ok(acceptance) => {
                 Judgement { accepted: true, code: None, message: why_accepted(acceptance).to_owned() }
             }

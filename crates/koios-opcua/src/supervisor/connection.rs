@@ -22,9 +22,9 @@ use super::error_chain::error_chain;
 use super::registry::Used;
 use super::shared::Shared;
 use crate::attempt::{Attempt, Connected, attempt};
-use crate::clock::ClockReading;
+use crate::clock::{ClockReading, ClockTrust};
 use crate::code::Code;
-use crate::plan::{DevicePlan, PlanError, server_trust, server_validation};
+use crate::plan::{DevicePlan, PlanError, server_trust};
 use crate::plan_key::{KeyPairs, PlanKey};
 use crate::server_certificate::{Presentation, ServerTrust, ServerValidation, judge_server_certificate};
 use crate::stage::Stage;
@@ -333,11 +333,14 @@ struct Connection {
 impl Connection {
     async fn scan(mut self, shared: &Shared, mut orders: watch::Receiver<Orders>, begun: Orders) -> End {
         let mut looked_at = (begun.recheck, begun.trust_lists);
+        // Until a look has come to a result, it is made again at each scan.
+        let mut look_is_due = false;
         let keep_alive = KEEP_ALIVE.min(self.session.timeout() / 3).max(Duration::from_secs(1));
         let mut next_scan = Instant::now() + self.scan_rate;
         let mut next_word = Instant::now() + keep_alive;
         loop {
             let wake = next_scan.min(next_word).min(self.session.needs_renewal_at());
+            let mut woken = true;
             tokio::select! {
                 () = tokio::time::sleep_until(wake) => {}
                 told = orders.changed() => {
@@ -347,15 +350,27 @@ impl Connection {
                         return End::Stopped;
                     }
                     let told = (now.recheck, now.trust_lists);
-                    let distrusted =
-                        told != looked_at && !is_still_trusted(shared, self.device, self.server.clone()).await;
-                    if now.reconnect != begun.reconnect || distrusted {
+                    if told != looked_at {
+                        looked_at = told;
+                        look_is_due = true;
+                    }
+                    if now.reconnect != begun.reconnect {
                         self.close().await;
                         return End::Changed;
                     }
-                    looked_at = told;
-                    continue;
+                    woken = false;
                 }
+            }
+            if look_is_due {
+                let look = look_at_trust(shared, self.device, self.server.clone()).await;
+                look_is_due = look == Look::Unknown;
+                if look == Look::Distrusted {
+                    self.close().await;
+                    return End::Changed;
+                }
+            }
+            if !woken {
+                continue;
             }
             let now = Instant::now();
             let scan_is_due = now >= next_scan;
@@ -403,6 +418,7 @@ impl Connection {
             server_certificate: self.server.as_ref().map(|met| met.chain.leaf().thumbprint_sha256()),
             application_uri: &self.application_uri,
             now: OffsetDateTime::now_utc(),
+            clock_trust: ClockTrust::Plausible,
             clock_offset: None,
             timeout: self.timeout,
             earlier: &[],
@@ -423,26 +439,48 @@ async fn after_grace(orders: watch::Receiver<Orders>, begun: Orders) -> End {
     end
 }
 
+/// Whether a server may still be connected to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Look {
+    Trusted,
+    Distrusted,
+    /// What decides cannot be read now.
+    Unknown,
+}
+
 // Not a method: a session can be sent between threads but not shared, and a borrow over an await would share it.
-async fn is_still_trusted(shared: &Shared, device: DeviceId, server: Option<MetServer>) -> bool {
-    let Ok(device) = shared.store.device(device).await else { return true };
+async fn look_at_trust(shared: &Shared, device: DeviceId, server: Option<MetServer>) -> Look {
     // Without a server certificate there is nothing to judge.
-    let Some(server) = server else { return true };
+    let Some(server) = server else { return Look::Trusted };
+    let device = match shared.store.device(device).await {
+        Ok(device) => device,
+        // The task hears of it by itself.
+        Err(StoreError::NotFound { .. }) => return Look::Trusted,
+        Err(error) => return unknown(device, &error),
+    };
     let Ok(trust) = server_trust(device.server_certificate_policy, device.pinned_server_certificate) else {
-        return false;
+        return Look::Distrusted;
     };
     match &trust {
         // Without a pin the next connection makes one.
-        ServerTrust::Pin { expected: None } | ServerTrust::AcceptAny => return true,
-        ServerTrust::Pin { expected: Some(pinned) } if pinned.leaf() == server.chain.leaf() => return true,
+        ServerTrust::Pin { expected: None } | ServerTrust::AcceptAny => return Look::Trusted,
+        ServerTrust::Pin { expected: Some(pinned) } if pinned.leaf() == server.chain.leaf() => {
+            return Look::Trusted;
+        }
         _ => {}
     }
-    match server_validation(&shared.store, &trust, device.server_host_name_check).await {
-        Ok(validation) => server.judge(&trust, &validation, OffsetDateTime::now_utc()).is_ok(),
-        // What cannot be read has not been taken away.
-        Err(error) => {
-            tracing::warn!(device.id = %device.id, error = %error_chain(&error), "trust not looked at again");
-            true
-        }
+    let lists = match shared.store.trust_lists().await {
+        Ok(lists) => lists,
+        Err(error) => return unknown(device.id, &error),
+    };
+    let validation = ServerValidation::new(Arc::clone(lists.validation()), device.server_host_name_check);
+    match server.judge(&trust, &validation, OffsetDateTime::now_utc()) {
+        Ok(()) => Look::Trusted,
+        Err(_) => Look::Distrusted,
     }
+}
+
+fn unknown(device: DeviceId, error: &StoreError) -> Look {
+    tracing::warn!(device.id = %device, error = %error_chain(error), "trust cannot be looked at now");
+    Look::Unknown
 }

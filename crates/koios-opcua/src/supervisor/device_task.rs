@@ -13,8 +13,10 @@ use super::isolation::isolated;
 use super::registry::Used;
 use super::schedule::Schedule;
 use super::shared::Shared;
+use crate::code::Code;
 use crate::plan::DevicePlan;
 use crate::preflight::preflight_of;
+use crate::presented::judge_presented;
 use crate::stage::Stage;
 use crate::verdict::Verdict;
 
@@ -110,7 +112,10 @@ async fn wait(
     let dues = async {
         match due {
             Some(due) => tokio::time::sleep_until(due).await,
-            None if verdict.code.is_preflight() => until_preflight_passes(shared, device).await,
+            None if verdict.code.is_preflight() => until(shared, || passes_preflight(shared, device)).await,
+            None if verdict.code == Code::ServerCertificateChanged => {
+                until(shared, || accepts_presented(shared, device)).await;
+            }
             None => std::future::pending().await,
         }
     };
@@ -135,15 +140,24 @@ async fn wait(
 }
 
 /// Looks at what lies on this machine, never at the server: a file put back is a change that nobody announces, and so
-/// is the day on which a certificate becomes valid.
-async fn until_preflight_passes(shared: &Shared, device: DeviceId) {
+/// is the day on which a certificate becomes valid, or the clock right.
+async fn until<F: Future<Output = bool>>(shared: &Shared, is_so: impl Fn() -> F) {
     const LOOK_EVERY: Duration = Duration::from_secs(5);
     loop {
         tokio::time::sleep(LOOK_EVERY.min(shared.settings.retry_max)).await;
-        if passes_preflight(shared, device).await {
+        if is_so().await {
             return;
         }
     }
+}
+
+/// Whether the certificate that the server presented last, which was another one than is known, is accepted after all.
+async fn accepts_presented(shared: &Shared, device: DeviceId) -> bool {
+    let Ok(device) = shared.store.device(device).await else { return false };
+    let Ok(Some(presented)) = shared.store.presented(device.id).await else { return false };
+    let now = shared.clock().await.now;
+    let judged = judge_presented(&shared.store, &device, &presented.chain, now).await;
+    judged.is_ok_and(|judged| judged.is_ok())
 }
 
 async fn passes_preflight(shared: &Shared, device: DeviceId) -> bool {
@@ -162,7 +176,6 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::code::Code;
     use crate::supervisor::SupervisorSettings;
 
     const PANICS: u32 = 2;

@@ -203,6 +203,7 @@ mod tests {
 
     use super::super::{Verdict, verdict_of};
     use super::*;
+    use crate::clock::ClockTrust;
     use crate::stage::Stage;
     use crate::test_identity::identity;
 
@@ -243,6 +244,7 @@ mod tests {
             server_certificate: Some(server()),
             application_uri: identity.leaf().application_uri().unwrap(),
             now: NOW,
+            clock_trust: ClockTrust::Plausible,
             clock_offset: None,
             timeout: Duration::from_secs(1),
             earlier,

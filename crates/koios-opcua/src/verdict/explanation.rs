@@ -1,16 +1,21 @@
 //! What may be behind a failure, most probable first.
 
-use koios_channel::{Fault, Origin, SecurityPolicy, Stage as Step, StatusCode};
-use koios_pki::{FindingCode, KeyAlgorithm, Severity, findings};
+mod certificate;
+mod handshake;
+mod reach;
+
+use koios_channel::{Origin, Stage as Step};
 
 use super::refusal::step_name;
 use super::{Cause, CauseCode, Confidence, Facts, Observed, earlier};
-use crate::clock::rfc3339;
 use crate::code::Code;
 use crate::stage::Stage;
-
-/// OPC 10000-4 §7.32: servers may refuse a request whose timestamp is off; stacks commonly tolerate five minutes.
-const NOTABLE_CLOCK_OFFSET: time::Duration = time::Duration::minutes(5);
+use certificate::{
+    clock_offset, missing_application_uri, not_trusted, profile, revocation_unknown, time_invalid,
+    uri_mismatch,
+};
+use handshake::{handshake, silent};
+use reach::{nonsense, single, timeout};
 
 /// The causes of a failure, ranked; those of equal confidence keep the order in which they are pushed here.
 pub(super) fn causes(code: Code, observed: &Observed<'_>, stage: Stage, facts: &Facts<'_>) -> Vec<Cause> {
@@ -49,423 +54,6 @@ pub(super) fn causes(code: Code, observed: &Observed<'_>, stage: Stage, facts: &
     causes
 }
 
-fn not_trusted(observed: &Observed<'_>, facts: &Facts<'_>) -> Vec<Cause> {
-    let named =
-        observed.status.is_some_and(|status| status.is_same_as(StatusCode::BAD_CERTIFICATE_UNTRUSTED));
-    let confidence = if named { Confidence::Certain } else { Confidence::Likely };
-    let explanation = if facts.is_issued() {
-        "The server's trust lists hold neither this certificate nor an issuer of it."
-    } else {
-        "The server's trust list does not hold this certificate."
-    };
-    let mut causes = vec![said(observed, CauseCode::NotTrusted, explanation).because(
-        "Certificate and private key belong together, and the server's certificate was read just before.",
-    )];
-    for cause in &mut causes {
-        cause.confidence = confidence;
-    }
-    if named {
-        return causes;
-    }
-    let Some(chain) = facts.certificate else { return causes };
-    if facts.is_issued() {
-        let issuer = format!("The certificate was issued by {}.", super::quoted(chain.leaf().issuer()));
-        let mut possible = |code, explanation: &str| {
-            causes.push(Cause::new(code, Confidence::Possible, explanation).because(issuer.clone()));
-        };
-        possible(CauseCode::IssuerUnknown, "The server does not know an issuer of the certificate.");
-        possible(CauseCode::RevocationListMissing, "The server lacks the revocation list of an issuer.");
-        possible(
-            CauseCode::Revoked,
-            "The certificate is revoked; many servers hide that behind this answer.",
-        );
-    }
-    let weak = weaknesses(facts);
-    if !weak.is_empty() {
-        let mut cause = Cause::new(CauseCode::TooWeakForServer, Confidence::Possible, TOO_WEAK);
-        cause.evidence = weak;
-        causes.push(cause);
-    }
-    let defects = defects(facts);
-    if !defects.is_empty() {
-        let mut cause = Cause::new(
-            CauseCode::CertificateProfile,
-            Confidence::Possible,
-            "The certificate differs from what OPC UA prescribes. Once it is trusted, the server may refuse it for that.",
-        );
-        cause.evidence = defects;
-        causes.push(cause);
-    }
-    causes
-}
-
-fn revocation_unknown(observed: &Observed<'_>, facts: &Facts<'_>) -> Vec<Cause> {
-    let mut causes = vec![said(
-        observed,
-        CauseCode::RevocationListMissing,
-        "The server has no revocation list of an issuer of the certificate.",
-    )];
-    // Some servers look for the list of an issuer that they do not trust before they say so.
-    if facts.certificate.is_some_and(|chain| !chain.issuers().is_empty()) {
-        causes.push(
-            Cause::new(
-                CauseCode::IssuerUnknown,
-                Confidence::Possible,
-                "The server does not trust an issuer of the certificate either.",
-            )
-            .because("The issuers were sent along: that the server has seen them does not say that it trusts them."),
-        );
-    }
-    causes
-}
-
-fn time_invalid(observed: &Observed<'_>, facts: &Facts<'_>) -> Vec<Cause> {
-    let Some(chain) = facts.certificate else {
-        return vec![said(
-            observed,
-            CauseCode::CertificateTime,
-            "The certificate is outside its validity period.",
-        )];
-    };
-    let validity = chain.leaf().validity();
-    let period = format!(
-        "The certificate is valid from {} to {}.",
-        rfc3339(validity.not_before),
-        rfc3339(validity.not_after)
-    );
-    let inside = |at| validity.not_before <= at && at <= validity.not_after;
-    if !inside(facts.now) {
-        return vec![
-            said(observed, CauseCode::CertificateTime, "The certificate is outside its validity period.")
-                .because(period),
-        ];
-    }
-    let server_is_outside = facts
-        .clock_offset
-        .is_some_and(|offset| facts.now.checked_add(offset).is_none_or(|server_time| !inside(server_time)));
-    if server_is_outside {
-        return vec![
-            said(observed, CauseCode::ClockSkew, "By the server's clock the certificate is not valid.")
-                .because(period),
-        ];
-    }
-    vec![
-        Cause::new(
-            CauseCode::ClockSkew,
-            Confidence::Likely,
-            "The clock by which the server judges certificates is wrong.",
-        )
-        .because(answer(observed))
-        .because(period),
-        Cause::new(
-            CauseCode::CertificateTime,
-            Confidence::Possible,
-            "An issuer of the certificate is expired.",
-        ),
-    ]
-}
-
-fn uri_mismatch(observed: &Observed<'_>, facts: &Facts<'_>) -> Vec<Cause> {
-    vec![application_uri(observed, facts).unwrap_or_else(|| {
-        Cause::new(
-            CauseCode::ApplicationUriDiffers,
-            Confidence::Possible,
-            "The server compares the session's application URI with another entry of the certificate.",
-        )
-        .because(answer(observed))
-    })]
-}
-
-// Some servers answer BadCertificateInvalid to a URI that differs and to extensions that are missing.
-fn profile(code: Code, observed: &Observed<'_>, facts: &Facts<'_>) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    if code == Code::CertificateInvalidAtServer {
-        causes.extend(application_uri(observed, facts).map(|mut cause| {
-            cause.confidence = Confidence::Likely;
-            cause
-        }));
-    }
-    causes.extend(too_weak(observed, facts));
-    let defects = defects(facts);
-    let confidence = if defects.is_empty() { Confidence::Possible } else { Confidence::Likely };
-    let mut cause = Cause::new(
-        CauseCode::CertificateProfile,
-        confidence,
-        "The server demands something of the certificate's extensions that this one does not have.",
-    )
-    .because(answer(observed));
-    cause.evidence.extend(defects);
-    causes.push(cause);
-    causes
-}
-
-// A key or signature that the server's policy does not take: by the status for it (OPC 10000-4 §6.1.3), where there is a
-// weakness also by the one for usages, which some stacks answer to a short key.
-fn too_weak(observed: &Observed<'_>, facts: &Facts<'_>) -> Option<Cause> {
-    let named = observed.status.is_some_and(|status| status.name() == "BadCertificatePolicyCheckFailed");
-    let weak = weaknesses(facts);
-    if !named && weak.is_empty() {
-        return None;
-    }
-    let confidence = if named { Confidence::Likely } else { Confidence::Possible };
-    let mut cause = Cause::new(CauseCode::TooWeakForServer, confidence, TOO_WEAK);
-    if named {
-        cause.evidence.push(answer(observed));
-    }
-    cause.evidence.extend(weak);
-    Some(cause)
-}
-
-fn application_uri(observed: &Observed<'_>, facts: &Facts<'_>) -> Option<Cause> {
-    let in_certificate = facts.certificate?.leaf().application_uri()?;
-    (in_certificate != facts.application_uri).then(|| {
-        said(
-            observed,
-            CauseCode::ApplicationUriDiffers,
-            "The session's application URI is not the one in the certificate.",
-        )
-        .because(format!("The session says {}.", super::quoted(facts.application_uri)))
-        .because(format!("The certificate says {}.", super::quoted(in_certificate)))
-    })
-}
-
-fn missing_application_uri(code: Code, facts: &Facts<'_>) -> Option<Cause> {
-    let lacks_it = facts.certificate.is_some_and(|chain| chain.leaf().application_uri().is_none());
-    (code.is_certificate_refusal() && lacks_it).then(|| {
-        // Certain is the fact, not that the server minds it; it leads the causes all the same, since OPC 10000-6
-        // §6.2.2 makes the URI mandatory and most servers refuse a certificate without it.
-        Cause::new(
-            CauseCode::NoApplicationUri,
-            Confidence::Certain,
-            "The certificate names no application URI, which OPC UA demands.",
-        )
-        .because(format!("The session says {} instead.", super::quoted(facts.application_uri)))
-    })
-}
-
-fn clock_offset(code: Code, facts: &Facts<'_>) -> Option<Cause> {
-    let offset = facts.clock_offset.filter(|offset| offset.abs() > NOTABLE_CLOCK_OFFSET)?;
-    (code != Code::CertificateTimeInvalidAtServer).then(|| {
-        Cause::new(CauseCode::ClockSkew, Confidence::Possible, "The clocks of server and client differ.")
-            .because(format!("The server's clock is {} s off ours.", offset.whole_seconds()))
-    })
-}
-
-fn handshake(observed: &Observed<'_>, facts: &Facts<'_>) -> Vec<Cause> {
-    let possible = |code, explanation: &str| Cause::new(code, Confidence::Possible, explanation);
-    match observed.fault {
-        Fault::Closed { .. } | Fault::Io(_) => vec![
-            possible(CauseCode::KeyNotAccepted, "The server did not accept our signature or key.").because(
-                format!("It closed the connection at {} instead of answering.", step_name(observed.step)),
-            ),
-            policy_not_working(facts),
-            possible(
-                CauseCode::NotTrusted,
-                "Older servers refuse an untrusted certificate by closing the connection.",
-            ),
-        ],
-        Fault::MalformedErr => vec![
-            Cause::new(
-                CauseCode::NotTrusted,
-                Confidence::Likely,
-                "The server's trust list does not hold this certificate.",
-            )
-            .because("Releases of one stack are known to refuse certificates with a malformed message."),
-            possible(CauseCode::OldServerRelease, "An update of the server would let it say why."),
-        ],
-        Fault::BadSignature
-        | Fault::BadPadding
-        | Fault::Downgraded
-        | Fault::EndpointsDiffer { .. }
-        | Fault::ServerNonce { .. }
-        | Fault::WrongReceiver => vec![
-            possible(CauseCode::Impostor, "Somebody between here and the server changed the messages.")
-                .because(format!("{}.", observed.fault)),
-            possible(CauseCode::Defect, "The server, or this client, does not follow the specification."),
-        ],
-        _ => {
-            let mut stale = stale_server_certificate().because(answer(observed));
-            let mut key =
-                possible(CauseCode::KeyNotAccepted, "The server did not accept our signature or key.");
-            match observed.reason.map(|reason| (reason, step_that_failed(reason))) {
-                Some((reason, Some(FailedStep::Decryption))) => point_to(&mut stale, reason),
-                Some((reason, Some(FailedStep::Verification))) => point_to(&mut key, reason),
-                _ => {}
-            }
-            vec![stale, key, policy_not_working(facts)]
-        }
-    }
-}
-
-fn stale_server_certificate() -> Cause {
-    Cause::new(
-        CauseCode::StaleServerCertificate,
-        Confidence::Possible,
-        "The server uses another certificate than its endpoint shows.",
-    )
-}
-
-/// What the server did with OpenSecureChannel when it gave up, as its text tells.
-enum FailedStep {
-    Decryption,
-    Verification,
-}
-
-// Stacks word it as they like, and in English; a text that holds neither word tells nothing.
-fn step_that_failed(reason: &str) -> Option<FailedStep> {
-    let reason = reason.to_ascii_lowercase();
-    if reason.contains("decrypt") {
-        Some(FailedStep::Decryption)
-    } else if reason.contains("signature") {
-        Some(FailedStep::Verification)
-    } else {
-        None
-    }
-}
-
-fn point_to(cause: &mut Cause, reason: &str) {
-    cause.confidence = Confidence::Likely;
-    cause.evidence.push(format!("The server says {}.", super::quoted(reason)));
-}
-
-fn silent(facts: &Facts<'_>) -> Vec<Cause> {
-    vec![
-        Cause::new(
-            CauseCode::KeyNotAccepted,
-            Confidence::Likely,
-            "Some servers drop, without a word, what they cannot verify or decrypt.",
-        )
-        .because("The server answered GetEndpoints, and then not OpenSecureChannel."),
-        stale_server_certificate(),
-        policy_not_working(facts),
-        Cause::new(CauseCode::ServerBusy, Confidence::Possible, "The server is overloaded."),
-    ]
-}
-
-fn policy_not_working(facts: &Facts<'_>) -> Cause {
-    let policy = facts.security_policy.map_or("this security policy", SecurityPolicy::name);
-    Cause::new(
-        CauseCode::PolicyNotWorking,
-        Confidence::Possible,
-        format!("The server offers {policy} and cannot do it after all."),
-    )
-}
-
-fn timeout(stage: Stage) -> Vec<Cause> {
-    let cause = Cause::new;
-    match stage {
-        Stage::Resolve => vec![cause(
-            CauseCode::HostNameWrong,
-            Confidence::Likely,
-            "The name service of this machine does not answer for this host name.",
-        )],
-        Stage::Connect => vec![
-            cause(CauseCode::Firewall, Confidence::Likely, "A firewall drops the connection."),
-            cause(
-                CauseCode::ServerDown,
-                Confidence::Possible,
-                "The host is switched off, or the address is wrong.",
-            ),
-        ],
-        Stage::Hello => vec![
-            cause(
-                CauseCode::NotOpcUa,
-                Confidence::Likely,
-                "Something else than an OPC UA server listens on that port.",
-            )
-            .because("The connection was accepted, and HELLO never answered."),
-            cause(CauseCode::ServerBusy, Confidence::Possible, "The server is frozen or overloaded."),
-        ],
-        _ => vec![cause(
-            CauseCode::ServerBusy,
-            Confidence::Likely,
-            "The server is overloaded, frozen, or slower than the timeout.",
-        )],
-    }
-}
-
-// The server did answer, and we could not make sense of it.
-fn nonsense(observed: &Observed<'_>) -> Vec<Cause> {
-    vec![
-        Cause::new(
-            CauseCode::Defect,
-            Confidence::Likely,
-            "The server does not follow the specification, or something on the way changes its messages.",
-        )
-        .because(answer(observed)),
-    ]
-}
-
-fn single(code: Code, observed: &Observed<'_>) -> Vec<Cause> {
-    use Confidence::{Certain, Likely, Possible};
-    let list: &[(CauseCode, Confidence, &str)] = match code {
-        Code::HostNotFound => &[(
-            CauseCode::HostNameWrong,
-            Likely,
-            "The host name is misspelt, or unknown to this machine's name service.",
-        )],
-        Code::ConnectionRefused => &[
-            (CauseCode::ServerDown, Likely, "The server does not run."),
-            (CauseCode::PortWrong, Possible, "The port is wrong."),
-            (CauseCode::Firewall, Possible, "A firewall refuses the connection."),
-        ],
-        Code::HostUnreachable => &[
-            (CauseCode::ServerDown, Possible, "The host is switched off, or the address is wrong."),
-            (CauseCode::Firewall, Possible, "A route is missing, or a firewall refuses the connection."),
-        ],
-        Code::NotOpcUa if matches!(observed.fault, Fault::NotOpcUa { .. }) => {
-            &[(CauseCode::PortWrong, Certain, "The port belongs to another service.")]
-        }
-        Code::NotOpcUa => &[
-            (CauseCode::PortWrong, Likely, "The port belongs to another service."),
-            (CauseCode::Defect, Possible, "The server does not follow the specification."),
-        ],
-        Code::ConnectionClosed => &[
-            (CauseCode::NotOpcUa, Possible, "Something else than an OPC UA server listens on that port."),
-            (
-                CauseCode::ServerBusy,
-                Possible,
-                "The server takes no more connections, or is starting or stopping.",
-            ),
-        ],
-        Code::EndpointUrlRejected => {
-            &[(CauseCode::PathWrong, Likely, "The path of the endpoint URL is wrong.")]
-        }
-        Code::UserIdentityRejected => &[
-            (CauseCode::CredentialsWrong, Likely, "User name or password are wrong."),
-            (CauseCode::UserNotAllowed, Possible, "The user may not log in here, or the account is locked."),
-        ],
-        Code::UserIdentityNotOffered | Code::PasswordWouldBeInClear => &[(
-            CauseCode::NotOffered,
-            Certain,
-            "The endpoint does not offer a safe way for this kind of user identity.",
-        )],
-        Code::ServerCertificateInvalid => &[
-            (CauseCode::Impostor, Possible, "Somebody else answers in the server's place."),
-            (
-                CauseCode::StaleServerCertificate,
-                Possible,
-                "The server shows one certificate and uses another one.",
-            ),
-        ],
-        Code::TooManySessions => {
-            &[(CauseCode::ServerBusy, Certain, "The server's limit of sessions or connections is reached.")]
-        }
-        Code::ClockSkew => &[(CauseCode::ClockSkew, Likely, "The clocks of server and client differ.")],
-        Code::ServerError => {
-            &[(CauseCode::ServerBusy, Possible, "The server is starting, stopping, overloaded or defective.")]
-        }
-        Code::Internal => &[(CauseCode::Defect, Certain, "An error of this program.")],
-        _ => &[],
-    };
-    let mut causes: Vec<_> =
-        list.iter().map(|&(code, confidence, text)| Cause::new(code, confidence, text)).collect();
-    if let (Some(first), Some(_)) = (causes.first_mut(), observed.status) {
-        first.evidence.push(answer(observed));
-    }
-    causes
-}
-
 /// A cause that the server named.
 fn said(observed: &Observed<'_>, code: CauseCode, explanation: &str) -> Cause {
     Cause::new(code, Confidence::Certain, explanation).because(answer(observed))
@@ -479,44 +67,11 @@ fn answer(observed: &Observed<'_>) -> String {
     }
 }
 
-const TOO_WEAK: &str = "The key or the signature of the certificate is too weak for this server.";
-
-fn weaknesses(facts: &Facts<'_>) -> Vec<String> {
-    let Some(chain) = facts.certificate else { return Vec::new() };
-    let leaf = chain.leaf();
-    let mut weak = Vec::new();
-    if let KeyAlgorithm::Rsa { bits } = leaf.key_algorithm()
-        && *bits < 2048
-    {
-        weak.push(format!("The key has {bits} bits."));
-    }
-    if leaf.signature_algorithm().to_ascii_lowercase().starts_with("sha1") {
-        weak.push(format!("The signature algorithm is {}.", leaf.signature_algorithm()));
-    }
-    weak
-}
-
-// What our own lint has to say about the certificate. Validity is judged by preflight, a missing URI has its own cause.
-fn defects(facts: &Facts<'_>) -> Vec<String> {
-    let Some(chain) = facts.certificate else { return Vec::new() };
-    findings(chain, facts.now)
-        .into_iter()
-        .filter(|finding| finding.severity >= Severity::Warning)
-        .filter(|finding| {
-            !matches!(
-                finding.code,
-                FindingCode::Expired | FindingCode::NotYetValid | FindingCode::NoApplicationUri
-            )
-        })
-        .map(|finding| format!("{}: {}", finding.code.as_str(), finding.message))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use koios_channel::{EndpointUrl, Origin, SecurityMode};
+    use koios_channel::{EndpointUrl, Fault, SecurityMode, StatusCode};
     use koios_pki::{
         ApplicationUri, CertificateChain, KeySpec, PrivateKey, SelfSignedParams, SerialNumber, Validity,
         self_signed,
@@ -524,6 +79,7 @@ mod tests {
     use time::OffsetDateTime;
 
     use super::*;
+    use crate::clock::ClockTrust;
     use crate::test_identity::identity;
 
     const TIME_INVALID: StatusCode = StatusCode(0x8014_0000);
@@ -561,6 +117,7 @@ mod tests {
             server_certificate: None,
             application_uri: "urn:koios:gw01",
             now: OffsetDateTime::now_utc(),
+            clock_trust: ClockTrust::Plausible,
             clock_offset: None,
             timeout: Duration::from_secs(1),
             earlier: &[],
@@ -582,6 +139,16 @@ mod tests {
         assert_eq!((wrong[0].code, wrong[0].confidence), (CauseCode::ClockSkew, Confidence::Certain));
         let unknown = explain(code, TIME_INVALID, &chain, |_| {});
         assert_eq!((unknown[0].code, unknown[0].confidence), (CauseCode::ClockSkew, Confidence::Likely));
+        // With a clock of ours that is plainly wrong, only the server's counts.
+        let ours_is_wrong = |offset| {
+            explain(code, TIME_INVALID, &chain, |facts| {
+                facts.clock_trust = ClockTrust::Implausible;
+                facts.now -= time::Duration::days(9_000);
+                facts.clock_offset = Some(time::Duration::days(9_000) + offset);
+            })
+        };
+        assert_eq!(codes(&ours_is_wrong(time::Duration::days(400))), [CauseCode::CertificateTime]);
+        assert_eq!(ours_is_wrong(time::Duration::ZERO)[0].code, CauseCode::ClockSkew);
         let expired = explain(code, TIME_INVALID, &chain, |facts| facts.now += time::Duration::days(400));
         assert_eq!(codes(&expired), [CauseCode::CertificateTime]);
         let period = expired[0].evidence.last().unwrap();

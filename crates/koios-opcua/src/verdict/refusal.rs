@@ -9,6 +9,7 @@ use koios_pki::{CertificateChain, Sha256Thumbprint};
 use time::OffsetDateTime;
 
 use super::{ReportedBy, Verdict, classification, explanation, quoted, remedy};
+use crate::clock::ClockTrust;
 use crate::code::Code;
 use crate::earlier::EarlierAttempt;
 use crate::stage::Stage;
@@ -30,6 +31,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) application_uri: &'a str,
     /// The time of the attempt.
     pub(crate) now: OffsetDateTime,
+    /// Whether that can be right.
+    pub(crate) clock_trust: ClockTrust,
     /// The server's clock minus ours, when an answer told it.
     pub(crate) clock_offset: Option<time::Duration>,
     /// The bound of the whole attempt.
@@ -184,6 +187,7 @@ mod tests {
             server_certificate: None,
             application_uri: "urn:test",
             now: OffsetDateTime::UNIX_EPOCH,
+            clock_trust: ClockTrust::Plausible,
             clock_offset: None,
             timeout: Duration::from_millis(2_500),
             earlier: &[],
