@@ -79,7 +79,10 @@ pub use server_certificate::{
 };
 pub use stage::{Stage, StageOutcome, StageReport};
 #[cfg(feature = "store")]
-pub use supervisor::{ConnectLoad, DeviceStatus, StoppedDevice, Supervisor, SupervisorSettings, TestError};
+pub use supervisor::{
+    ConnectLoad, ConnectObserver, DeviceStatus, DeviceTransition, StoppedDevice, Supervisor,
+    SupervisorSettings, TestError,
+};
 pub use target::{CertificateLabel, ClientCertificate, Target, UnavailableReason};
 pub use trust_guide::{
     GuideConfidence, Known, RecognisedBy, Recognition, ServerIdentity, TrustGuide, recognise, trust_guide,

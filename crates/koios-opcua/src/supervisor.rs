@@ -1,8 +1,11 @@
 //! Keeps every enabled device connected, on threads of its own.
 
+mod connect_observer;
+mod connect_queue;
 mod connection;
 mod device_task;
 mod error_chain;
+mod history_log;
 mod isolation;
 mod reconciler;
 mod registry;
@@ -17,18 +20,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use koios_channel::EndpointUrl;
-use koios_store::{DeviceId, Store};
+use koios_store::{DeviceId, DeviceState, Store};
 use time::OffsetDateTime;
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::broadcast;
 
 use crate::connection_test::TestReport;
 use crate::deprecated_policies::DeprecatedPolicies;
 use crate::discovery::Discovery;
 use crate::plan::DevicePlan;
 
+pub use connect_observer::ConnectObserver;
+pub use connect_queue::ConnectLoad;
 pub use registry::StoppedDevice;
-pub use shared::ConnectLoad;
-pub use status::DeviceStatus;
+pub use status::{DeviceStatus, DeviceTransition};
 pub use test_desk::TestError;
 
 use error_chain::error_chain;
@@ -42,8 +47,10 @@ use test_desk::TestDesk;
 pub struct SupervisorSettings {
     /// The longest time between two attempts of a failed device (setting `retry_max_seconds`).
     pub retry_max: Duration,
-    /// How many devices connect at the same time.
+    /// How many devices connect at the same time; servers that are silent count while no other device waits.
     pub connect_concurrency: usize,
+    /// Who is told of each attempt of an enabled device.
+    pub observer: Option<Arc<dyn ConnectObserver>>,
     /// The ApplicationUri stated where no certificate says one: `urn:koios:<system hostname>`.
     pub fallback_application_uri: String,
     /// Whether devices may name deprecated policies (setting `allow_deprecated_policies`).
@@ -59,6 +66,7 @@ impl SupervisorSettings {
         Self {
             retry_max: Duration::from_secs(10),
             connect_concurrency: 16,
+            observer: None,
             fallback_application_uri: fallback_application_uri.into(),
             deprecated_policies: DeprecatedPolicies::Refused,
             known_past: OffsetDateTime::UNIX_EPOCH,
@@ -111,10 +119,25 @@ impl Supervisor {
         self.registry.shared().board.statuses()
     }
 
-    /// How many devices wait for their turn to connect, and how long the last one had to.
+    /// How many devices are in a state, of those that the supervisor has seen: a disabled one that never ran is not.
+    #[must_use]
+    pub fn count(&self, state: DeviceState) -> usize {
+        self.registry.shared().board.count(state)
+    }
+
+    /// How many attempts run and wait, and by how much the retry bound is stretched by it.
     #[must_use]
     pub fn connect_load(&self) -> ConnectLoad {
-        self.registry.shared().connect_load()
+        self.registry.shared().connects.load()
+    }
+
+    /// Every transition of any device from now on, told before it stands in the history.
+    ///
+    /// A receiver that lags behind by 4,096 transitions loses some, is told so, and must then ask for the
+    /// [`statuses`](Self::statuses).
+    #[must_use]
+    pub fn transitions(&self) -> broadcast::Receiver<DeviceTransition> {
+        self.registry.shared().transitions()
     }
 
     /// Makes a Test. Two Tests of the same device run one after the other; its running session is not touched.

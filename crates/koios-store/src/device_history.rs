@@ -1,9 +1,11 @@
 //! What became of a device, newest first and bounded.
 
+use std::collections::HashSet;
+
 use sqlx::FromRow;
 use time::OffsetDateTime;
 
-use crate::database::DatabaseResult;
+use crate::database::{Connection, DatabaseResult};
 use crate::devices::row::DeviceRow;
 use crate::error::StoreError;
 use crate::id::DeviceId;
@@ -64,34 +66,53 @@ impl Store {
         self.run(async move {
             let mut write = store.begin().await?;
             DeviceRow::find(write.connection(), device).await?;
-            let (newest,): (Option<i64>,) =
-                sqlx::query_as("SELECT MAX(sequence) FROM device_history WHERE device_id = $1")
-                    .bind(device.to_string())
-                    .fetch_one(write.connection())
-                    .await
-                    .database()?;
-            let sequence = newest.unwrap_or(0).saturating_add(1);
-            let Transition { at, state, error_code, error_message } = transition;
-            sqlx::query(
-                "INSERT INTO device_history (device_id, sequence, at, state, error_code, error_message) \
-                 VALUES ($1, $2, $3, $4, $5, $6)",
+            insert(write.connection(), device, transition).await?;
+            write.finish(Apply::Commit).await
+        })
+        .await
+    }
+
+    /// Notes changes of devices' states in one write; the newest 200 of each device are kept. Devices that are no more are
+    /// passed over.
+    ///
+    /// # Errors
+    /// [`StoreError::StorageFull`] and its like; then none of them is noted.
+    pub async fn record_transitions(
+        &self,
+        transitions: Vec<(DeviceId, Transition)>,
+    ) -> Result<(), StoreError> {
+        let store = self.clone();
+        self.run(async move {
+            let mut write = store.begin().await?;
+            for (device, transition) in transitions {
+                insert(write.connection(), device, transition).await?;
+            }
+            write.finish(Apply::Commit).await
+        })
+        .await
+    }
+
+    /// The enabled devices whose newest transition to `running` or `failed` was to `failed`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] and its like; [`StoreError::Corrupt`].
+    pub async fn devices_last_failed(&self) -> Result<HashSet<DeviceId>, StoreError> {
+        self.reading(async {
+            let ids: Vec<(String,)> = sqlx::query_as(
+                "SELECT history.device_id FROM device_history AS history JOIN (SELECT device_id, MAX(sequence) AS \
+                 newest FROM device_history WHERE state IN ($1, $2) GROUP BY device_id) AS last ON \
+                 history.device_id = last.device_id AND history.sequence = last.newest JOIN devices ON \
+                 devices.id = history.device_id WHERE history.state = $2 AND devices.enabled",
             )
-            .bind(device.to_string())
-            .bind(sequence)
-            .bind(instant::to_micros(at))
-            .bind(state.as_str())
-            .bind(error_code)
-            .bind(error_message)
-            .execute(write.connection())
+            .bind(DeviceState::Running.as_str())
+            .bind(DeviceState::Failed.as_str())
+            .fetch_all(&mut *self.inner.database.read().await?)
             .await
             .database()?;
-            sqlx::query("DELETE FROM device_history WHERE device_id = $1 AND sequence <= $2")
-                .bind(device.to_string())
-                .bind(sequence.saturating_sub(KEPT_PER_DEVICE))
-                .execute(write.connection())
-                .await
-                .database()?;
-            write.finish(Apply::Commit).await
+            let id = |(text,): (String,)| {
+                text.parse().map_err(|source| StoreError::corrupt("device_history.device_id", source))
+            };
+            ids.into_iter().map(id).collect()
         })
         .await
     }
@@ -120,6 +141,43 @@ impl Store {
         })
         .await
     }
+}
+
+async fn insert(
+    connection: &mut Connection,
+    device: DeviceId,
+    transition: Transition,
+) -> Result<(), StoreError> {
+    let Transition { at, state, error_code, error_message } = transition;
+    let (newest,): (Option<i64>,) =
+        sqlx::query_as("SELECT MAX(sequence) FROM device_history WHERE device_id = $1")
+            .bind(device.to_string())
+            .fetch_one(&mut *connection)
+            .await
+            .database()?;
+    let sequence = newest.unwrap_or(0).saturating_add(1);
+    let inserted = sqlx::query(
+        "INSERT INTO device_history (device_id, sequence, at, state, error_code, error_message) \
+         SELECT id, $2, $3, $4, $5, $6 FROM devices WHERE id = $1",
+    )
+    .bind(device.to_string())
+    .bind(sequence)
+    .bind(instant::to_micros(at))
+    .bind(state.as_str())
+    .bind(error_code)
+    .bind(error_message)
+    .execute(&mut *connection)
+    .await
+    .database()?;
+    if inserted.rows_affected() > 0 && sequence > KEPT_PER_DEVICE {
+        sqlx::query("DELETE FROM device_history WHERE device_id = $1 AND sequence <= $2")
+            .bind(device.to_string())
+            .bind(sequence.saturating_sub(KEPT_PER_DEVICE))
+            .execute(&mut *connection)
+            .await
+            .database()?;
+    }
+    Ok(())
 }
 
 #[derive(Debug, FromRow)]

@@ -14,22 +14,26 @@ use koios_channel::{
 use koios_pki::CertificateChain;
 use koios_store::{AuditEntry, DeviceId, PinOutcome, StoreError};
 use time::OffsetDateTime;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use super::connect_queue::{Standing, Turn};
 use super::device_task::Orders;
 use super::error_chain::error_chain;
 use super::registry::Used;
 use super::shared::Shared;
-use crate::attempt::{Attempt, Connected, attempt};
+use crate::attempt::{Attempt, Connected, attempt_watched};
 use crate::clock::{ClockReading, ClockTrust};
 use crate::code::Code;
 use crate::plan::{DevicePlan, PlanError, server_trust};
 use crate::plan_key::{KeyPairs, PlanKey};
 use crate::server_certificate::{Presentation, ServerTrust, ServerValidation, judge_server_certificate};
-use crate::stage::Stage;
+use crate::stage::{Stage, StageReport};
 use crate::target::Target;
 use crate::verdict::{Facts, ReportedBy, Verdict};
+
+/// A stage that takes longer than this waits for the server, or for nobody.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// How long a server may take to confirm the close of a session.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -63,16 +67,19 @@ pub(super) async fn live(
     device: DeviceId,
     used: Arc<Used>,
     mut orders: watch::Receiver<Orders>,
+    standing: Standing,
 ) -> End {
     let begun = *orders.borrow_and_update();
     let tried = tokio::select! {
         biased;
-        tried = Box::pin(attempt_once(&shared, device, &used)) => tried,
+        tried = Box::pin(attempt_once(&shared, device, &used, standing)) => tried,
         end = interrupted(orders.clone(), begun) => return end,
     };
     // From here on a session may stand, and whatever the orders are, it is closed and not dropped.
     let settled = match tried {
-        Ok(tried) => Box::pin(settle(&shared, device, tried)).await,
+        // The turn ends with what is kept of the attempt: if the disk is slower than the servers, no heap of sessions
+        // waits for it, each growing old unread.
+        Ok((tried, _turn)) => Box::pin(settle(&shared, device, tried)).await,
         Err(end) => Err(end),
     };
     match settled {
@@ -99,12 +106,46 @@ struct Tried {
     attempt: Attempt,
 }
 
-async fn attempt_once(shared: &Shared, device: DeviceId, used: &Used) -> Result<Tried, End> {
-    let _turn = shared.connect_turn().await;
-    let (plan, target) = load(shared, device, used).await.map_err(|error| failed(verdict_on(&error)))?;
+/// An attempt, and the turn that it was made in; `None` only when nobody gives turns any more.
+async fn attempt_once(
+    shared: &Shared,
+    device: DeviceId,
+    used: &Used,
+    standing: Standing,
+) -> Result<(Tried, Option<Turn>), End> {
+    let turn = shared.connects.turn(standing).await;
+    let begun = Instant::now();
+    let (plan, target) = match load(shared, device, used).await {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            let verdict = verdict_on(&error);
+            shared.observe(verdict.code, begun.elapsed());
+            return Err(failed(verdict));
+        }
+    };
     let clock = shared.clock().await;
-    let attempt = Box::pin(attempt(&target, clock)).await;
-    Ok(Tried { plan, target, clock, attempt })
+    let attempt = Box::pin(unless_silent(&target, clock, turn.as_ref())).await;
+    shared.observe(
+        attempt.result.as_ref().map_or_else(|verdict| verdict.code, |_| Code::Connected),
+        attempt.duration,
+    );
+    Ok((Tried { plan, target, clock, attempt }, turn))
+}
+
+/// An attempt that offers its place while the server is silent.
+async fn unless_silent(target: &Target, clock: ClockReading, turn: Option<&Turn>) -> Attempt {
+    let progress = Notify::new();
+    let mut watcher = |_: &StageReport| progress.notify_one();
+    let mut attempt = Box::pin(attempt_watched(target, clock, Some(&mut watcher)));
+    let Some(turn) = turn else { return attempt.await };
+    loop {
+        tokio::select! {
+            biased;
+            attempt = &mut attempt => return attempt,
+            () = progress.notified() => turn.withdraw(),
+            () = tokio::time::sleep(SILENCE) => turn.offer(),
+        }
+    }
 }
 
 fn failed(verdict: Box<Verdict>) -> End {

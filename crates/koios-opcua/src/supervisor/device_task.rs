@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::connect_queue::Standing;
 use super::connection::{self, End};
 use super::isolation::isolated;
 use super::registry::Used;
@@ -40,9 +41,11 @@ pub(super) async fn run(
     device: DeviceId,
     used: Arc<Used>,
     orders: watch::Receiver<Orders>,
+    standing: Standing,
 ) {
-    let live = |orders| connection::live(Arc::clone(&shared), device, Arc::clone(&used), orders);
-    keep(&shared, device, orders, live).await;
+    let live =
+        |orders, standing| connection::live(Arc::clone(&shared), device, Arc::clone(&used), orders, standing);
+    keep(&shared, device, orders, standing, live).await;
 }
 
 /// Lives one connection after the other until the device is to stop.
@@ -50,18 +53,21 @@ async fn keep<F>(
     shared: &Shared,
     device: DeviceId,
     mut orders: watch::Receiver<Orders>,
-    live: impl Fn(watch::Receiver<Orders>) -> F,
+    mut standing: Standing,
+    live: impl Fn(watch::Receiver<Orders>, Standing) -> F,
 ) where
     F: Future<Output = End> + Send + 'static,
 {
     let mut schedule = Schedule::new(shared.settings.retry_max);
     shared.update(device, |status| status.set_starting()).await;
+    let mut is_unreachable = false;
     loop {
         let begun = *orders.borrow_and_update();
-        let (verdict, ran, login_refused) = match isolated(live(orders.clone())).await {
+        let (verdict, ran, login_refused) = match isolated(live(orders.clone(), standing)).await {
             Ok(End::Stopped) => return,
             Ok(End::Changed) => {
                 schedule.reset();
+                standing = standing_after_change(is_unreachable, begun, *orders.borrow());
                 shared.update(device, |status| status.set_starting()).await;
                 continue;
             }
@@ -74,6 +80,8 @@ async fn keep<F>(
         if ran {
             schedule.reset();
         }
+        standing = if ran { Standing::Sound } else { Standing::Failing };
+        is_unreachable = !ran && verdict.failed_stage.is_some_and(|stage| stage <= Stage::Hello);
         let delay = schedule.failed(verdict.code, login_refused, rand::random());
         let due = delay.map(|delay| Instant::now() + delay);
         let next_attempt_at = delay.map(|delay| OffsetDateTime::now_utc() + delay);
@@ -84,6 +92,7 @@ async fn keep<F>(
             Woken::Stopped => return,
             Woken::Told => {
                 schedule.reset();
+                standing = standing_after_change(is_unreachable, begun, *orders.borrow());
                 shared.update(device, |status| status.set_starting()).await;
             }
             Woken::Due => {
@@ -91,6 +100,12 @@ async fn keep<F>(
             }
         }
     }
+}
+
+/// What to expect of a device after a change. Another certificate makes no dead address answer: when a thousand devices
+/// connect anew for it, those that could not even be reached come after the others, unless a person has saved them.
+fn standing_after_change(is_unreachable: bool, before: Orders, now: Orders) -> Standing {
+    if is_unreachable && now.recheck == before.recheck { Standing::Failing } else { Standing::Sound }
 }
 
 enum Woken {
@@ -198,7 +213,7 @@ mod tests {
         let (stop, orders) = watch::channel(Orders::default());
         let lives = Arc::new(AtomicU32::new(0));
         let counted = Arc::clone(&lives);
-        let panicking = keep(&shared, device(1), orders.clone(), move |mut orders| {
+        let panicking = keep(&shared, device(1), orders.clone(), Standing::Sound, move |mut orders, _| {
             let life = counted.fetch_add(1, Ordering::SeqCst);
             async move {
                 assert!(life >= PANICS, "a defect in attempt {life}");
@@ -206,7 +221,7 @@ mod tests {
                 End::Stopped
             }
         });
-        let healthy = keep(&shared, device(2), orders, |mut orders| async move {
+        let healthy = keep(&shared, device(2), orders, Standing::Sound, |mut orders, _| async move {
             orders.wait_for(|orders| orders.stop).await.ok();
             End::Stopped
         });
@@ -227,13 +242,56 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_cannot_be_reached_stays_behind_those_that_a_change_may_have_cured() {
+        let folder = TempDir::new().unwrap();
+        let shared = shared(&folder).await;
+        let (tell, orders) = watch::channel(Orders::default());
+        let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let noted = Arc::clone(&seen);
+        let ends = [(Stage::Connect, true), (Stage::SecureChannel, false), (Stage::Connect, false)];
+        let keeping = keep(&shared, device(1), orders, Standing::Sound, move |_, standing| {
+            let mut noted = noted.lock().unwrap();
+            let (stage, ran) = ends.get(noted.len()).copied().unwrap_or((Stage::Connect, false));
+            noted.push(standing);
+            let mut verdict =
+                Verdict::failure(Code::ServerCertificateChanged, stage, crate::ReportedBy::Koios, "so");
+            verdict.failed_stage = Some(stage);
+            std::future::ready(End::Failed { verdict: Box::new(verdict), ran, login_refused: false })
+        });
+        let wait_for_lives = async |lives| {
+            while seen.lock().unwrap().len() < lives
+                || shared.board.status(device(1)).state != DeviceState::Failed
+            {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let telling = async {
+            wait_for_lives(1).await;
+            tell.send_modify(|orders| orders.reconnect += 1);
+            wait_for_lives(2).await;
+            tell.send_modify(|orders| orders.reconnect += 1);
+            wait_for_lives(3).await;
+            tell.send_modify(|orders| orders.reconnect += 1);
+            wait_for_lives(4).await;
+            tell.send_modify(|orders| (orders.reconnect, orders.recheck) = (9, 9));
+            wait_for_lives(5).await;
+            tell.send_modify(|orders| orders.stop = true);
+        };
+        let both = Box::pin(async { tokio::join!(keeping, telling) });
+        tokio::time::timeout(Duration::from_secs(60), both).await.expect("the task ends when it is told to");
+        // New; it ran; it was refused, which may be cured; it is unreachable, which is not; a person has saved it.
+        let (sound, failing) = (Standing::Sound, Standing::Failing);
+        assert_eq!(*seen.lock().unwrap(), [sound, sound, sound, failing, sound]);
+    }
+
+    #[tokio::test]
     async fn what_only_a_change_can_cure_waits_for_the_change() {
         let folder = TempDir::new().unwrap();
         let shared = shared(&folder).await;
         let (tell, orders) = watch::channel(Orders::default());
         let lives = Arc::new(AtomicU32::new(0));
         let counted = Arc::clone(&lives);
-        let keeping = keep(&shared, device(1), orders, move |_| {
+        let keeping = keep(&shared, device(1), orders, Standing::Sound, move |_, _| {
             counted.fetch_add(1, Ordering::SeqCst);
             let verdict = Verdict::failure(
                 Code::ServerCertificateChanged,
@@ -293,7 +351,7 @@ mod tests {
         for tell in told {
             let (orders, listening) = watch::channel(Orders::default());
             let lives = AtomicU32::new(0);
-            let keeping = keep(&shared, device(1), listening, |_| {
+            let keeping = keep(&shared, device(1), listening, Standing::Sound, |_, _| {
                 let first = lives.fetch_add(1, Ordering::SeqCst) == 0;
                 orders.send_modify(|orders| if first { tell(orders) } else { orders.stop = true });
                 // No attempt until something changes.

@@ -59,6 +59,11 @@ pub(super) async fn run(
     mut changes: broadcast::Receiver<Change>,
     mut nudges: mpsc::UnboundedReceiver<DeviceId>,
 ) {
+    match registry.shared().store.devices_last_failed().await {
+        Ok(devices) => registry.note_last_failed(devices),
+        // Then all begin alike.
+        Err(error) => tracing::warn!(error = %error_chain(&error), "who failed last is not known"),
+    }
     let mut agenda = Agenda { everything: true, ..Agenda::default() };
     loop {
         if let Err(error) = reconcile(&registry, &mut agenda).await {
@@ -68,6 +73,7 @@ pub(super) async fn run(
             continue;
         }
         agenda = Agenda::default();
+        registry.note_last_failed(HashSet::new());
         tokio::select! {
             change = changes.recv() => match change {
                 Ok(change) => agenda.add(change),

@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
+use super::connect_queue::Standing;
 use super::device_task::{self, Orders};
 use super::shared::Shared;
 use super::status::DeviceStatus;
@@ -45,6 +46,8 @@ struct Tasks {
     held: HashMap<DeviceId, usize>,
     /// Devices that were held since the last look at the store: what that look saw of them may be out of date.
     disturbed: HashSet<DeviceId>,
+    /// Devices that failed when the program ran last, and have not been started since.
+    last_failed: HashSet<DeviceId>,
     closed: bool,
 }
 
@@ -66,6 +69,11 @@ impl Registry {
         &self.shared
     }
 
+    /// Notes who failed when the program ran last, so that they do not keep those waiting that ran.
+    pub(super) fn note_last_failed(&self, devices: HashSet<DeviceId>) {
+        self.lock().last_failed = devices;
+    }
+
     /// A look at the store begins; whoever is held from here on is not started by what it sees.
     pub(super) fn begin_look(&self) {
         self.lock().disturbed.clear();
@@ -83,16 +91,20 @@ impl Registry {
         if let Some(running) = tasks.running.get(&device)
             && !running.task.is_finished()
         {
-            if key.is_some_and(|key| running.used.differs_from(key)) {
-                running.orders.send_modify(|orders| orders.reconnect += 1);
-            } else if saved {
-                running.orders.send_modify(|orders| orders.recheck += 1);
+            let differs = key.is_some_and(|key| running.used.differs_from(key));
+            if differs || saved {
+                running.orders.send_modify(|orders| {
+                    orders.reconnect += u64::from(differs);
+                    orders.recheck += u64::from(saved);
+                });
             }
             return;
         }
         let (orders, receiver) = watch::channel(Orders::default());
         let used = Arc::new(Used::default());
-        let work = device_task::run(Arc::clone(&self.shared), device, Arc::clone(&used), receiver);
+        // Only what is known at the start counts: who is started later was enabled by a person.
+        let standing = if tasks.last_failed.remove(&device) { Standing::Failing } else { Standing::Sound };
+        let work = device_task::run(Arc::clone(&self.shared), device, Arc::clone(&used), receiver, standing);
         let task = self.handle.spawn(work).abort_handle();
         tasks.running.insert(device, Running { orders, used, task });
     }

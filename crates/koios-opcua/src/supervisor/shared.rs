@@ -1,19 +1,21 @@
 //! What all device tasks share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use koios_channel::{ApplicationDescription, BuildInfo, EndpointUrl, SecurityPolicy};
 use koios_pki::CertificateChain;
-use koios_store::{AttemptEvidence, DeviceId, Rejection, Store, Transition};
+use koios_store::{AttemptEvidence, DeviceId, Rejection, Store};
 use time::OffsetDateTime;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::broadcast;
 
 use super::SupervisorSettings;
+use super::connect_queue::ConnectQueue;
 use super::error_chain::error_chain;
-use super::status::{DeviceStatus, StatusBoard};
+use super::history_log::HistoryLog;
+use super::status::{DeviceStatus, DeviceTransition, StatusBoard};
 use crate::clock::ClockReading;
+use crate::code::Code;
 use crate::earlier::EarlierOutcome;
 use crate::plan::{DevicePlan, PlanError, evidence_key, target_of};
 use crate::stage::Stage;
@@ -21,55 +23,41 @@ use crate::target::Target;
 use crate::trust_guide::ServerIdentity;
 use crate::verdict::Verdict;
 
-/// By how much the retry bound stretches because more attempts are due than may run at once.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct ConnectLoad {
-    /// Devices whose attempt is due and waits for its turn.
-    pub waiting: usize,
-    /// How long the last attempt waited.
-    pub last_wait: Duration,
-}
+/// How many transitions a listener may lag behind before it loses some.
+const TRANSITIONS_KEPT: usize = 4096;
 
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) store: Store,
     pub(super) settings: SupervisorSettings,
     pub(super) board: StatusBoard,
-    connects: Arc<Semaphore>,
-    waiting: AtomicUsize,
-    last_wait_micros: AtomicU64,
+    pub(super) connects: Arc<ConnectQueue>,
+    history: HistoryLog,
+    transitions: broadcast::Sender<DeviceTransition>,
 }
 
 impl Shared {
     pub(super) fn new(store: Store, settings: SupervisorSettings) -> Self {
-        // A semaphore without permits would never connect anything.
-        let connects = settings.connect_concurrency.clamp(1, Semaphore::MAX_PERMITS);
+        let connects = Arc::new(ConnectQueue::new(settings.connect_concurrency, settings.retry_max));
         Self {
             store,
             settings,
             board: StatusBoard::new(),
-            connects: Arc::new(Semaphore::new(connects)),
-            waiting: AtomicUsize::new(0),
-            last_wait_micros: AtomicU64::new(0),
+            connects,
+            history: HistoryLog::default(),
+            transitions: broadcast::Sender::new(TRANSITIONS_KEPT),
         }
     }
 
-    /// A turn to connect, in the order of asking.
-    pub(super) async fn connect_turn(&self) -> Option<OwnedSemaphorePermit> {
-        let begun = Instant::now();
-        let _waiting = Waiting::new(&self.waiting);
-        // Only a closed semaphore gives no permit, and nobody closes this one.
-        let permit = Arc::clone(&self.connects).acquire_owned().await.ok();
-        let waited = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.last_wait_micros.store(waited, Ordering::Relaxed);
-        permit
+    /// Every transition from now on.
+    pub(super) fn transitions(&self) -> broadcast::Receiver<DeviceTransition> {
+        self.transitions.subscribe()
     }
 
-    pub(super) fn connect_load(&self) -> ConnectLoad {
-        ConnectLoad {
-            waiting: self.waiting.load(Ordering::Relaxed),
-            last_wait: Duration::from_micros(self.last_wait_micros.load(Ordering::Relaxed)),
+    /// Tells who wants to know how an attempt ended.
+    pub(super) fn observe(&self, code: Code, duration: Duration) {
+        if let Some(observer) = &self.settings.observer {
+            observer.attempted(code, duration);
         }
     }
 
@@ -151,38 +139,17 @@ impl Shared {
         ClockReading::system_after(known_past)
     }
 
-    /// Changes a device's status and records what is a transition.
+    /// Changes a device's status; tells and records what is a transition.
     pub(super) async fn update(&self, device: DeviceId, change: impl FnOnce(&mut DeviceStatus)) {
-        if let Some(transition) = self.board.update(device, change) {
-            self.record(device, transition).await;
-        }
-    }
-
-    async fn record(&self, device: DeviceId, transition: Transition) {
+        let Some((status, transition)) = self.board.update(device, change) else { return };
         tracing::info!(
             device.id = %device,
             state = ?transition.state,
             code = transition.error_code.as_deref(),
             "device changed its state"
         );
-        if let Err(error) = self.store.record_transition(device, transition).await {
-            tracing::warn!(device.id = %device, error = %error_chain(&error), "history not recorded");
-        }
-    }
-}
-
-/// Counts a waiter for as long as it waits, also when the wait is dropped.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn new(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        // An error means that nobody listens.
+        let _ = self.transitions.send(DeviceTransition { device, at: transition.at, status });
+        self.history.record(&self.store, device, transition).await;
     }
 }

@@ -103,6 +103,18 @@ impl DeviceStatus {
     }
 }
 
+/// A device that has changed its state, or the reason of a failure.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct DeviceTransition {
+    /// Which device.
+    pub device: DeviceId,
+    /// When.
+    pub at: OffsetDateTime,
+    /// What it is now.
+    pub status: DeviceStatus,
+}
+
 /// The statuses of all devices.
 #[derive(Debug)]
 pub(super) struct StatusBoard {
@@ -123,12 +135,17 @@ impl StatusBoard {
         self.lock().clone()
     }
 
-    /// Changes a status; answers the transition to record when state or error code are others than before.
+    /// How many devices are in each state, of those that were seen.
+    pub(super) fn count(&self, state: DeviceState) -> usize {
+        self.lock().values().filter(|status| status.state == state).count()
+    }
+
+    /// Changes a status; answers it and the transition to record when state or error code are others than before.
     pub(super) fn update(
         &self,
         device: DeviceId,
         change: impl FnOnce(&mut DeviceStatus),
-    ) -> Option<Transition> {
+    ) -> Option<(DeviceStatus, Transition)> {
         let mut statuses = self.lock();
         let status = statuses.entry(device).or_insert_with(|| DeviceStatus::stopped(self.started_at));
         let before = (status.state, status.error_code);
@@ -140,7 +157,7 @@ impl StatusBoard {
         }
         status.last_scan_at = status.last_scan_at.map(whole_micros);
         status.next_attempt_at = status.next_attempt_at.map(whole_micros);
-        changed.then(|| status.transition(now))
+        changed.then(|| (status.clone(), status.transition(now)))
     }
 
     pub(super) fn forget(&self, device: DeviceId) {
@@ -184,7 +201,7 @@ mod tests {
         let board = StatusBoard::new();
         let mut recorded = Vec::new();
         let mut update = |change: &dyn Fn(&mut DeviceStatus)| {
-            recorded.extend(board.update(device(), change));
+            recorded.extend(board.update(device(), change).map(|(_, transition)| transition));
         };
         update(&DeviceStatus::set_starting);
         for attempts in 1..4 {
