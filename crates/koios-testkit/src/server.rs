@@ -114,6 +114,12 @@ pub struct ServerOptions {
     pub revocation_lists: Vec<Vec<u8>>,
     /// The URL of a client to which it connects as well, by reverse connect ([`Ability::ReverseConnect`]).
     pub reverse_connect: Option<String>,
+    /// The longest life of a channel's token that it grants (async-opcua and open62541).
+    pub token_lifetime: Option<Duration>,
+    /// The longest silence of a session that it grants (async-opcua and open62541).
+    pub session_timeout: Option<Duration>,
+    /// Whether it trusts every client (open62541 only): for benchmarks in which clients change their certificates.
+    pub trusts_any: bool,
     /// Its PKI folder; a temporary one, removed with the server, when `None`.
     pub pki_dir: Option<PathBuf>,
 }
@@ -136,6 +142,9 @@ impl Default for ServerOptions {
             issuers: vec![],
             revocation_lists: vec![],
             reverse_connect: None,
+            token_lifetime: None,
+            session_timeout: None,
+            trusts_any: false,
             pki_dir: None,
         }
     }

@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 /// How many attempts of silent servers may go on without a place, for each place there is. They cost a socket each.
-const LENT_PER_PLACE: usize = 8;
+const LENT_PER_PLACE: usize = 32;
 
 /// Of so many places given out while devices of both kinds wait, one goes to a failing one.
 const FAILING_SHARE: u32 = 4;

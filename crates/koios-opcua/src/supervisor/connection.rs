@@ -33,7 +33,7 @@ use crate::target::Target;
 use crate::verdict::{Facts, ReportedBy, Verdict};
 
 /// A stage that takes longer than this waits for the server, or for nobody.
-const SILENCE: Duration = Duration::from_secs(1);
+const SILENCE: Duration = Duration::from_millis(500);
 
 /// How long a server may take to confirm the close of a session.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);

@@ -99,12 +99,12 @@ pub(super) async fn run(
 
 /// Does what is on the agenda. After an error it is to be done again, save for what was said once to a waiting device:
 /// saying it again would be an attempt each time.
-async fn reconcile(registry: &Registry, agenda: &mut Agenda) -> Result<(), StoreError> {
+async fn reconcile(registry: &Arc<Registry>, agenda: &mut Agenda) -> Result<(), StoreError> {
     let store = &registry.shared().store;
     registry.begin_look();
     let mut desired: Vec<Device> = Vec::new();
     let mut unwanted: Vec<DeviceId> = Vec::new();
-    let mut deleted: Vec<DeviceId> = Vec::new();
+    let mut deleted: HashSet<DeviceId> = HashSet::new();
     if agenda.everything {
         desired = store.enabled_devices().await?;
         let enabled: HashSet<DeviceId> = desired.iter().map(|device| device.id).collect();
@@ -116,21 +116,23 @@ async fn reconcile(registry: &Registry, agenda: &mut Agenda) -> Result<(), Store
             Ok(_) => unwanted.push(id),
             Err(StoreError::NotFound { .. }) => {
                 unwanted.push(id);
-                deleted.push(id);
+                deleted.insert(id);
             }
             Err(error) => return Err(error),
         }
     }
 
-    registry.stop(&unwanted).await;
-    for &id in &unwanted {
-        let was = registry.shared().board.status(id).state;
-        if !deleted.contains(&id) && was != DeviceState::Stopped {
+    for id in unwanted {
+        if registry.is_running(id) {
+            // A session whose server is frozen takes seconds to close; the other devices need not wait for that. When it
+            // is closed, the device is looked at again.
+            let registry = Arc::clone(registry);
+            tokio::spawn(async move { drop(Registry::stop_device(&registry, id).await) });
+        } else if deleted.contains(&id) {
+            registry.shared().board.forget(id);
+        } else if registry.shared().board.status(id).state != DeviceState::Stopped {
             registry.shared().update(id, |status| status.set_stopped()).await;
         }
-    }
-    for &id in &deleted {
-        registry.shared().board.forget(id);
     }
     let mut key_pairs = KeyPairs::new(store);
     let mut unread = None;

@@ -123,6 +123,10 @@ impl Registry {
         }
     }
 
+    pub(super) fn is_running(&self, device: DeviceId) -> bool {
+        self.lock().running.contains_key(&device)
+    }
+
     /// The devices that run now.
     pub(super) fn devices(&self) -> Vec<DeviceId> {
         self.lock().running.keys().copied().collect()

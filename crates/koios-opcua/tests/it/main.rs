@@ -21,6 +21,10 @@ mod supervisor;
 #[cfg(feature = "store")]
 mod supervisor_changes;
 #[cfg(feature = "store")]
+mod supervisor_faults;
+#[cfg(feature = "store")]
+mod supervisor_load;
+#[cfg(feature = "store")]
 mod supervisor_tests;
 #[cfg(feature = "store")]
 mod trust_lists;

@@ -22,13 +22,21 @@ pub(crate) struct Plant {
 
 impl Plant {
     pub(crate) fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    pub(crate) fn with(change: impl FnOnce(&mut SupervisorSettings)) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let store = run(Store::open(StoreOptions::new(folder.path().join("data")))).expect("a new store");
-        let mut settings = SupervisorSettings::new("urn:koios:gw01");
-        // Tests need not wait ten seconds for what they know has happened.
-        settings.retry_max = Duration::from_millis(500);
-        let supervisor = Supervisor::start(store.clone(), settings).expect("threads");
+        let supervisor = supervise(&store, change);
         Self { store, supervisor, folder }
+    }
+
+    /// The same store with another supervisor, as after a restart.
+    pub(crate) fn restarted(mut self, change: impl FnOnce(&mut SupervisorSettings)) -> Self {
+        run(self.supervisor.shutdown(Duration::from_secs(10)));
+        self.supervisor = supervise(&self.store, change);
+        self
     }
 
     pub(crate) fn add_certificate(&self, name: &str, certificate: &TestCertificate) -> CertificateId {
@@ -86,6 +94,14 @@ impl Plant {
         });
         last
     }
+}
+
+fn supervise(store: &Store, change: impl FnOnce(&mut SupervisorSettings)) -> Supervisor {
+    let mut settings = SupervisorSettings::new("urn:koios:gw01");
+    // Tests need not wait ten seconds for what they know has happened.
+    settings.retry_max = Duration::from_millis(500);
+    change(&mut settings);
+    Supervisor::start(store.clone(), settings).expect("threads")
 }
 
 impl Drop for Plant {

@@ -180,6 +180,13 @@ fn builder(options: &ServerOptions, pki: &PkiFolders, port: u16) -> ServerBuilde
     if let Some(limit) = options.max_sessions {
         builder = builder.max_sessions(usize::try_from(limit).expect("a small number"));
     }
+    let millis = |duration: Duration| u32::try_from(duration.as_millis()).expect("a short time");
+    if let Some(lifetime) = options.token_lifetime {
+        builder = builder.max_secure_channel_token_lifetime_ms(millis(lifetime));
+    }
+    if let Some(timeout) = options.session_timeout {
+        builder = builder.max_session_timeout_ms(millis(timeout).into());
+    }
     let mut users = Vec::new();
     if options.anonymous {
         users.push(ANONYMOUS_USER_TOKEN_ID.to_owned());

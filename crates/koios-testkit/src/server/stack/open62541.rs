@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::Command;
+use std::time::Duration;
 
 use super::{Ability, Implementation, Running};
 use crate::server::{Mode, Policy, ServerOptions, foreign};
@@ -44,6 +45,10 @@ impl Implementation for Fixture {
             }
             command.envs(options.reverse_connect.as_ref().map(|url| ("REVERSE_CONNECT", url)));
             command.envs(options.max_sessions.map(|limit| ("MAX_SESSIONS", limit.to_string())));
+            let millis = |duration: Duration| duration.as_millis().to_string();
+            command.envs(options.token_lifetime.map(|lifetime| ("TOKEN_LIFETIME_MS", millis(lifetime))));
+            command.envs(options.session_timeout.map(|timeout| ("SESSION_TIMEOUT_MS", millis(timeout))));
+            command.envs(options.trusts_any.then_some(("TRUST_ANY", "1")));
             command
         })
     }
