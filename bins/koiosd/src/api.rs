@@ -17,6 +17,7 @@ pub(crate) mod form;
 pub(crate) mod frame;
 pub(crate) mod health;
 pub(crate) mod idempotency;
+pub(crate) mod metrics;
 pub(crate) mod openapi;
 pub(crate) mod page;
 pub(crate) mod path;
@@ -46,6 +47,7 @@ use error::ApiError;
 /// Everything that is served.
 pub(crate) fn configure(config: &mut ServiceConfig) {
     health::configure(config);
+    metrics::configure(config);
     openapi::configure(config);
     config.service(
         web::scope("/api/v1")

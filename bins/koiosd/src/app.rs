@@ -26,7 +26,7 @@ use crate::{
     audit_command::head_text,
     config::{DefaultServerCertificatePolicy, Settings},
     first_start,
-    service::Services,
+    service::{Services, metrics::ConnectMetrics},
     signals::Signals,
     system_host::system_host,
 };
@@ -187,8 +187,10 @@ async fn build(
             "default_server_certificate_policy is accept_any: new devices believe whoever answers in their server's place"
         );
     }
-    let supervisor = start_supervisor(&store, &settings, &host)?;
-    let services = Data::new(Services::new(store.clone(), settings.clone(), Arc::new(host), supervisor));
+    let connects = ConnectMetrics::new();
+    let supervisor = start_supervisor(&store, &settings, &host, connects.clone())?;
+    let services =
+        Data::new(Services::new(store.clone(), settings.clone(), Arc::new(host), supervisor, connects));
     first_start::prepare(&store, &settings, &services.certificates, bootstrap_token).await?;
     warn_of_another_host(&store, &services.system_host).await?;
     let server = serve(listener, services.clone()).map_err(StartError::Serve)?;
@@ -245,10 +247,12 @@ fn start_supervisor(
     store: &Store,
     settings: &Settings,
     host: &HostName,
+    connects: ConnectMetrics,
 ) -> Result<Arc<Supervisor>, StartError> {
     let mut supervision = SupervisorSettings::new(format!("urn:koios:{host}"));
     supervision.retry_max = settings.retry_max();
     supervision.connect_concurrency = settings.connect_concurrency;
+    supervision.observer = Some(Arc::new(connects));
     supervision.deprecated_policies = settings.deprecated_policies();
     supervision.known_past = SOURCE_WRITTEN;
     Supervisor::start(store.clone(), supervision).map(Arc::new).map_err(StartError::setup)

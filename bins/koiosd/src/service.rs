@@ -6,6 +6,7 @@ pub(crate) mod connection_tests;
 pub(crate) mod devices;
 pub(crate) mod error;
 pub(crate) mod idempotency;
+pub(crate) mod metrics;
 pub(crate) mod server_certificates;
 pub(crate) mod trust_guides;
 pub(crate) mod trust_lists;
@@ -23,6 +24,7 @@ use certificates::Certificates;
 use connection_tests::ConnectionTests;
 use devices::Devices;
 use idempotency::Idempotency;
+use metrics::{ConnectMetrics, Metrics};
 use server_certificates::ServerCertificates;
 use trust_guides::TrustGuides;
 use trust_lists::TrustListsService;
@@ -35,6 +37,7 @@ pub(crate) struct Services {
     pub(crate) connection_tests: ConnectionTests,
     pub(crate) devices: Devices,
     pub(crate) idempotency: Idempotency,
+    pub(crate) metrics: Metrics,
     pub(crate) server_certificates: ServerCertificates,
     pub(crate) settings: Arc<Settings>,
     pub(crate) started_at: OffsetDateTime,
@@ -51,6 +54,7 @@ impl Services {
         settings: Arc<Settings>,
         system_host: Arc<HostName>,
         supervisor: Arc<Supervisor>,
+        connects: ConnectMetrics,
     ) -> Self {
         Self {
             access: Access::new(store.clone()),
@@ -62,6 +66,7 @@ impl Services {
             ),
             devices: Devices::new(store.clone(), settings.clone(), supervisor.clone()),
             idempotency: Idempotency::new(store.clone()),
+            metrics: Metrics::new(connects, store.clone(), settings.clone(), supervisor.clone()),
             server_certificates: ServerCertificates::new(store.clone()),
             trust_guides: TrustGuides::new(store.clone()),
             trust_lists: TrustListsService::new(store.clone()),

@@ -18,7 +18,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use super::{
     audit, certificates, connection_code, connection_tests, devices, discovery,
     error::{self, PROBLEM_MEDIA_TYPE, Problem},
-    health,
+    health, metrics,
     query::{NoParameters, Query},
     routes, system, trust_guides, trust_lists, words,
 };
@@ -58,6 +58,7 @@ pub fn document() -> Document {
         devices::DevicesDocument::openapi(),
         connection_tests::ConnectionTestsDocument::openapi(),
         discovery::DiscoveryDocument::openapi(),
+        metrics::MetricsDocument::openapi(),
         system::SystemDocument::openapi(),
         trust_guides::TrustGuidesDocument::openapi(),
         trust_lists::TrustListsDocument::openapi(),

@@ -44,6 +44,9 @@ pub(crate) enum ServiceError {
     /// No key could be made or used.
     #[error("no key could be made")]
     Key(#[from] KeyError),
+    /// What is measured could not be written down.
+    #[error("the metrics could not be written")]
+    Metrics(#[source] std::fmt::Error),
     /// The system has no random numbers for us.
     #[error("the system's random numbers are not available")]
     NoRandomness,

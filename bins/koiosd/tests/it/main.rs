@@ -18,6 +18,7 @@ mod downloads;
 mod generation_options;
 mod http;
 mod lifecycle;
+mod metrics;
 mod openapi;
 mod prosys;
 mod regeneration;

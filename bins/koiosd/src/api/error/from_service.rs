@@ -61,6 +61,7 @@ impl From<ServiceError> for ApiError {
             ServiceError::Interrupted(_)
             | ServiceError::Issue(_)
             | ServiceError::Key(_)
+            | ServiceError::Metrics(_)
             | ServiceError::NoRandomness
             | ServiceError::Plan(_)
             | ServiceError::StoredCertificate(_) => Self::internal(&error),
