@@ -178,6 +178,8 @@ pub struct CertificateName {
 /// A key pair read from disk and found to be the stored one.
 #[non_exhaustive]
 pub struct StoredIdentity {
+    /// The certificate's name.
+    pub name: String,
     /// Leaf first.
     pub chain: CertificateChain,
     /// The private key, unread.
@@ -188,8 +190,9 @@ pub struct StoredIdentity {
 
 impl fmt::Debug for StoredIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { chain, key: _, generation } = self;
+        let Self { name, chain, key: _, generation } = self;
         f.debug_struct("StoredIdentity")
+            .field("name", name)
             .field("chain", chain)
             .field("key", &"[private key elided]")
             .field("generation", generation)

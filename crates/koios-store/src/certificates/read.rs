@@ -6,7 +6,7 @@ use crate::certificate::{CertificateRecord, StoredIdentity};
 use crate::certificate_files;
 use crate::certificates::row::CertificateRow;
 use crate::database::DatabaseResult;
-use crate::error::{IdentityFilesError, StoreError, StoredFile};
+use crate::error::{IdentityFilesError, Resource, StoreError, StoredFile};
 use crate::id::CertificateId;
 use crate::layout::Layout;
 use crate::store::Store;
@@ -41,6 +41,34 @@ impl Store {
         .await
     }
 
+    /// Which certificate a device uses that names this one or none, and which key pair of it; `None` when it names none and
+    /// there is no default. Looks at no file.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when the certificate named does not exist; [`StoreError::Unavailable`] and its like.
+    pub async fn current_key_pair(
+        &self,
+        named: Option<CertificateId>,
+    ) -> Result<Option<(CertificateId, u32)>, StoreError> {
+        self.reading(async {
+            let mut connection = self.inner.database.read().await?;
+            let query = match named {
+                Some(id) => sqlx::query_as("SELECT id, generation FROM certificates WHERE id = $1")
+                    .bind(id.to_string()),
+                None => sqlx::query_as("SELECT id, generation FROM certificates WHERE is_default"),
+            };
+            let row: Option<(String, i64)> = query.fetch_optional(&mut *connection).await.database()?;
+            let Some((id, generation)) = row else {
+                return named.map_or(Ok(None), |id| Err(StoreError::not_found(Resource::Certificate, id)));
+            };
+            let id = id.parse().map_err(|source| StoreError::corrupt("certificates.id", source))?;
+            let generation = u32::try_from(generation)
+                .map_err(|source| StoreError::corrupt("certificates.generation", source))?;
+            Ok(Some((id, generation)))
+        })
+        .await
+    }
+
     /// Whether a certificate in the store has this application URI.
     ///
     /// # Errors
@@ -66,7 +94,7 @@ impl Store {
     pub async fn load_identity(&self, id: CertificateId) -> Result<StoredIdentity, IdentityFilesError> {
         self.reading(async {
             let _files = self.inner.files.read().await;
-            let row = CertificateRow::find(&mut *self.inner.database.read().await?, id).await?;
+            let row = CertificateRow::find_uncounted(&mut *self.inner.database.read().await?, id).await?;
             self.blocking(move |layout| read_identity(layout, id, &row)).await
         })
         .await?
@@ -92,6 +120,6 @@ fn read_identity(
         return Ok(Err(fault(first)));
     }
     Ok(certificate_files::read_key(layout, id, generation, digests.private_key)
-        .map(|key| StoredIdentity { chain, key, generation })
+        .map(|key| StoredIdentity { name: row.name.clone(), chain, key, generation })
         .map_err(|state| fault((StoredFile::PrivateKey, state))))
 }

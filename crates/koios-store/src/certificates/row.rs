@@ -18,11 +18,14 @@ use crate::store::{Store, count};
 /// The query for whole rows, completed by a condition.
 macro_rules! select_certificates {
     ($condition:literal) => {
+        select_certificates!(certificate_counts!(), $condition)
+    };
+    ($counts:expr, $condition:literal) => {
         concat!(
             "SELECT c.id, c.revision, c.name, c.description, c.is_default, c.origin, c.generation, c.chain, ",
             "c.certificate_digest, c.chain_digest, c.private_key_digest, c.validity_days, c.created_at, c.updated_at, ",
             "c.installed_at, ",
-            certificate_counts!(),
+            $counts,
             " FROM certificates c ",
             $condition
         )
@@ -69,6 +72,19 @@ impl CertificateRow {
 
     pub(crate) async fn find(connection: &mut Connection, id: CertificateId) -> Result<Self, StoreError> {
         sqlx::query_as(select_certificates!("WHERE c.id = $1"))
+            .bind(id.to_string())
+            .fetch_optional(connection)
+            .await
+            .database()?
+            .ok_or_else(|| StoreError::not_found(Resource::Certificate, id))
+    }
+
+    /// Without counting its devices, which takes longer the more there are: for what is done once for each of them.
+    pub(crate) async fn find_uncounted(
+        connection: &mut Connection,
+        id: CertificateId,
+    ) -> Result<Self, StoreError> {
+        sqlx::query_as(select_certificates!("0 AS assigned, 0 AS through_default", "WHERE c.id = $1"))
             .bind(id.to_string())
             .fetch_optional(connection)
             .await

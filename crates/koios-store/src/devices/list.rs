@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use sqlx::FromRow;
+
 use crate::database::DatabaseResult;
 use crate::device::Device;
 use crate::devices::row::{DeviceRow, Users, device_refs, mode_text};
@@ -23,14 +25,13 @@ impl Store {
     async fn list_devices(&self, query: DeviceQuery) -> Result<Page<Device>, StoreError> {
         let DeviceQuery { q, enabled, certificate_id, security_mode, ids, sort, page } = query;
         let mut connection = self.inner.database.read().await?;
-        let mut rows: Vec<DeviceRow> =
-            sqlx::query_as("SELECT * FROM devices").fetch_all(&mut *connection).await.database()?;
+        let mut rows: Vec<Summary> =
+            sqlx::query_as(SUMMARIES).fetch_all(&mut *connection).await.database()?;
         if let Some(certificate) = certificate_id {
             let users = device_refs(&mut connection, Users::Of(certificate)).await?;
             let users: HashSet<String> = users.iter().map(|device| device.id.to_string()).collect();
             rows.retain(|row| users.contains(&row.id));
         }
-        drop(connection);
         if let Some(ids) = ids {
             let ids: HashSet<String> = ids.iter().map(ToString::to_string).collect();
             rows.retain(|row| ids.contains(&row.id));
@@ -46,23 +47,49 @@ impl Store {
         }
         let entries = rows
             .into_iter()
-            .map(|row| Entry { value: sort_value(&row, sort.key), id: row.id.clone(), item: row })
+            .map(|row| Entry { value: sort_value(&row, sort.key), id: row.id.clone(), item: row.id })
             .collect();
         let page = paginate(entries, sort.key.as_str(), sort.direction, &page)?;
-        let devices = page.items.iter().map(DeviceRow::device).collect::<Result<_, _>>()?;
+        let mut devices = Vec::with_capacity(page.items.len());
+        for id in &page.items {
+            let id = id.parse().map_err(|source| StoreError::corrupt("devices.id", source))?;
+            match DeviceRow::find(&mut connection, id).await {
+                Ok(row) => devices.push(row.device()?),
+                // Deleted since the list was read.
+                Err(StoreError::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
         Ok(page.with_items(devices))
     }
 }
 
+/// What lists are searched, filtered and sorted by: of ten thousand devices a page shows fifty, and their server
+/// certificates are most of a row.
+#[derive(Debug, FromRow)]
+struct Summary {
+    id: String,
+    name: String,
+    name_key: String,
+    description: Option<String>,
+    endpoint_url: String,
+    security_mode: String,
+    enabled: bool,
+    created_at: i64,
+}
+
+const SUMMARIES: &str =
+    "SELECT id, name, name_key, description, endpoint_url, security_mode, enabled, created_at FROM devices";
+
 /// Whether `q`, which is folded, is part of anything one would search for.
-fn mentions(row: &DeviceRow, q: &str) -> bool {
+fn mentions(row: &Summary, q: &str) -> bool {
     [Some(&row.name), row.description.as_ref(), Some(&row.endpoint_url)]
         .into_iter()
         .flatten()
         .any(|text| fold(text).contains(q))
 }
 
-fn sort_value(row: &DeviceRow, key: DeviceSortKey) -> SortValue {
+fn sort_value(row: &Summary, key: DeviceSortKey) -> SortValue {
     match key {
         DeviceSortKey::Name => SortValue::Text(row.name_key.clone()),
         DeviceSortKey::EndpointUrl => SortValue::Text(row.endpoint_url.clone()),
