@@ -40,6 +40,8 @@ mod deprecated_policies;
 mod discovery;
 mod earlier;
 #[cfg(feature = "store")]
+mod identities;
+#[cfg(feature = "store")]
 mod plan;
 #[cfg(feature = "store")]
 mod plan_key;

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use crate::assignment::{EffectiveCertificate, effective_certificate};
 use crate::code::Code;
 use crate::earlier::{EarlierAttempt, EarlierOutcome};
+use crate::identities::Identities;
 use crate::server_certificate::{ServerTrust, ServerValidation};
 use crate::target::{CertificateLabel, ClientCertificate, Target, UnavailableReason};
 
@@ -166,9 +167,19 @@ pub async fn target_of(
     plan: &DevicePlan,
     fallback_application_uri: &str,
 ) -> Result<Target, PlanError> {
+    target_sharing(store, plan, fallback_application_uri, &Identities::default()).await
+}
+
+/// As [`target_of`], with the keys that are in use already.
+pub(crate) async fn target_sharing(
+    store: &Store,
+    plan: &DevicePlan,
+    fallback_application_uri: &str,
+    identities: &Identities,
+) -> Result<Target, PlanError> {
     let server_trust = server_trust(plan.server_certificate_policy, plan.pinned_server_certificate.clone())?;
     let server_validation = server_validation(store, &server_trust, plan.host_name_check).await?;
-    let client = client_certificate(store, plan).await?;
+    let client = client_certificate(store, plan, identities).await?;
     let mut target = Target::new(plan.endpoint_url.clone(), fallback_application_uri);
     if let Some(uri) = client.chain().and_then(|chain| chain.leaf().application_uri()) {
         uri.clone_into(&mut target.application_uri);
@@ -276,27 +287,45 @@ pub async fn effective_certificate_of(
     Ok(effective_certificate(mode, own, default))
 }
 
-async fn client_certificate(store: &Store, plan: &DevicePlan) -> Result<ClientCertificate, PlanError> {
-    let record = match effective_certificate_of(store, plan.security_mode, plan.certificate_id).await? {
-        EffectiveCertificate::NotNeeded => return Ok(ClientCertificate::NotNeeded),
-        EffectiveCertificate::Missing => return Ok(ClientCertificate::None),
-        EffectiveCertificate::Own(record) | EffectiveCertificate::Default(record) => record,
+async fn client_certificate(
+    store: &Store,
+    plan: &DevicePlan,
+    identities: &Identities,
+) -> Result<ClientCertificate, PlanError> {
+    if plan.security_mode == SecurityMode::None {
+        return Ok(ClientCertificate::NotNeeded);
+    }
+    // What a list shows of the certificate counts its devices: too much for each of them.
+    let Some((id, _)) = store.current_key_pair(plan.certificate_id).await? else {
+        return Ok(ClientCertificate::None);
     };
-    let label = Some(CertificateLabel::new(record.id.to_string(), record.name.as_str()));
+    let label = |name: &str| Some(CertificateLabel::new(id.to_string(), name));
     let unavailable = |reason, detail: String, label, chain| {
         Ok(ClientCertificate::Unavailable { reason, detail, label, chain: Some(chain) })
     };
-    let StoredIdentity { chain, key, .. } = match store.load_identity(record.id).await {
+    let StoredIdentity { name, chain, key, generation, .. } = match store.load_identity(id).await {
         Ok(stored) => stored,
         Err(IdentityFilesError::Store(error)) => return Err(error.into()),
-        Err(error) => return unavailable(UnavailableReason::Files, sentence(&error), label, record.chain),
+        Err(error) => {
+            let record = store.certificate(id).await?;
+            let label = label(record.name.as_str());
+            return unavailable(UnavailableReason::Files, sentence(&error), label, record.chain);
+        }
     };
+    let label = label(&name);
+    if let Some(identity) = identities.get(id, generation, &chain) {
+        return Ok(ClientCertificate::Ready { identity, label });
+    }
     let key = match PrivateKey::from_pem(&key) {
         Ok(key) => key,
         Err(error) => return unavailable(reason_of(&error), sentence(&error), label, chain),
     };
     match ClientIdentity::new(chain.clone(), key) {
-        Ok(identity) => Ok(ClientCertificate::Ready { identity: Arc::new(identity), label }),
+        Ok(identity) => {
+            let identity = Arc::new(identity);
+            identities.put(id, generation, &identity);
+            Ok(ClientCertificate::Ready { identity, label })
+        }
         Err(error) => {
             let reason = match error {
                 IdentityError::KeyKind { .. } => UnavailableReason::KeyType,

@@ -7,8 +7,6 @@ use std::sync::LazyLock;
 use koios_channel::{SecurityMode, SecurityPolicy};
 use koios_store::{CertificateId, Device, DeviceUser, ServerCertificatePolicy, Store, StoreError};
 
-use crate::plan::effective_certificate_of;
-
 /// The pin is not part of it: storing the first one must not reconnect, and an approval is announced by itself.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct PlanKey {
@@ -52,8 +50,7 @@ impl PlanKey {
     }
 }
 
-/// Which key pair the devices of one reconcile use: a thousand devices share a few certificates, and each look at one
-/// reads its files.
+/// Which key pair the devices of one reconcile use: a thousand devices share a few certificates.
 #[derive(Debug)]
 pub(crate) struct KeyPairs<'a> {
     store: &'a Store,
@@ -72,9 +69,7 @@ impl<'a> KeyPairs<'a> {
         if let Some(known) = self.known.get(&device.certificate_id) {
             return Ok(*known);
         }
-        let effective =
-            effective_certificate_of(self.store, device.security_mode, device.certificate_id).await?;
-        let key_pair = effective.id().map(|record| (record.id, record.generation));
+        let key_pair = self.store.current_key_pair(device.certificate_id).await?;
         self.known.insert(device.certificate_id, key_pair);
         Ok(key_pair)
     }

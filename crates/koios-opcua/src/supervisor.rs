@@ -41,6 +41,9 @@ use registry::Registry;
 use shared::Shared;
 use test_desk::TestDesk;
 
+/// How many threads read files and resolve names. More of them would wait for the same disk, each with a heap of its own.
+const BLOCKING_THREADS: usize = 16;
+
 /// How the supervisor works.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -93,8 +96,12 @@ impl Supervisor {
     /// # Errors
     /// When the operating system refuses the threads.
     pub fn start(store: Store, settings: SupervisorSettings) -> io::Result<Self> {
-        let runtime =
-            Builder::new_multi_thread().worker_threads(2).thread_name("koios-opcua").enable_all().build()?;
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(2)
+            .max_blocking_threads(BLOCKING_THREADS)
+            .thread_name("koios-opcua")
+            .enable_all()
+            .build()?;
         let handle = runtime.handle().clone();
         // Listening begins here, not in the task: a change right after the start must not fall between.
         let changes = store.changes();

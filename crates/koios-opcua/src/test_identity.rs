@@ -11,7 +11,10 @@ use time::OffsetDateTime;
 
 use crate::target::CertificateLabel;
 
-static IDENTITY: LazyLock<Arc<ClientIdentity>> = LazyLock::new(|| {
+static IDENTITY: LazyLock<Arc<ClientIdentity>> = LazyLock::new(|| Arc::new(another_identity()));
+
+/// One of its own, for whoever must see it go.
+pub(crate) fn another_identity() -> ClientIdentity {
     let key = PrivateKey::generate(KeySpec::Rsa2048).unwrap();
     let params = SelfSignedParams::new(
         "Koios@test".to_owned(),
@@ -21,8 +24,8 @@ static IDENTITY: LazyLock<Arc<ClientIdentity>> = LazyLock::new(|| {
         SerialNumber::from_random_bytes([7; 16]),
     );
     let certificate = self_signed(&params, &key).unwrap();
-    Arc::new(ClientIdentity::new(CertificateChain::new(certificate, Vec::new()), key).unwrap())
-});
+    ClientIdentity::new(CertificateChain::new(certificate, Vec::new()), key).unwrap()
+}
 
 pub(crate) fn identity() -> Arc<ClientIdentity> {
     Arc::clone(&IDENTITY)

@@ -1,7 +1,7 @@
 //! What all device tasks share.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use koios_channel::{ApplicationDescription, BuildInfo, EndpointUrl, SecurityPolicy};
 use koios_pki::CertificateChain;
@@ -17,7 +17,8 @@ use super::status::{DeviceStatus, DeviceTransition, StatusBoard};
 use crate::clock::ClockReading;
 use crate::code::Code;
 use crate::earlier::EarlierOutcome;
-use crate::plan::{DevicePlan, PlanError, evidence_key, target_of};
+use crate::identities::Identities;
+use crate::plan::{DevicePlan, PlanError, evidence_key, target_sharing};
 use crate::stage::Stage;
 use crate::target::Target;
 use crate::trust_guide::ServerIdentity;
@@ -33,11 +34,21 @@ pub(super) struct Shared {
     pub(super) board: StatusBoard,
     pub(super) connects: Arc<ConnectQueue>,
     history: HistoryLog,
+    identities: Identities,
+    known_past: tokio::sync::Mutex<KnownPast>,
     transitions: broadcast::Sender<DeviceTransition>,
+}
+
+/// An instant that has certainly passed, and when it was last looked for.
+#[derive(Debug)]
+struct KnownPast {
+    instant: OffsetDateTime,
+    read_at: Option<Instant>,
 }
 
 impl Shared {
     pub(super) fn new(store: Store, settings: SupervisorSettings) -> Self {
+        let known_past = KnownPast { instant: settings.known_past, read_at: None };
         let connects = Arc::new(ConnectQueue::new(settings.connect_concurrency, settings.retry_max));
         Self {
             store,
@@ -45,6 +56,8 @@ impl Shared {
             board: StatusBoard::new(),
             connects,
             history: HistoryLog::default(),
+            identities: Identities::default(),
+            known_past: tokio::sync::Mutex::new(known_past),
             transitions: broadcast::Sender::new(TRANSITIONS_KEPT),
         }
     }
@@ -63,7 +76,9 @@ impl Shared {
 
     /// The values of an attempt, with what the settings say of all.
     pub(super) async fn target_of(&self, plan: &DevicePlan) -> Result<Target, PlanError> {
-        let mut target = target_of(&self.store, plan, &self.settings.fallback_application_uri).await?;
+        let mut target =
+            target_sharing(&self.store, plan, &self.settings.fallback_application_uri, &self.identities)
+                .await?;
         target.deprecated_policies = self.settings.deprecated_policies;
         Ok(target)
     }
@@ -133,10 +148,18 @@ impl Shared {
 
     /// The clock, judged by the newest thing that is known to have happened.
     pub(super) async fn clock(&self) -> ClockReading {
-        let newest_audit = self.store.newest_audit_at().await.ok().flatten();
-        let known_past =
-            newest_audit.map_or(self.settings.known_past, |newest| newest.max(self.settings.known_past));
-        ClockReading::system_after(known_past)
+        ClockReading::system_after(self.known_past().await)
+    }
+
+    /// Looks into the audit trail, which grows for years, once a second at most and not for each attempt.
+    async fn known_past(&self) -> OffsetDateTime {
+        let mut known = self.known_past.lock().await;
+        if known.read_at.is_none_or(|read_at| read_at.elapsed() >= Duration::from_secs(1)) {
+            let newest_audit = self.store.newest_audit_at().await.ok().flatten();
+            known.instant = newest_audit.map_or(known.instant, |newest| newest.max(known.instant));
+            known.read_at = Some(Instant::now());
+        }
+        known.instant
     }
 
     /// Changes a device's status; tells and records what is a transition.

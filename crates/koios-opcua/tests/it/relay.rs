@@ -83,12 +83,12 @@ impl Relay {
         self.shared.total.load(Ordering::SeqCst)
     }
 
-    /// How many OpenSecureChannel requests clients have sent, renewals included.
+    /// How many `OpenSecureChannel` requests clients have sent, renewals included.
     pub(crate) fn opens(&self) -> usize {
         self.shared.opens.load(Ordering::SeqCst)
     }
 
-    /// How many CloseSecureChannel requests clients have sent.
+    /// How many `CloseSecureChannel` requests clients have sent.
     pub(crate) fn closes(&self) -> usize {
         self.shared.closes.load(Ordering::SeqCst)
     }
