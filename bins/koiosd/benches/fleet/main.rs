@@ -139,16 +139,17 @@ fn import(daemon: &Daemon, servers: &[Server], fleet: Fleet, enabled: bool) -> R
 
 /// A stretch of time: what the daemon spends in it, and how quickly both answer.
 struct Watched<'a> {
-    busy: &'a Daemon,
+    daemons: [&'a Daemon; 2],
     begun: Instant,
-    cpu_ms: f64,
+    cpu_ms: [f64; 2],
     samplers: [Sampler; 2],
 }
 
 impl<'a> Watched<'a> {
-    fn begin(busy: &'a Daemon, idle: &Daemon) -> Result<Self> {
-        let samplers = [Sampler::start(busy), Sampler::start(idle)];
-        Ok(Self { busy, begun: Instant::now(), cpu_ms: busy.cpu_ms()?, samplers })
+    fn begin(busy: &'a Daemon, idle: &'a Daemon) -> Result<Self> {
+        let daemons = [busy, idle];
+        let cpu_ms = [busy.cpu_ms()?, idle.cpu_ms()?];
+        Ok(Self { daemons, begun: Instant::now(), cpu_ms, samplers: daemons.map(Sampler::start) })
     }
 
     fn elapsed(&self) -> f64 {
@@ -157,12 +158,21 @@ impl<'a> Watched<'a> {
 
     fn end(self, what: &str, fleet: Fleet) -> Result<()> {
         let seconds = self.elapsed();
-        let cpu_ms = self.busy.cpu_ms()? - self.cpu_ms;
+        let [busy, idle] = self.daemons;
+        // Both answer the same requests: what the idle one spends is what they cost.
+        let (busy_ms, idle_ms) = (busy.cpu_ms()? - self.cpu_ms[0], idle.cpu_ms()? - self.cpu_ms[1]);
+        let cpu_ms = busy_ms - idle_ms;
         row(&format!("{what}, s"), format!("{seconds:.1}"));
         row(
-            "… CPU of the daemon, % of one core · ms per device",
-            format!("{:.1} · {:.2}", cpu_ms / seconds / 10.0, cpu_ms / count(fleet.devices)),
+            "… CPU, % of one core: all · for REST alone (idle daemon) · the rest",
+            format!(
+                "{:.1} · {:.1} · {:.1}",
+                busy_ms / seconds / 10.0,
+                idle_ms / seconds / 10.0,
+                cpu_ms / seconds / 10.0
+            ),
         );
+        row("… CPU without REST, ms per device", format!("{:.2}", cpu_ms / count(fleet.devices)));
         let [busy, idle] = self.samplers.map(Sampler::stop);
         for (route, busy, idle) in busy.into_iter().zip(idle).map(|(busy, idle)| (busy.0, busy.1, idle.1)) {
             row(

@@ -1,10 +1,10 @@
 //! The list of devices: searched, filtered and sorted.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use sqlx::FromRow;
+use sqlx::{FromRow, QueryBuilder, Sqlite};
 
-use crate::database::DatabaseResult;
+use crate::database::{Connection, DatabaseResult};
 use crate::device::Device;
 use crate::devices::row::{DeviceRow, Users, device_refs, mode_text};
 use crate::devices::{DeviceQuery, DeviceSortKey};
@@ -50,18 +50,30 @@ impl Store {
             .map(|row| Entry { value: sort_value(&row, sort.key), id: row.id.clone(), item: row.id })
             .collect();
         let page = paginate(entries, sort.key.as_str(), sort.direction, &page)?;
-        let mut devices = Vec::with_capacity(page.items.len());
-        for id in &page.items {
-            let id = id.parse().map_err(|source| StoreError::corrupt("devices.id", source))?;
-            match DeviceRow::find(&mut connection, id).await {
-                Ok(row) => devices.push(row.device()?),
-                // Deleted since the list was read.
-                Err(StoreError::NotFound { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let rows = rows_of(&mut connection, &page.items).await?;
+        // One that was deleted since the list was read is left out.
+        let rows = page.items.iter().filter_map(|id| rows.get(id));
+        let devices = rows.map(DeviceRow::device).collect::<Result<_, _>>()?;
         Ok(page.with_items(devices))
     }
+}
+
+/// The rows of a page, in one query.
+async fn rows_of(
+    connection: &mut Connection,
+    ids: &[String],
+) -> Result<HashMap<String, DeviceRow>, StoreError> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM devices WHERE id IN (");
+    let mut separated = query.separated(", ");
+    for id in ids {
+        separated.push_bind(id);
+    }
+    separated.push_unseparated(")");
+    let rows: Vec<DeviceRow> = query.build_query_as().fetch_all(connection).await.database()?;
+    Ok(rows.into_iter().map(|row| (row.id.clone(), row)).collect())
 }
 
 /// What lists are searched, filtered and sorted by: of ten thousand devices a page shows fifty, and their server

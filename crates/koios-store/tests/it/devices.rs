@@ -248,3 +248,34 @@ async fn the_history_of_a_device_is_newest_first_and_bounded() {
     let late = fixture.store.record_transition(device, Transition::new(start, DeviceState::Stopped)).await;
     assert!(is_not_found(late));
 }
+
+#[tokio::test]
+async fn transitions_of_many_devices_are_one_write_and_tell_who_failed_last() {
+    let fixture = Fixture::new().await;
+    let start = OffsetDateTime::UNIX_EPOCH + Duration::days(20_000);
+    let mut devices = Vec::new();
+    for name in ["Failed", "Ran", "Started", "Stopped after a failure", "Gone"] {
+        devices.push(fixture.device(name, SecurityMode::None, None).await.id);
+    }
+    let states = [
+        &[DeviceState::Running, DeviceState::Failed, DeviceState::Starting][..],
+        &[DeviceState::Failed, DeviceState::Running],
+        &[DeviceState::Starting],
+        &[DeviceState::Failed, DeviceState::Stopped],
+        &[DeviceState::Failed],
+    ];
+    for &device in &devices {
+        fixture.store.set_enabled(device, true).await.unwrap();
+    }
+    fixture.store.set_enabled(devices[3], false).await.unwrap();
+    fixture.store.delete_device(devices[4], None).await.unwrap();
+    let transitions = devices.iter().zip(states).flat_map(|(&device, states)| {
+        states.iter().map(move |&state| (device, Transition::new(start, state)))
+    });
+    fixture.store.record_transitions(transitions.collect()).await.unwrap();
+    let history = fixture.store.history(devices[0], PageRequest::default()).await.unwrap();
+    let kept: Vec<_> = history.items.iter().rev().map(|transition| transition.state).collect();
+    assert_eq!(kept, states[0]);
+    let failed = fixture.store.devices_last_failed().await.unwrap();
+    assert_eq!(failed, std::collections::HashSet::from([devices[0]]), "enabled, and failed when last tried");
+}
