@@ -2,7 +2,7 @@
 //!
 //! `cargo xtask fixtures`, then `cargo bench -p koiosd --bench fleet [-- DEVICES@SECONDS …]`, `1000@1 10000@10` unless told;
 //! on a quiet machine that lets a process open as many files as there are devices. The servers are open62541's, in
-//! processes of their own, with RSA 2048, Basic256Sha256 and SignAndEncrypt; up to 1,250 devices share one, and they trust
+//! processes of their own, with RSA 2048, `Basic256Sha256` and `SignAndEncrypt`; up to 1,250 devices share one, and they trust
 //! every client, as if an operator had trusted the new certificate beforehand. The daemon is a process too; with `KOIOSD` in
 //! the environment it is that program. A second daemon has the same devices, none of them enabled: what it answers at the
 //! same time is the floor for REST. open62541's client, which holds as many sessions as one server has devices, is the peer.

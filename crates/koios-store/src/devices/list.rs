@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use koios_pki::SecurityMode;
 use sqlx::{FromRow, QueryBuilder, Sqlite};
 
 use crate::database::{Connection, DatabaseResult};
@@ -25,30 +26,22 @@ impl Store {
     async fn list_devices(&self, query: DeviceQuery) -> Result<Page<Device>, StoreError> {
         let DeviceQuery { q, enabled, certificate_id, security_mode, ids, sort, page } = query;
         let mut connection = self.inner.database.read().await?;
-        let mut rows: Vec<Summary> =
-            sqlx::query_as(SUMMARIES).fetch_all(&mut *connection).await.database()?;
+        let wanted = Wanted { enabled, security_mode };
+        let q = q.map(|q| fold(q.trim())).filter(|q| !q.is_empty());
+        let mut keys = match q {
+            Some(q) => mentioning(&mut connection, wanted, sort.key, &q).await?,
+            None => keys(&mut connection, wanted, sort.key).await?,
+        };
         if let Some(certificate) = certificate_id {
             let users = device_refs(&mut connection, Users::Of(certificate)).await?;
             let users: HashSet<String> = users.iter().map(|device| device.id.to_string()).collect();
-            rows.retain(|row| users.contains(&row.id));
+            keys.retain(|(id, _)| users.contains(id));
         }
         if let Some(ids) = ids {
             let ids: HashSet<String> = ids.iter().map(ToString::to_string).collect();
-            rows.retain(|row| ids.contains(&row.id));
+            keys.retain(|(id, _)| ids.contains(id));
         }
-        if let Some(enabled) = enabled {
-            rows.retain(|row| row.enabled == enabled);
-        }
-        if let Some(mode) = security_mode {
-            rows.retain(|row| row.security_mode == mode_text(mode));
-        }
-        if let Some(q) = q.map(|q| fold(q.trim())).filter(|q| !q.is_empty()) {
-            rows.retain(|row| mentions(row, &q));
-        }
-        let entries = rows
-            .into_iter()
-            .map(|row| Entry { value: sort_value(&row, sort.key), id: row.id.clone(), item: row.id })
-            .collect();
+        let entries = keys.into_iter().map(|(id, value)| Entry { value, id: id.clone(), item: id }).collect();
         let page = paginate(entries, sort.key.as_str(), sort.direction, &page)?;
         let rows = rows_of(&mut connection, &page.items).await?;
         // One that was deleted since the list was read is left out.
@@ -76,8 +69,73 @@ async fn rows_of(
     Ok(rows.into_iter().map(|row| (row.id.clone(), row)).collect())
 }
 
-/// What lists are searched, filtered and sorted by: of ten thousand devices a page shows fifty, and their server
-/// certificates are most of a row.
+/// What the database itself can tell apart.
+#[derive(Clone, Copy)]
+struct Wanted {
+    enabled: Option<bool>,
+    security_mode: Option<SecurityMode>,
+}
+
+/// A device's id, and what it is sorted by.
+type Key = (String, SortValue);
+
+/// Of ten thousand devices a page shows fifty: of the others no more is read than their place.
+async fn keys(
+    connection: &mut Connection,
+    wanted: Wanted,
+    sort: DeviceSortKey,
+) -> Result<Vec<Key>, StoreError> {
+    let text = match sort {
+        DeviceSortKey::Name => {
+            "SELECT id, name_key FROM devices WHERE ($1 IS NULL OR enabled = $1) \
+             AND ($2 IS NULL OR security_mode = $2)"
+        }
+        DeviceSortKey::EndpointUrl => {
+            "SELECT id, endpoint_url FROM devices WHERE ($1 IS NULL OR enabled = $1) \
+             AND ($2 IS NULL OR security_mode = $2)"
+        }
+        DeviceSortKey::CreatedAt => {
+            let rows: Vec<(String, i64)> = sqlx::query_as(
+                "SELECT id, created_at FROM devices WHERE ($1 IS NULL OR enabled = $1) \
+                 AND ($2 IS NULL OR security_mode = $2)",
+            )
+            .bind(wanted.enabled)
+            .bind(wanted.security_mode.map(mode_text))
+            .fetch_all(connection)
+            .await
+            .database()?;
+            return Ok(rows.into_iter().map(|(id, at)| (id, SortValue::Number(at))).collect());
+        }
+    };
+    let rows: Vec<(String, String)> = sqlx::query_as(text)
+        .bind(wanted.enabled)
+        .bind(wanted.security_mode.map(mode_text))
+        .fetch_all(connection)
+        .await
+        .database()?;
+    Ok(rows.into_iter().map(|(id, value)| (id, SortValue::Text(value))).collect())
+}
+
+/// The same of those that mention `q`, which is folded: only that is read which it can stand in.
+async fn mentioning(
+    connection: &mut Connection,
+    wanted: Wanted,
+    sort: DeviceSortKey,
+    q: &str,
+) -> Result<Vec<Key>, StoreError> {
+    let mut rows: Vec<Summary> = sqlx::query_as(
+        "SELECT id, name, name_key, description, endpoint_url, created_at FROM devices \
+         WHERE ($1 IS NULL OR enabled = $1) AND ($2 IS NULL OR security_mode = $2)",
+    )
+    .bind(wanted.enabled)
+    .bind(wanted.security_mode.map(mode_text))
+    .fetch_all(connection)
+    .await
+    .database()?;
+    rows.retain(|row| mentions(row, q));
+    Ok(rows.into_iter().map(|row| (row.id.clone(), sort_value(&row, sort))).collect())
+}
+
 #[derive(Debug, FromRow)]
 struct Summary {
     id: String,
@@ -85,13 +143,8 @@ struct Summary {
     name_key: String,
     description: Option<String>,
     endpoint_url: String,
-    security_mode: String,
-    enabled: bool,
     created_at: i64,
 }
-
-const SUMMARIES: &str =
-    "SELECT id, name, name_key, description, endpoint_url, security_mode, enabled, created_at FROM devices";
 
 /// Whether `q`, which is folded, is part of anything one would search for.
 fn mentions(row: &Summary, q: &str) -> bool {
