@@ -107,7 +107,7 @@ fn start_servers(fleet: Fleet) -> Result<Vec<Server>> {
         policies: vec![Policy::Basic256Sha256],
         modes: vec![Mode::SignAndEncrypt],
         // While a fleet reconnects, old and new sessions may both be there.
-        max_sessions: Some(3 * DEVICES_PER_SERVER),
+        max_sessions: Some(u32::try_from(3 * DEVICES_PER_SERVER)?),
         trusts_any: true,
         ..ServerOptions::default()
     };
