@@ -21,7 +21,7 @@ pub struct AttemptEvidence {
     pub security_policy: String,
     /// [`AttemptEvidence::ACCEPTED`], or the connection code of a refusal that named its reason.
     pub outcome: String,
-    /// When, to within an hour.
+    /// When, to within a day.
     pub at: OffsetDateTime,
 }
 
@@ -45,11 +45,12 @@ impl AttemptEvidence {
 /// How many are kept, the newest: several for each of some thousand devices.
 const KEPT: i64 = 20_000;
 
-/// The same again is written at most this often.
-const RESOLUTION: Duration = Duration::HOUR;
+/// The same again is written at most this often, unless something else was shown in between.
+const RESOLUTION: Duration = Duration::DAY;
 
 impl Store {
-    /// Notes what an attempt at a server (host and port) has shown; the same again within an hour is not written again.
+    /// Notes what an attempt at a server (host and port) has shown; the same again within a day is not written again, unless
+    /// something else was shown to the same certificates in between.
     ///
     /// # Errors
     /// [`StoreError::StorageFull`] and its like.
@@ -59,11 +60,13 @@ impl Store {
         evidence: AttemptEvidence,
     ) -> Result<(), StoreError> {
         let known = self.attempt_evidence(server, evidence.client).await?;
-        let is_known = known.iter().any(|known| {
-            (known.client, known.server) == (evidence.client, evidence.server)
-                && known.security_policy == evidence.security_policy
-                && known.outcome == evidence.outcome
-                && (Duration::ZERO..RESOLUTION).contains(&(evidence.at - known.at))
+        // The newest comes first.
+        let newest =
+            known.iter().find(|known| (known.client, known.server) == (evidence.client, evidence.server));
+        let is_known = newest.is_some_and(|newest| {
+            newest.security_policy == evidence.security_policy
+                && newest.outcome == evidence.outcome
+                && (Duration::ZERO..RESOLUTION).contains(&(evidence.at - newest.at))
         });
         if is_known {
             return Ok(());

@@ -35,14 +35,24 @@ async fn evidence_is_of_one_server_and_one_certificate_and_of_sessions_without_a
     );
     assert_eq!(store.attempt_evidence(SERVER, None).await.unwrap(), [open]);
 
-    // The same again is newer, and within the hour not worth a write.
-    for (hours, kept) in [(0, 0), (5, 5)] {
-        let mut again = accepted.clone();
-        again.at = at(hours) + Duration::minutes(59);
+    // The same again is not worth a write within a day, unless it says something new since.
+    let newest = async |hours: i64, outcome: &str| {
+        let mut again =
+            if outcome == "accepted" { accepted.clone() } else { refused_again(&accepted, outcome) };
+        again.at = at(hours);
         store.record_attempt_evidence(SERVER, again).await.unwrap();
-        let newest = store.attempt_evidence(SERVER, client).await.unwrap();
-        let newest = newest.into_iter().find(|seen| seen.outcome == "accepted" && seen.client.is_some());
-        let expected = if kept == 0 { at(0) } else { at(kept) + Duration::minutes(59) };
-        assert_eq!(newest.unwrap().at, expected);
-    }
+        let seen = store.attempt_evidence(SERVER, client).await.unwrap();
+        seen.into_iter().find(|seen| seen.outcome == outcome && seen.client.is_some()).unwrap().at
+    };
+    assert_eq!(newest(3, "accepted").await, at(3), "it was refused in between");
+    assert_eq!(newest(20, "accepted").await, at(3));
+    assert_eq!(newest(21, "certificate_uri_mismatch").await, at(21));
+    assert_eq!(newest(22, "accepted").await, at(22));
+    assert_eq!(newest(50, "accepted").await, at(50), "a day has passed");
+}
+
+fn refused_again(accepted: &AttemptEvidence, outcome: &str) -> AttemptEvidence {
+    let mut refused = accepted.clone();
+    outcome.clone_into(&mut refused.outcome);
+    refused
 }
