@@ -109,10 +109,7 @@ pub(crate) fn paginate<T>(
     direction: Direction,
     request: &PageRequest,
 ) -> Result<Page<T>, StoreError> {
-    let sort_name = match direction {
-        Direction::Ascending => sort_name.to_owned(),
-        Direction::Descending => format!("-{sort_name}"),
-    };
+    let sort_name = directed(sort_name, direction);
     let order = |value: &SortValue, id: &str, other: &SortValue, other_id: &str| {
         let by_value = match direction {
             Direction::Ascending => value.cmp(other),
@@ -141,6 +138,35 @@ pub(crate) fn paginate<T>(
         _ => None,
     };
     Ok(Page { items: page.into_iter().map(|entry| entry.item).collect(), total, next_cursor })
+}
+
+/// Where the page begins: behind an item with this value and id.
+pub(crate) fn begin_of(
+    request: &PageRequest,
+    sort_name: &str,
+    direction: Direction,
+) -> Result<Option<(SortValue, String)>, StoreError> {
+    let Some(text) = &request.cursor else { return Ok(None) };
+    let sort_name = directed(sort_name, direction);
+    let last = decode(text).filter(|cursor| cursor.s == sort_name).ok_or(StoreError::InvalidCursor)?;
+    Ok(Some((last.v, last.i)))
+}
+
+/// The cursor of a page that ends with an item of this value and id.
+pub(crate) fn cursor_behind(
+    value: SortValue,
+    id: String,
+    sort_name: &str,
+    direction: Direction,
+) -> Result<String, StoreError> {
+    encode(&Cursor { s: directed(sort_name, direction), v: value, i: id })
+}
+
+fn directed(sort_name: &str, direction: Direction) -> String {
+    match direction {
+        Direction::Ascending => sort_name.to_owned(),
+        Direction::Descending => format!("-{sort_name}"),
+    }
 }
 
 /// Hexadecimal, so that a cursor stands in a query string as it is.

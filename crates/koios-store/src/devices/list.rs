@@ -11,8 +11,8 @@ use crate::devices::row::{DeviceRow, Users, device_refs, mode_text};
 use crate::devices::{DeviceQuery, DeviceSortKey};
 use crate::error::StoreError;
 use crate::name::fold;
-use crate::page::{Entry, Page, SortValue, paginate};
-use crate::store::Store;
+use crate::page::{Direction, Entry, Page, PageRequest, Sort, SortValue, begin_of, cursor_behind, paginate};
+use crate::store::{Store, count};
 
 impl Store {
     /// A page of the devices asked for. An unknown [`DeviceQuery::certificate_id`] is nobody's.
@@ -27,6 +27,9 @@ impl Store {
         let DeviceQuery { q, enabled, certificate_id, security_mode, ids, sort, page } = query;
         let mut connection = self.inner.database.read().await?;
         let wanted = Wanted { enabled, security_mode };
+        if q.is_none() && certificate_id.is_none() && ids.is_none() {
+            return by_order(&mut connection, wanted, sort, &page).await;
+        }
         let q = q.map(|q| fold(q.trim())).filter(|q| !q.is_empty());
         let mut keys = match q {
             Some(q) => mentioning(&mut connection, wanted, sort.key, &q).await?,
@@ -49,6 +52,59 @@ impl Store {
         let devices = rows.map(DeviceRow::device).collect::<Result<_, _>>()?;
         Ok(page.with_items(devices))
     }
+}
+
+/// A page as the database's own indexes find it, however many devices there are.
+async fn by_order(
+    connection: &mut Connection,
+    wanted: Wanted,
+    sort: Sort<DeviceSortKey>,
+    page: &PageRequest,
+) -> Result<Page<Device>, StoreError> {
+    let begin = begin_of(page, sort.key.as_str(), sort.direction)?;
+    let column = match sort.key {
+        DeviceSortKey::Name => "name_key",
+        DeviceSortKey::EndpointUrl => "endpoint_url",
+        DeviceSortKey::CreatedAt => "created_at",
+    };
+    let (beyond, order) = match sort.direction {
+        Direction::Ascending => (">", "ASC"),
+        Direction::Descending => ("<", "DESC"),
+    };
+    let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM devices WHERE TRUE");
+    wanted.restrict(&mut query);
+    if let Some((value, id)) = begin {
+        let bind = |query: &mut QueryBuilder<Sqlite>| match &value {
+            SortValue::Number(number) => drop(query.push_bind(*number)),
+            SortValue::Text(text) => drop(query.push_bind(text.clone())),
+        };
+        // The first condition is the one that an index serves.
+        query.push(format!(" AND {column} {beyond}= "));
+        bind(&mut query);
+        query.push(format!(" AND ({column} {beyond} "));
+        bind(&mut query);
+        query.push(" OR id > ").push_bind(id).push(")");
+    }
+    let limit = page.limit.max(1);
+    query.push(format!(" ORDER BY {column} {order}, id ASC LIMIT "));
+    query.push_bind(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1));
+    let mut rows: Vec<DeviceRow> = query.build_query_as().fetch_all(&mut *connection).await.database()?;
+
+    let mut counting = QueryBuilder::<Sqlite>::new("SELECT COUNT(*) FROM devices WHERE TRUE");
+    wanted.restrict(&mut counting);
+    let (total,): (i64,) = counting.build_query_as().fetch_one(connection).await.database()?;
+
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next_cursor = match rows.last().filter(|_| more) {
+        Some(last) => {
+            let value = last.sort_value(sort.key);
+            Some(cursor_behind(value, last.id.clone(), sort.key.as_str(), sort.direction)?)
+        }
+        None => None,
+    };
+    let items = rows.iter().map(DeviceRow::device).collect::<Result<_, _>>()?;
+    Ok(Page { items, total: count(total), next_cursor })
 }
 
 /// The rows of a page, in one query.
@@ -74,6 +130,27 @@ async fn rows_of(
 struct Wanted {
     enabled: Option<bool>,
     security_mode: Option<SecurityMode>,
+}
+
+impl Wanted {
+    fn restrict(self, query: &mut QueryBuilder<Sqlite>) {
+        if let Some(enabled) = self.enabled {
+            query.push(" AND enabled = ").push_bind(enabled);
+        }
+        if let Some(mode) = self.security_mode {
+            query.push(" AND security_mode = ").push_bind(mode_text(mode));
+        }
+    }
+}
+
+impl DeviceRow {
+    fn sort_value(&self, key: DeviceSortKey) -> SortValue {
+        match key {
+            DeviceSortKey::Name => SortValue::Text(self.name_key.clone()),
+            DeviceSortKey::EndpointUrl => SortValue::Text(self.endpoint_url.clone()),
+            DeviceSortKey::CreatedAt => SortValue::Number(self.created_at),
+        }
+    }
 }
 
 /// A device's id, and what it is sorted by.

@@ -3,7 +3,7 @@
 use koios_pki::SecurityMode;
 use koios_store::{
     Apply, CertificateQuery, CertificateRecord, CertificateSortKey, CertificateStatus, DeviceQuery,
-    DeviceSortKey, Direction, Page, Sort, StoreError,
+    DeviceSortKey, Direction, Page, PageRequest, Sort, StoreError,
 };
 use time::{Duration, OffsetDateTime};
 
@@ -202,4 +202,51 @@ async fn devices_are_filtered_by_everything_at_once() {
     let enabled: Vec<_> =
         fixture.store.enabled_devices().await.unwrap().into_iter().map(|d| d.name).collect();
     assert_eq!(enabled, ["Press 1", "Oven", "Mixer"]);
+}
+
+/// The database's own order against the one that is made here from all of them.
+#[tokio::test]
+async fn a_page_found_by_its_order_is_the_page_of_the_whole_list() {
+    let fixture = Fixture::new().await;
+    for number in 0..23 {
+        let mode = [SecurityMode::None, SecurityMode::Sign, SecurityMode::SignAndEncrypt][number % 3];
+        let mut settings = settings(&format!("{} Press", (number * 7) % 23), mode);
+        settings.endpoint_url = format!("opc.tcp://press{}:4840/", number % 4);
+        fixture.store.create_device(settings, number % 2 == 0).await.unwrap();
+    }
+    let all: Vec<_> =
+        fixture.store.all_devices().await.unwrap().into_iter().map(|device| device.id).collect();
+    for &key in DeviceSortKey::ALL {
+        for direction in [Direction::Ascending, Direction::Descending] {
+            for (enabled, mode) in [
+                (None, None),
+                (Some(true), None),
+                (None, Some(SecurityMode::Sign)),
+                (Some(false), Some(SecurityMode::None)),
+            ] {
+                for limit in [1, 5, 100] {
+                    let query = |ids: Option<Vec<_>>, cursor: Option<String>| {
+                        let mut query = DeviceQuery::default();
+                        query.sort = Sort { key, direction };
+                        (query.enabled, query.security_mode, query.ids) = (enabled, mode, ids);
+                        query.page = PageRequest::new(limit, cursor);
+                        query
+                    };
+                    let mut cursor = None;
+                    loop {
+                        let found = fixture.store.devices(query(None, cursor.clone())).await.unwrap();
+                        let whole = fixture.store.devices(query(Some(all.clone()), cursor)).await.unwrap();
+                        assert_eq!(found, whole, "{key:?} {direction:?} {enabled:?} {mode:?} {limit}");
+                        cursor = found.next_cursor;
+                        if cursor.is_none() {
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    let mut query = DeviceQuery::default();
+    query.page.cursor = Some("nonsense".to_owned());
+    assert!(matches!(fixture.store.devices(query).await, Err(StoreError::InvalidCursor)));
 }
