@@ -5,7 +5,7 @@ use std::{
     io::{self, Write},
     net::{SocketAddr, TcpListener},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use actix_web::{
@@ -31,12 +31,12 @@ use crate::{
     system_host::system_host,
 };
 
-/// How long requests that run at a stop may go on, in seconds. With [`SESSIONS_GRACE`] below the ten seconds that
-/// a stop may take.
+/// How long requests that run at a stop may go on, in seconds.
 const REQUESTS_GRACE_SECONDS: u64 = 5;
 
-/// How long the sessions of devices may take to close at a stop.
-const SESSIONS_GRACE: Duration = Duration::from_secs(3);
+/// How long requests and then the sessions of devices may take together, below the ten seconds that a stop may take: many
+/// thousand sessions need what the requests leave.
+const STOP_GRACE: Duration = Duration::from_secs(9);
 
 /// No build of this source is older: a clock before it is not believed.
 const SOURCE_WRITTEN: OffsetDateTime = datetime!(2026-11-23 0:00 UTC);
@@ -159,8 +159,9 @@ impl Application {
         tracing::info!("stopping");
         rt::spawn(signals.exit_at_next());
         services.connection_tests.stop();
+        let begun = Instant::now();
         handle.stop(true).await;
-        services.supervisor.shutdown(SESSIONS_GRACE).await;
+        services.supervisor.shutdown(STOP_GRACE.saturating_sub(begun.elapsed())).await;
         services.store.clone().close().await;
         tracing::info!("stopped");
         Ok(())
