@@ -10,6 +10,8 @@ use crate::atomic::{self, Access};
 use crate::certificate::{FileState, FileStates};
 use crate::error::{StoreError, StoredFile};
 use crate::file_digest::FileDigest;
+use crate::file_stamp::FileStamp;
+use crate::hashed_files::HashedFiles;
 use crate::id::CertificateId;
 use crate::key_files;
 use crate::layout::Layout;
@@ -117,17 +119,39 @@ fn sync_folders(layout: &Layout, id: CertificateId, folder: &Path) -> io::Result
     atomic::sync_folder(layout.root())
 }
 
-/// What the disk says about the files of a generation.
-pub(crate) fn states(layout: &Layout, id: CertificateId, generation: u32, digests: &Digests) -> FileStates {
-    let state = |file, digest| {
-        public_file_state(key_files::read_bounded(&layout.file(id, generation, file), MAX_BYTES), digest)
+/// What the disk says about the files of a generation. A file whose stamp is that of its last reading is not read again.
+pub(crate) fn states(
+    layout: &Layout,
+    hashed: &HashedFiles,
+    id: CertificateId,
+    generation: u32,
+    digests: &Digests,
+) -> FileStates {
+    let state = |file: StoredFile, wanted: FileDigest| {
+        let path = layout.file(id, generation, file);
+        if let Some(digest) = hashed.digest(&path) {
+            return if digest == wanted { FileState::Present } else { FileState::Changed };
+        }
+        let stamp = std::fs::metadata(&path).map(|metadata| FileStamp::of(&metadata));
+        let digest = match file {
+            StoredFile::PrivateKey => {
+                key_files::read(layout, id, generation).map(|key| key_files::digest(&key))
+            }
+            _ => key_files::read_bounded(&path, MAX_BYTES).map(|contents| FileDigest::of(&contents)),
+        };
+        match digest {
+            Ok(digest) => {
+                if let Ok(stamp) = stamp {
+                    hashed.remember(path, stamp, digest);
+                }
+                if digest == wanted { FileState::Present } else { FileState::Changed }
+            }
+            Err(error) => unreadable(&error),
+        }
     };
     let certificate = state(StoredFile::Certificate, digests.certificate);
     let chain = state(StoredFile::Chain, digests.chain);
-    let private_key = match read_key(layout, id, generation, digests.private_key) {
-        Ok(_) => FileState::Present,
-        Err(state) => state,
-    };
+    let private_key = state(StoredFile::PrivateKey, digests.private_key);
     // The order of the variants is from good to bad.
     FileStates { certificate: certificate.max(chain), private_key }
 }

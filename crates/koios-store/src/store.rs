@@ -16,6 +16,7 @@ use crate::database::{Connection, Database, DatabaseResult};
 use crate::directory_lock::DirectoryLock;
 use crate::error::{OpenError, StoreError};
 use crate::fault::Faults;
+use crate::hashed_files::HashedFiles;
 use crate::id::CertificateId;
 use crate::layout::Layout;
 use crate::removed_keys::{self, Presence};
@@ -89,6 +90,7 @@ pub(crate) struct Inner {
     pub(crate) generations: tokio::sync::Mutex<()>,
     pub(crate) set_up: AtomicBool,
     pub(crate) trust: Folders,
+    pub(crate) hashed: Arc<HashedFiles>,
     changes: broadcast::Sender<Change>,
     lock: Mutex<Option<DirectoryLock>>,
     pub(crate) faults: Faults,
@@ -134,6 +136,7 @@ impl Store {
                 generations: tokio::sync::Mutex::new(()),
                 set_up: AtomicBool::new(set_up),
                 trust,
+                hashed: Arc::default(),
                 changes: broadcast::Sender::new(CHANGES_KEPT),
                 lock: Mutex::new(Some(lock)),
                 faults: Faults::default(),
@@ -170,6 +173,7 @@ impl Store {
                 generations: tokio::sync::Mutex::new(()),
                 set_up: AtomicBool::new(true),
                 trust,
+                hashed: Arc::default(),
                 changes: broadcast::Sender::new(1),
                 lock: Mutex::new(None),
                 faults: Faults::default(),

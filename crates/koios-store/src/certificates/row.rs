@@ -1,5 +1,7 @@
 //! Rows of the table `certificates`, and the statements that several operations share.
 
+use std::sync::Arc;
+
 use koios_pki::CertificateChain;
 use sqlx::FromRow;
 use time::OffsetDateTime;
@@ -159,12 +161,12 @@ impl Store {
         &self,
         rows: Vec<CertificateRow>,
     ) -> Result<Vec<CertificateRecord>, StoreError> {
+        let hashed = Arc::clone(&self.inner.hashed);
         self.blocking(move |layout| {
             rows.iter()
                 .map(|row| {
-                    let states =
-                        certificate_files::states(layout, row.id()?, row.generation()?, &row.digests()?);
-                    row.record(states)
+                    let (id, generation) = (row.id()?, row.generation()?);
+                    row.record(certificate_files::states(layout, &hashed, id, generation, &row.digests()?))
                 })
                 .collect()
         })

@@ -1,7 +1,6 @@
 //! Reading the folders: each look lists them, and reads only the files that are not as they were at the last one.
 
 use std::collections::BTreeMap;
-use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,6 +15,7 @@ use crate::atomic;
 use crate::audit::AuditEntry;
 use crate::change::Change;
 use crate::error::StoreError;
+use crate::file_stamp::FileStamp;
 use crate::instant;
 use crate::key_files::read_bounded;
 use crate::layout::Layout;
@@ -41,47 +41,16 @@ pub(super) struct Seen {
 
 #[derive(Clone, Debug)]
 struct File {
-    /// `None`: it could not be read, which may be over at the next look.
-    stamp: Option<Stamp>,
+    /// `None`: it is read again at the next look, because it could not be read or has just been written.
+    stamp: Option<FileStamp>,
     contents: Contents,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 enum Contents {
     Certificates(Vec<Certificate>),
     RevocationList(RevocationList),
     Unreadable,
-}
-
-/// What differs when a file was written again, or another one put in its place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Stamp {
-    length: u64,
-    #[cfg(unix)]
-    unix: [i64; 6],
-    #[cfg(not(unix))]
-    modified: Option<std::time::SystemTime>,
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        #[cfg(unix)]
-        use std::os::unix::fs::MetadataExt;
-        Self {
-            length: metadata.len(),
-            #[cfg(unix)]
-            unix: [
-                metadata.mtime(),
-                metadata.mtime_nsec(),
-                metadata.ctime(),
-                metadata.ctime_nsec(),
-                metadata.ino().cast_signed(),
-                metadata.dev().cast_signed(),
-            ],
-            #[cfg(not(unix))]
-            modified: metadata.modified().ok(),
-        }
-    }
 }
 
 /// What a folder holds.
@@ -156,7 +125,7 @@ impl Store {
     }
 
     pub(super) async fn look_at_trust_lists(&self, seen: &mut Seen) -> Result<Arc<TrustLists>, StoreError> {
-        let known = Arc::clone(&seen.files);
+        let known = seen.clone();
         let number = self.inner.trust.begun.fetch_add(1, Ordering::SeqCst) + 1;
         if let Some(now) = self.blocking(move |layout| look(layout, &known)).await? {
             let decides_otherwise = !now.lists.decides_as(&seen.lists);
@@ -181,7 +150,7 @@ impl Folders {
 
     /// Looks at the folders as they are. What cannot be read now is read when it is needed.
     pub(crate) fn look_once(layout: &Layout) -> Self {
-        let seen = look(layout, &BTreeMap::new()).unwrap_or_else(|error| {
+        let seen = look(layout, &Seen::default()).unwrap_or_else(|error| {
             tracing::warn!(%error, "the trust lists cannot be read");
             None
         });
@@ -207,9 +176,9 @@ fn relative(list: TrustListName, kind: Kind) -> PathBuf {
 }
 
 /// `None` when everything is as it is known.
-fn look(layout: &Layout, known: &BTreeMap<PathBuf, File>) -> Result<Option<Seen>, StoreError> {
+fn look(layout: &Layout, known: &Seen) -> Result<Option<Seen>, StoreError> {
     let mut files = BTreeMap::new();
-    let mut changed = false;
+    let (mut changed, mut stamped) = (false, false);
     let mut certificates = Vec::new();
     let mut revocation_lists = Vec::new();
     for (list, kind) in FOLDERS {
@@ -223,16 +192,15 @@ fn look(layout: &Layout, known: &BTreeMap<PathBuf, File>) -> Result<Option<Seen>
             if !metadata.is_file() {
                 continue;
             }
-            let stamp = Stamp::of(&metadata);
-            let file = match known.get(&path) {
+            let stamp = FileStamp::of(&metadata);
+            let file = match known.files.get(&path) {
                 Some(file) if file.stamp.as_ref() == Some(&stamp) => file.clone(),
                 earlier => {
-                    let file = read(&absolute, kind, stamp, earlier);
-                    let still_unreadable = matches!(
-                        (earlier, &file),
-                        (Some(File { stamp: None, .. }), File { stamp: None, .. })
-                    );
-                    changed |= !still_unreadable;
+                    let was_unreadable =
+                        earlier.is_some_and(|earlier| earlier.contents == Contents::Unreadable);
+                    let file = read(&absolute, kind, stamp, was_unreadable);
+                    changed |= earlier.is_none_or(|earlier| earlier.contents != file.contents);
+                    stamped |= earlier.is_none_or(|earlier| earlier.stamp != file.stamp);
                     file
                 }
             };
@@ -250,10 +218,15 @@ fn look(layout: &Layout, known: &BTreeMap<PathBuf, File>) -> Result<Option<Seen>
             files.insert(path, file);
         }
     }
-    if !changed && files.len() == known.len() {
+    let as_before = !changed && files.len() == known.files.len();
+    if as_before && !stamped {
         return Ok(None);
     }
-    let lists = Arc::new(TrustLists::new(certificates, revocation_lists));
+    let lists = if as_before {
+        Arc::clone(&known.lists)
+    } else {
+        Arc::new(TrustLists::new(certificates, revocation_lists))
+    };
     Ok(Some(Seen { number: 0, files: Arc::new(files), lists }))
 }
 
@@ -279,7 +252,7 @@ fn names_in(folder: &Path) -> Result<Vec<std::ffi::OsString>, StoreError> {
     Ok(names)
 }
 
-fn read(path: &Path, kind: Kind, stamp: Stamp, earlier: Option<&File>) -> File {
+fn read(path: &Path, kind: Kind, stamp: FileStamp, was_unreadable: bool) -> File {
     let max = match kind {
         Kind::Certificates => MAX_CERTIFICATE_BYTES,
         Kind::RevocationLists => MAX_REVOCATION_LIST_BYTES,
@@ -288,11 +261,13 @@ fn read(path: &Path, kind: Kind, stamp: Stamp, earlier: Option<&File>) -> File {
         Ok(bytes) => bytes,
         // A file that is too long is as it is.
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            left_out(path, &"it is too long");
+            if !was_unreadable {
+                left_out(path, &"it is too long");
+            }
             return File { stamp: Some(stamp), contents: Contents::Unreadable };
         }
         Err(error) => {
-            if earlier.is_none_or(|earlier| earlier.stamp.is_some()) {
+            if !was_unreadable {
                 left_out(path, &error);
             }
             return File { stamp: None, contents: Contents::Unreadable };
@@ -307,10 +282,12 @@ fn read(path: &Path, kind: Kind, stamp: Stamp, earlier: Option<&File>) -> File {
             .map_err(|error| error.to_string()),
     };
     let contents = contents.unwrap_or_else(|error| {
-        left_out(path, &error);
+        if !was_unreadable {
+            left_out(path, &error);
+        }
         Contents::Unreadable
     });
-    File { stamp: Some(stamp), contents }
+    File { stamp: Some(stamp).filter(FileStamp::is_settled), contents }
 }
 
 fn left_out(path: &Path, why: &dyn std::fmt::Display) {
