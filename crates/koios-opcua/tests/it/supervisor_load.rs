@@ -39,9 +39,12 @@ fn a_healthy_device_connects_and_comes_back_whatever_others_wait_for() {
     plant.wait_for_state(device, DeviceState::Failed);
     server.resume();
     plant.wait_for_state(device, DeviceState::Running);
-    let load = plant.supervisor.connect_load();
-    assert_eq!((load.running, load.waiting), (20, 0), "{load:?}");
-    assert!(load.lent >= 18, "{load:?}");
+    // It shows as running a moment before its place is free.
+    let mut load = plant.supervisor.connect_load();
+    wait_until(&format!("only the silent ones connect, not {load:?}"), || {
+        load = plant.supervisor.connect_load();
+        (load.running, load.waiting) == (20, 0) && load.lent >= 18
+    });
 }
 
 #[test]
