@@ -76,6 +76,7 @@ mod instant;
 mod key_files;
 mod layout;
 mod leftovers;
+mod machine;
 mod name;
 mod page;
 mod removed_keys;

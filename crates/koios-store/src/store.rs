@@ -19,6 +19,7 @@ use crate::fault::Faults;
 use crate::hashed_files::HashedFiles;
 use crate::id::CertificateId;
 use crate::layout::Layout;
+use crate::machine::MACHINE_ID;
 use crate::removed_keys::{self, Presence};
 use crate::secrets::SecretsKey;
 use crate::trust_lists::{self, Folders};
@@ -34,13 +35,15 @@ const CHANGES_KEPT: usize = 1024;
 pub struct StoreOptions {
     /// The data directory; created with mode 0700 when it does not exist.
     pub data_dir: PathBuf,
+    /// The file that tells this machine from others (machine-id(5)).
+    pub machine_id: PathBuf,
 }
 
 impl StoreOptions {
     /// A store in that directory.
     #[must_use]
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
-        Self { data_dir: data_dir.into() }
+        Self { data_dir: data_dir.into(), machine_id: PathBuf::from(MACHINE_ID) }
     }
 }
 
@@ -102,7 +105,8 @@ impl Store {
     /// # Errors
     /// [`OpenError`] says what is in the way.
     pub async fn open(options: StoreOptions) -> Result<Self, OpenError> {
-        let (layout, lock) = blocking_open(move || prepare(&options.data_dir)).await?;
+        let data_dir = options.data_dir.clone();
+        let (layout, lock) = blocking_open(move || prepare(&data_dir)).await?;
         let database = Database::open(&layout.database()).await?;
         let found = Found::read(&database)
             .await
@@ -126,7 +130,7 @@ impl Store {
         let audit_key = AuditKey::open(&database, &secrets)
             .await
             .map_err(|error| open_error(&layout, error.located(layout.root())))?;
-        Ok(Self {
+        let store = Self {
             inner: Arc::new(Inner {
                 layout,
                 database,
@@ -142,7 +146,12 @@ impl Store {
                 faults: Faults::default(),
             }),
             audit: None,
-        })
+        };
+        store
+            .notice_machine(&options.machine_id)
+            .await
+            .map_err(|error| open_error(&store.inner.layout, error.located(store.data_dir())))?;
+        Ok(store)
     }
 
     /// Opens a data directory to read it, also beside a running daemon; whatever would change something fails.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use koios_store::{OpenError, Store, StoreError, StoreOptions};
+use koios_store::{AuditQuery, OpenError, Store, StoreError, StoreOptions};
 
 use crate::fixture::{Fixture, new_certificate};
 
@@ -268,4 +268,32 @@ async fn a_database_that_breaks_while_open_is_an_error_with_its_path() {
     let refused = fixture.store.delete_certificate(other, koios_store::Apply::Commit, None).await;
     assert!(matches!(refused, Err(StoreError::Corrupt { .. })), "{refused:?}");
     assert!(fixture.store.load_identity(other).await.is_ok(), "and the key is still there");
+}
+
+#[tokio::test]
+async fn a_directory_that_comes_from_another_machine_leaves_a_trace_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let machine = folder.path().join("machine-id");
+    let opened = async |id: Option<&str>| {
+        match id {
+            Some(id) => std::fs::write(&machine, format!("{id}\n")).unwrap(),
+            None => std::fs::remove_file(&machine).unwrap(),
+        }
+        let mut options = StoreOptions::new(folder.path().join("data"));
+        options.machine_id.clone_from(&machine);
+        let store = Store::open(options).await.unwrap();
+        let trail = store.audit(AuditQuery::default()).await.unwrap();
+        store.close().await;
+        trail.items.iter().map(|item| item.entry.action.clone()).collect::<Vec<_>>()
+    };
+    let (one, two) = ("0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210");
+    assert!(opened(Some(one)).await.is_empty(), "a new directory comes from nowhere");
+    assert!(opened(Some(one)).await.is_empty());
+    assert_eq!(opened(Some(two)).await, ["data_directory.moved"]);
+    assert_eq!(opened(Some(two)).await, ["data_directory.moved"], "said once");
+    // A container without an id says nothing.
+    assert_eq!(opened(Some("uninitialized")).await.len(), 1);
+    assert_eq!(opened(None).await.len(), 1);
+    let database = std::fs::read(folder.path().join("data/koios.db")).unwrap();
+    assert!(!database.windows(32).any(|window| window == two.as_bytes()), "the id itself is not kept");
 }
