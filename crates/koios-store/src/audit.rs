@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 pub(crate) use append::append;
 pub(crate) use key::AuditKey;
 pub use list::{AuditQuery, RecordedEntry};
+pub(crate) use verify::verify;
 pub use verify::{AuditFault, AuditHead, AuditVerification};
 
 /// What an audit entry is about.

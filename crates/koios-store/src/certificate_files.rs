@@ -17,7 +17,7 @@ use crate::key_files;
 use crate::layout::Layout;
 
 /// Longest certificate file that is read; what an upload may carry (256 KiB) fits twice, as PEM.
-const MAX_BYTES: u64 = 1024 * 1024;
+pub(crate) const MAX_BYTES: u64 = 1024 * 1024;
 
 /// What each file must hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,8 @@
 //! The database. All that is particular to SQLite stands here and in the migrations; every other statement is
 //! to run on `PostgreSQL` as it is.
 
+mod snapshot;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +17,7 @@ use crate::atomic::{self, Access};
 use crate::error::{OpenError, StoreError};
 use crate::layout::DATABASE;
 
+pub(crate) use snapshot::{HeldWrites, copy};
 pub(crate) use sqlx::SqliteConnection as Connection;
 
 /// One writer, and readers that do not wait for it.

@@ -14,7 +14,7 @@ use crate::id::CertificateId;
 use crate::layout::Layout;
 
 /// Longest key file that is read; an RSA key of 4096 bits takes 3.3 KB.
-const MAX_BYTES: u64 = 64 * 1024;
+pub(crate) const MAX_BYTES: u64 = 64 * 1024;
 
 /// SHA-256 of the file that holds the key.
 pub(crate) fn digest(key: &PrivateKeyPem) -> FileDigest {

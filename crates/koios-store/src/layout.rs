@@ -53,6 +53,16 @@ impl Layout {
         self.root.join("trust")
     }
 
+    /// What a restore has unpacked and not put in place yet.
+    pub(crate) fn restoring(&self) -> PathBuf {
+        self.root.join(".restoring")
+    }
+
+    /// There while a restore puts in place what it has unpacked: whoever finds it goes on with that.
+    pub(crate) fn restore_marker(&self) -> PathBuf {
+        self.root.join("restore-under-way")
+    }
+
     /// Key pairs that the database did not know at a start.
     pub(crate) fn orphaned(&self) -> PathBuf {
         self.root.join("orphaned")

@@ -11,6 +11,7 @@
 //! - Trust lists, in folders that other tools may change too: [`Store::trust_lists`], [`Store::add_to_trust_list`],
 //!   [`Store::record_rejected`].
 //! - Access: [`Store::create_token`], [`Store::idempotency_store`].
+//! - Backups, also beside a running daemon: [`back_up`], [`restore`].
 //! - Audit: [`Store::append_audit`], [`Store::recording`], [`Store::verify_audit`].
 //!
 //! A write is one transaction. Its files are on disk before the commit, its [`Change`]s are sent after it,
@@ -55,6 +56,7 @@ mod text_enum;
 mod atomic;
 mod attempt_evidence;
 mod audit;
+mod backup;
 mod certificate;
 mod certificate_files;
 mod certificates;
@@ -80,6 +82,7 @@ mod machine;
 mod name;
 mod page;
 mod removed_keys;
+mod restore;
 mod secrets;
 mod server_certificates;
 mod server_identities;
@@ -92,6 +95,7 @@ pub use attempt_evidence::AttemptEvidence;
 pub use audit::{
     AuditEntry, AuditFault, AuditHead, AuditQuery, AuditResource, AuditVerification, RecordedEntry,
 };
+pub use backup::{BackupDone, BackupError, BackupOrder, LeftOut, back_up};
 pub use certificate::{
     CertificateName, CertificateRecord, CertificateStatus, FileState, FileStates, Origin, StoredIdentity,
 };
@@ -110,6 +114,7 @@ pub use id::{CertificateId, DeviceId, InvalidId, TokenId};
 pub use idempotency::{IdempotencyRecord, StoredAnswer};
 pub use name::{Name, NameError};
 pub use page::{Direction, Page, PageRequest, Sort};
+pub use restore::{Difference, DifferenceKind, RestoreOrder, Restored, restore};
 pub use server_certificates::{PinOutcome, Presented, SeenEndpoint, SeenServerCertificate};
 pub use server_identities::SaidServerIdentity;
 pub use store::{Apply, Counts, Store, StoreOptions};

@@ -72,7 +72,7 @@ impl SecretsKey {
         Self::from_bytes(bytes.as_ref()).ok_or_else(unavailable)
     }
 
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         if bytes.len() != KEY_LEN {
             return None;
         }

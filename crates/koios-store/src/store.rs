@@ -24,7 +24,7 @@ use crate::removed_keys::{self, Presence};
 use crate::secrets::SecretsKey;
 use crate::trust_lists::{self, Folders};
 use crate::write::Write;
-use crate::{file_system, leftovers};
+use crate::{file_system, leftovers, restore};
 
 /// How many changes a listener may lag behind before it loses some.
 const CHANGES_KEPT: usize = 1024;
@@ -162,6 +162,7 @@ impl Store {
         let root = std::path::absolute(&options.data_dir)
             .map_err(|source| OpenError::io(&options.data_dir, source))?;
         let layout = Layout::new(root);
+        restore::require_settled(&layout)?;
         let database = Database::open_for_reading(&layout.database()).await?;
         let (secrets, trust, layout) = blocking_open(move || {
             let secrets = SecretsKey::open_existing(&layout)?;
@@ -338,6 +339,7 @@ fn prepare(data_dir: &Path) -> Result<(Layout, DirectoryLock), OpenError> {
     file_system::require_local(&root)?;
     let layout = Layout::new(root);
     let lock = DirectoryLock::acquire(&layout)?;
+    restore::settle(&layout)?;
     probe(&layout.write_probe()).map_err(not_writable(layout.root()))?;
     atomic::create_folder(&layout.certificates()).map_err(not_writable(&layout.certificates()))?;
     refuse_lost_database(&layout)?;
@@ -438,7 +440,7 @@ fn open_error(layout: &Layout, error: StoreError) -> OpenError {
     }
 }
 
-async fn blocking_open<T: Send + 'static>(
+pub(crate) async fn blocking_open<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, OpenError> + Send + 'static,
 ) -> Result<T, OpenError> {
     match tokio::task::spawn_blocking(work).await {

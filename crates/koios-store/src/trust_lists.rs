@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 use crate::device::DeviceRef;
 
 pub(crate) use file_moves::take_back as take_back_file_moves;
-pub(crate) use files::Folders;
+pub(crate) use files::{Folders, folders, names_in};
 pub(crate) use rejected::forget_rejection;
 
 text_enum! {

@@ -2,8 +2,9 @@
 
 use super::key::AuditKey;
 use super::list::{HashedRow, rows_after};
-use crate::database::DatabaseResult;
+use crate::database::{Database, DatabaseResult};
 use crate::error::StoreError;
+use crate::secrets::SecretsKey;
 use crate::store::Store;
 
 /// The newest entry: noted elsewhere, as in a log, it shows later that the end of the trail was cut off.
@@ -89,20 +90,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] and its like.
     pub async fn verify_audit(&self, noted: &[AuditHead]) -> Result<AuditVerification, StoreError> {
-        self.reading(async {
-            let keys = AuditKey::all(&mut *self.inner.database.read().await?, &self.inner.secrets).await?;
-            let mut check = Check::new(keys, noted);
-            loop {
-                let mut connection = self.inner.database.read().await?;
-                let rows = rows_after(&mut connection, check.last, BATCH).await?;
-                drop(connection);
-                if rows.is_empty() {
-                    return Ok(check.finish());
-                }
-                rows.iter().for_each(|row| check.look_at(row));
-            }
-        })
-        .await
+        self.reading(verify(&self.inner.database, &self.inner.secrets, noted)).await
     }
 
     /// The newest entry.
@@ -119,6 +107,25 @@ impl Store {
             Ok(newest.map(|(sequence, hash)| AuditHead { sequence, hash }))
         })
         .await
+    }
+}
+
+/// As [`Store::verify_audit`].
+pub(crate) async fn verify(
+    database: &Database,
+    secrets: &SecretsKey,
+    noted: &[AuditHead],
+) -> Result<AuditVerification, StoreError> {
+    let keys = AuditKey::all(&mut *database.read().await?, secrets).await?;
+    let mut check = Check::new(keys, noted);
+    loop {
+        let mut connection = database.read().await?;
+        let rows = rows_after(&mut connection, check.last, BATCH).await?;
+        drop(connection);
+        if rows.is_empty() {
+            return Ok(check.finish());
+        }
+        rows.iter().for_each(|row| check.look_at(row));
     }
 }
 

@@ -79,6 +79,17 @@ const MAX_CERTIFICATE_BYTES: u64 = 256 * 1024;
 /// The longest list, as PEM.
 const MAX_REVOCATION_LIST_BYTES: u64 = 24 * 1024 * 1024;
 
+/// Every folder below the data directory, with the longest file in it that is read.
+pub(crate) fn folders() -> impl Iterator<Item = (PathBuf, u64)> {
+    FOLDERS.into_iter().map(|(list, kind)| {
+        let longest = match kind {
+            Kind::Certificates => MAX_CERTIFICATE_BYTES,
+            Kind::RevocationLists => MAX_REVOCATION_LIST_BYTES,
+        };
+        (Path::new("trust").join(relative(list, kind)), longest)
+    })
+}
+
 impl Store {
     /// The trust lists as they lie in their folders now: files that somebody has put there or taken away count at once.
     ///
@@ -231,7 +242,7 @@ fn look(layout: &Layout, known: &Seen) -> Result<Option<Seen>, StoreError> {
 }
 
 /// The names in a folder, in order; those that begin with a dot are on their way here.
-fn names_in(folder: &Path) -> Result<Vec<std::ffi::OsString>, StoreError> {
+pub(crate) fn names_in(folder: &Path) -> Result<Vec<std::ffi::OsString>, StoreError> {
     let failed = |source| StoreError::io(folder, source);
     let entries = match std::fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

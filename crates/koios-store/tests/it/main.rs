@@ -3,6 +3,7 @@
 mod access;
 mod attempt_evidence;
 mod audit;
+mod backups;
 mod certificates;
 mod crash;
 mod database;
