@@ -1,6 +1,7 @@
 //! Restoring a backup: it is read, verified and unpacked whole beside the present files, which then make room in one step.
 
 mod differences;
+mod owner;
 mod swap;
 
 use std::path::{Path, PathBuf};
@@ -125,6 +126,7 @@ fn prepare(layout: &Layout) -> Result<DirectoryLock, OpenError> {
     atomic::create_folder(root).map_err(|source| OpenError::not_writable(root, source))?;
     file_system::require_local(root)?;
     let lock = DirectoryLock::acquire(layout)?;
+    owner::give(&layout.lock(), root).map_err(|source| OpenError::io(&layout.lock(), source))?;
     settle(layout)?;
     let staging = layout.restoring();
     atomic::create_folder(&staging).map_err(|source| OpenError::not_writable(&staging, source))?;
@@ -145,8 +147,8 @@ async fn stage(layout: &Layout, staging: &Layout, order: RestoreOrder) -> Result
     let recorded = store.append_audit(entry(&manifest)).await;
     store.close().await;
     recorded?;
-    let staging = staging.clone();
-    blocking(move || Ok(seal(&staging)?)).await?;
+    let (staging, root) = (staging.clone(), layout.root().to_owned());
+    blocking(move || Ok(seal(&staging, &root)?)).await?;
     Ok(restored)
 }
 
@@ -235,9 +237,10 @@ fn write_files(staging: &Layout, unpacked: &Unpacked) -> Result<(), StoreError> 
 }
 
 /// Takes away what opening left, and waits until every folder is on the disk.
-fn seal(staging: &Layout) -> Result<(), StoreError> {
+fn seal(staging: &Layout, root: &Path) -> Result<(), StoreError> {
     let lock = staging.lock();
     atomic::remove_file(&lock).map_err(|source| StoreError::io(&lock, source))?;
+    owner::give_all(staging.root(), root).map_err(|source| StoreError::io(staging.root(), source))?;
     sync_tree(staging.root()).map_err(|source| StoreError::io(staging.root(), source))
 }
 

@@ -14,6 +14,8 @@ use crate::id::{CertificateId, DeviceId};
 pub(crate) struct Rows {
     pub(crate) certificates: Vec<CertificateRows>,
     pub(crate) devices: Vec<DeviceRows>,
+    /// Ids and names of the access tokens.
+    pub(crate) tokens: Vec<(String, String)>,
     /// Whether a change of the trust lists was under way.
     pub(crate) trust_moving: bool,
 }
@@ -98,6 +100,10 @@ impl Rows {
                 .fetch_all(&mut *connection)
                 .await
                 .database()?;
+        let tokens = sqlx::query_as("SELECT id, name FROM tokens ORDER BY id")
+            .fetch_all(&mut *connection)
+            .await
+            .database()?;
         let moving: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM trust_file_moves")
             .fetch_one(&mut *connection)
             .await
@@ -105,6 +111,7 @@ impl Rows {
         Ok(Self {
             certificates: found.into_iter().map(Found::decode).collect::<Result<_, _>>()?,
             devices: devices.into_iter().map(FoundDevice::decode).collect::<Result<_, _>>()?,
+            tokens,
             trust_moving: moving > 0,
         })
     }

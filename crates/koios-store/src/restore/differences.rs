@@ -46,6 +46,13 @@ pub enum Difference {
         /// Its name, in the backup where it is there.
         name: String,
     },
+    /// An access token: one that was revoked since the backup is valid again, one that was made since is not.
+    Token {
+        /// What happens to it.
+        kind: DifferenceKind,
+        /// Its name.
+        name: String,
+    },
     /// A file of the trust lists.
     TrustListFile {
         /// What happens to it.
@@ -57,7 +64,7 @@ pub enum Difference {
 
 /// Against a data directory that is not there, or cannot be read.
 pub(super) fn with_nothing(rows: &Rows) -> Vec<Difference> {
-    certificates(None, rows).into_iter().chain(devices(None, rows)).collect()
+    of_rows(None, rows)
 }
 
 /// Against the data directory as it is; one that is not there holds nothing.
@@ -75,8 +82,7 @@ pub(super) async fn with_present(
             Some(rows?)
         }
     };
-    let mut differences = certificates(present.as_ref(), rows);
-    differences.extend(devices(present.as_ref(), rows));
+    let mut differences = of_rows(present.as_ref(), rows);
     let layout = layout.clone();
     let present = blocking(move || Ok(present_trust_files(&layout)?)).await?;
     let in_backup: BTreeMap<&String, &[u8]> = unpacked
@@ -91,6 +97,13 @@ pub(super) async fn with_present(
         |path, kind, _, _| Difference::TrustListFile { kind, path: (*path).clone() },
     ));
     Ok(differences)
+}
+
+fn of_rows(present: Option<&Rows>, restored: &Rows) -> Vec<Difference> {
+    let mut differences = certificates(present, restored);
+    differences.extend(devices(present, restored));
+    differences.extend(tokens(present, restored));
+    differences
 }
 
 fn certificates(present: Option<&Rows>, restored: &Rows) -> Vec<Difference> {
@@ -119,6 +132,13 @@ fn devices(present: Option<&Rows>, restored: &Rows) -> Vec<Difference> {
     compared(&present.map(of).unwrap_or_default(), &of(restored), |_, kind, present, restored| {
         let name = restored.or(present).map(|(name, _, _)| name.clone()).unwrap_or_default();
         Difference::Device { kind, name }
+    })
+}
+
+fn tokens(present: Option<&Rows>, restored: &Rows) -> Vec<Difference> {
+    let of = |rows: &Rows| -> BTreeMap<String, String> { rows.tokens.iter().cloned().collect() };
+    compared(&present.map(of).unwrap_or_default(), &of(restored), |_, kind, present, restored| {
+        Difference::Token { kind, name: restored.or(present).cloned().unwrap_or_default() }
     })
 }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
+use super::owner;
 use crate::atomic::{self, Access};
 use crate::backup::database_files;
 use crate::error::{OpenError, StoreError};
@@ -52,8 +53,18 @@ pub(super) fn begin(layout: &Layout, now: OffsetDateTime) -> Result<PathBuf, Sto
     let kept = layout.root().join(&keep);
     let text = serde_json::to_vec(&Marker { keep, unpacked }).map_err(|error| failed(error.into()))?;
     let marker = layout.restore_marker();
-    atomic::replace(&marker, &text, Access::Secret).map_err(|source| StoreError::io(&marker, source))?;
+    write_marker(&marker, &text, layout.root()).map_err(|source| StoreError::io(&marker, source))?;
     Ok(kept)
+}
+
+/// As [`atomic::replace`], and readable for whoever finishes.
+fn write_marker(marker: &Path, text: &[u8], root: &Path) -> io::Result<()> {
+    let temporary = marker.with_extension("new");
+    atomic::remove_file(&temporary)?;
+    atomic::write_new(&temporary, text, Access::Secret)?;
+    owner::give(&temporary, root)?;
+    std::fs::rename(&temporary, marker)?;
+    atomic::sync_folder(root)
 }
 
 /// Finishes a restore that was decided, and takes away what one left that was not. The caller holds the lock.
@@ -120,6 +131,7 @@ fn move_all(layout: &Layout, marker: &Marker, step: &mut dyn FnMut() -> io::Resu
         if old && exists(&place) {
             step()?;
             atomic::create_folder(&keep)?;
+            owner::give(&keep, root)?;
             std::fs::rename(&place, keep.join(&name))?;
         }
     }
@@ -269,14 +281,9 @@ mod tests {
         let second = begin(&layout, OffsetDateTime::UNIX_EPOCH).unwrap();
         settle(&layout).unwrap();
         assert_ne!(first, second);
-        assert_eq!(
-            files(&first),
-            named("", &OLD, "old")
-                .into_iter()
-                .collect::<std::collections::BTreeSet<_>>()
-                .into_iter()
-                .collect::<Vec<_>>()
-        );
+        let mut kept = named("", &OLD, "old");
+        kept.sort();
+        assert_eq!(files(&first), kept);
     }
 
     #[test]

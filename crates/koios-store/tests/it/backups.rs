@@ -140,6 +140,8 @@ async fn what_was_there_before_is_kept_and_what_differs_is_said() {
     fixture.regenerate(plant_a.id).await;
     let now = fixture.store.certificate(plant_a.id).await.unwrap();
     fixture.certificate("Later").await;
+    let token = koios_store::NewToken::new("ci", koios_store::Role::Viewer, [7; 32]);
+    fixture.store.create_token(token).await.unwrap();
     fixture.store.delete_device(fixture.store.all_devices().await.unwrap()[0].id, None).await.unwrap();
     let data_dir = fixture.path().to_owned();
 
@@ -163,6 +165,11 @@ async fn what_was_there_before_is_kept_and_what_differs_is_said() {
         restored
             .differences
             .contains(&Difference::Device { kind: DifferenceKind::Added, name: "Press 4".to_owned() })
+    );
+    assert!(
+        restored
+            .differences
+            .contains(&Difference::Token { kind: DifferenceKind::Removed, name: "ci".to_owned() })
     );
     let certificates: Vec<_> = restored
         .differences
@@ -367,6 +374,32 @@ async fn secrets_are_for_the_owner_alone() {
         assert_eq!(mode(&generation.join("certificate.der")), 0o644);
         for private in [folder, &path("certificates"), &generation, &path("trust/trusted/certs")] {
             assert_eq!(mode(private), 0o700, "{}", private.display());
+        }
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_root_restores_belongs_to_the_owner_of_the_directory() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let fixture = plant().await;
+    let file = fixture.back_up().await;
+    let target = fixture.folder.path().join("restored");
+    std::fs::create_dir(&target).unwrap();
+    if chown(&target, Some(12_345), Some(23_456)).is_err() {
+        eprintln!("SKIPPED: only root can give files away");
+        return;
+    }
+    restore_into(&target, &file).await;
+    let mut folders = vec![target.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let metadata = std::fs::metadata(&path).unwrap();
+            assert_eq!((metadata.uid(), metadata.gid()), (12_345, 23_456), "{}", path.display());
+            if metadata.is_dir() {
+                folders.push(path);
+            }
         }
     }
 }
