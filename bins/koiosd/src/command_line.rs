@@ -36,8 +36,13 @@ pub enum Action {
     /// Read the audit trail, also beside a running daemon.
     #[command(subcommand)]
     Audit(AuditAction),
+    /// Write everything that Koios keeps into one file, also beside a running daemon. The file holds private keys.
+    Backup(BackupArguments),
     /// Print the OpenAPI document of the REST API.
     Openapi,
+    /// Put a backup in the place of the data directory, which no daemon may be using. What was there stays in a folder of
+    /// it. The backup is verified whole before anything changes.
+    Restore(RestoreArguments),
     /// Start the daemon (the default).
     #[default]
     Serve,
@@ -57,6 +62,33 @@ pub enum AuditAction {
     },
     /// Print the trail as JSON lines, the oldest entry first, as the REST API answers them.
     Export,
+}
+
+/// Where a backup goes.
+#[derive(Args, Clone, Debug)]
+pub struct BackupArguments {
+    /// The file to write; its folder must be there.
+    pub(crate) file: PathBuf,
+    /// Encrypt it under the first line of this file. Keep the passphrase elsewhere than the backup: without it, the backup
+    /// is lost.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// Replace the file when it exists.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Which backup is restored.
+#[derive(Args, Clone, Debug)]
+pub struct RestoreArguments {
+    /// The backup.
+    pub(crate) file: PathBuf,
+    /// The first line of this file opens the backup.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// Verify the backup and say what restoring it would change, and change nothing; also beside a running daemon.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// What to connect to, and as whom.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::Parser;
-use koiosd::{Action, Application, Arguments, AuditAction, ConfigError, Settings, StartError};
+use koiosd::{Action, Application, Arguments, ConfigError, Settings, StartError};
 use zeroize::Zeroizing;
 
 /// Wrong usage or configuration.
@@ -16,8 +16,16 @@ const EXIT_USAGE: u8 = 2;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.action.clone().unwrap_or_default() {
-        Action::Audit(action) => audit(&arguments, &action),
+        Action::Audit(action) => with_settings(&arguments, |settings| {
+            koiosd::audit(settings, &action).map_err(|error| fail(&error, error.exit_code()))
+        }),
+        Action::Backup(backup) => with_settings(&arguments, |settings| {
+            koiosd::back_up(settings, &backup).map_err(|error| fail(&error, error.exit_code()))
+        }),
         Action::Openapi => print_openapi(),
+        Action::Restore(backup) => with_settings(&arguments, |settings| {
+            koiosd::restore(settings, &backup).map_err(|error| fail(&error, error.exit_code()))
+        }),
         Action::Test(arguments) => match koiosd::test(&arguments) {
             Ok(code) => ExitCode::from(code),
             Err(error) => fail(&error, EXIT_USAGE),
@@ -26,14 +34,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn audit(arguments: &Arguments, action: &AuditAction) -> ExitCode {
-    let settings = match Settings::load(arguments) {
-        Ok(settings) => settings,
-        Err(error) => return fail(&error, EXIT_USAGE),
-    };
-    match koiosd::audit(&settings, action) {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => fail(&error, error.exit_code()),
+/// Runs a command that needs the settings; its error, if any, is said already.
+fn with_settings(arguments: &Arguments, command: impl FnOnce(&Settings) -> Result<u8, ExitCode>) -> ExitCode {
+    match Settings::load(arguments) {
+        Ok(settings) => command(&settings).map_or_else(|failed| failed, ExitCode::from),
+        Err(error) => fail(&error, EXIT_USAGE),
     }
 }
 

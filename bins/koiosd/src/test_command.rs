@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 use crate::{
     api::connection_tests::TestReportBody,
     command_line::{TestArguments, TestMode},
+    secret_file,
     service::connection_tests::TestedDevice,
     system_host::system_host,
 };
@@ -133,13 +134,9 @@ fn read(path: impl AsRef<Path>) -> Result<Vec<u8>, TestCommandError> {
     fs::read(path).map_err(|source| TestCommandError::File { path: path.to_owned(), source })
 }
 
-/// A secret in a file: an editor's line end does not belong to it.
 fn first_line(path: impl AsRef<Path>) -> Result<Zeroizing<String>, TestCommandError> {
     let path = path.as_ref();
-    let text = fs::read_to_string(path)
-        .map(Zeroizing::new)
-        .map_err(|source| TestCommandError::File { path: path.to_owned(), source })?;
-    Ok(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()))
+    secret_file::first_line(path).map_err(|source| TestCommandError::File { path: path.to_owned(), source })
 }
 
 fn line(stage: &StageReport) -> String {

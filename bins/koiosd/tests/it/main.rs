@@ -2,6 +2,7 @@
 
 mod assignments;
 mod audit;
+mod backup;
 mod bad_bodies;
 mod bad_input;
 mod bad_input_devices;
