@@ -8,7 +8,7 @@ mod history;
 mod list;
 mod read;
 mod replace;
-mod request;
+pub(crate) mod request;
 pub(crate) mod row;
 
 use std::fmt;

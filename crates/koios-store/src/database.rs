@@ -10,7 +10,7 @@ use std::time::Duration;
 use sqlx::migrate::MigrateError;
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Sqlite, SqlitePool, Transaction};
+use sqlx::{Row, Sqlite, SqlitePool, Transaction};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::atomic::{self, Access};
@@ -86,6 +86,30 @@ impl Database {
             return Err(OpenError::OlderFormat { path: path.to_owned() });
         }
         Ok(Self { pool, turn: Arc::default() })
+    }
+
+    /// Goes through the whole database; what is damaged, at most 20 sentences of SQLite.
+    pub(crate) async fn damage(&self) -> Result<Vec<String>, StoreError> {
+        let mut said: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check(20)")
+            .fetch_all(&mut *self.read().await?)
+            .await
+            .database()?;
+        said.retain(|sentence| sentence != "ok");
+        Ok(said)
+    }
+
+    /// Rows that name a row of another table which does not exist: for each pair of tables, how many.
+    pub(crate) async fn broken_references(&self) -> Result<Vec<(String, String, u64)>, StoreError> {
+        let rows =
+            sqlx::query("PRAGMA foreign_key_check").fetch_all(&mut *self.read().await?).await.database()?;
+        let mut broken = std::collections::BTreeMap::new();
+        for row in rows {
+            let tables: (String, String) =
+                (row.try_get("table").database()?, row.try_get("parent").database()?);
+            let count: &mut u64 = broken.entry(tables).or_default();
+            *count = count.saturating_add(1);
+        }
+        Ok(broken.into_iter().map(|((table, parent), count)| (table, parent, count)).collect())
     }
 
     /// A connection for statements that change nothing.

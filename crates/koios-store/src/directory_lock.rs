@@ -17,6 +17,8 @@ pub(crate) struct DirectoryLock {
 
 impl Drop for DirectoryLock {
     fn drop(&mut self) {
+        // A process id that is left behind may be another process' later.
+        let _ = self.file.set_len(0);
         // Said aloud, because a process being forked at this moment holds the file open too, until it starts its program.
         // The system takes the lock back anyway.
         let _ = self.file.unlock();
@@ -43,6 +45,17 @@ impl DirectoryLock {
         writeln!(file, "{}", std::process::id()).map_err(failed)?;
         Ok(Self { file })
     }
+}
+
+/// The process that has the directory open, if one does: it said so, and it runs.
+///
+/// Takes no lock: that could refuse the directory to a daemon that starts at this moment.
+pub(crate) fn holder(layout: &Layout) -> Option<u32> {
+    let pid = read_pid(&layout.lock())?;
+    let processes = Path::new("/proc");
+    // Where they cannot be listed, it is taken at its word.
+    let runs = !processes.join("self").exists() || processes.join(pid.to_string()).exists();
+    runs.then_some(pid)
 }
 
 fn read_pid(path: &Path) -> Option<u32> {

@@ -38,6 +38,28 @@ enum Verdict {
     Unreadable,
 }
 
+/// What the folder of a generation that is not current is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The database proves that it is needed no more.
+    Obsolete,
+    /// Unknown, and without a private key: a writing that was cut off.
+    Unfinished,
+    /// The database does not know it, and it holds a private key.
+    Unknown,
+    /// Its key was given up, and can be neither read nor removed now.
+    Unreadable,
+}
+
+/// The folder of a generation that is not current.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Leftover {
+    pub(crate) id: CertificateId,
+    pub(crate) generation: u32,
+    pub(crate) folder: PathBuf,
+    pub(crate) kind: Kind,
+}
+
 impl Known {
     fn judge(&self, layout: &Layout, id: CertificateId, generation: u32) -> Verdict {
         match self.current.get(&id) {
@@ -69,47 +91,54 @@ pub(crate) fn any(layout: &Layout) -> bool {
 /// # Errors
 /// [`OpenError::Damaged`] when the database holds no certificate and cannot be the one that belongs to the folders.
 pub(crate) fn sweep(layout: &Layout, known: &Known) -> Result<(), OpenError> {
-    let mut obsolete = Vec::new();
-    let mut unknown = Vec::new();
-    let mut certificates = Vec::new();
+    let leftovers = survey(layout, known)?;
+    refuse_foreign_database(layout, known, &leftovers)?;
+    for Leftover { id, generation, folder, kind } in &leftovers {
+        match kind {
+            // A writing that was cut off was never current.
+            Kind::Obsolete | Kind::Unfinished => remove(folder),
+            Kind::Unknown => move_aside(layout, *id, *generation),
+            Kind::Unreadable => tracing::warn!(
+                path = %folder.display(),
+                "a private key that was given up can neither be read nor removed; the next start tries again"
+            ),
+        }
+    }
     for (id, folder) in named_folders::<CertificateId>(&layout.certificates())? {
-        for (generation, folder) in named_folders::<u32>(&folder)? {
-            match known.judge(layout, id, generation) {
-                Verdict::Current => {}
-                Verdict::Unreadable => {
-                    tracing::warn!(
-                        path = %folder.display(),
-                        "a private key that was given up can neither be read nor removed; the next start tries again"
-                    );
-                }
-                Verdict::Unknown if certificate_files::holds_key(layout, id, generation) => {
-                    unknown.push((id, generation));
-                }
-                // A writing that was cut off was never current.
-                Verdict::Obsolete | Verdict::Unknown => obsolete.push(folder),
-            }
-        }
         if !known.current.contains_key(&id) {
-            certificates.push(folder);
+            // What is not ours keeps its folder.
+            let _ = std::fs::remove_dir(folder);
         }
-    }
-    refuse_foreign_database(layout, known, unknown.len())?;
-    for folder in obsolete {
-        remove(&folder);
-    }
-    for (id, generation) in unknown {
-        move_aside(layout, id, generation);
-    }
-    for folder in certificates {
-        // What is not ours keeps its folder.
-        let _ = std::fs::remove_dir(folder);
     }
     Ok(())
 }
 
+/// Every folder of a generation that is not current. Changes nothing.
+pub(crate) fn survey(layout: &Layout, known: &Known) -> Result<Vec<Leftover>, OpenError> {
+    let mut leftovers = Vec::new();
+    for (id, folder) in named_folders::<CertificateId>(&layout.certificates())? {
+        for (generation, folder) in named_folders::<u32>(&folder)? {
+            let kind = match known.judge(layout, id, generation) {
+                Verdict::Current => continue,
+                Verdict::Obsolete => Kind::Obsolete,
+                Verdict::Unreadable => Kind::Unreadable,
+                Verdict::Unknown if certificate_files::holds_key(layout, id, generation) => Kind::Unknown,
+                Verdict::Unknown => Kind::Unfinished,
+            };
+            leftovers.push(Leftover { id, generation, folder, kind });
+        }
+    }
+    Ok(leftovers)
+}
+
 /// A first start that was cut off leaves one certificate without a row; more of them, or any after setting up, belong
 /// to another database.
-fn refuse_foreign_database(layout: &Layout, known: &Known, complete: usize) -> Result<(), OpenError> {
+pub(crate) fn refuse_foreign_database(
+    layout: &Layout,
+    known: &Known,
+    leftovers: &[Leftover],
+) -> Result<(), OpenError> {
+    let complete = leftovers.iter().filter(|leftover| leftover.kind == Kind::Unknown).count();
     let explained = if known.set_up { 0 } else { 1 };
     if !known.current.is_empty() || complete <= explained {
         return Ok(());
@@ -140,7 +169,13 @@ fn move_aside(layout: &Layout, id: CertificateId, generation: u32) {
     }
 }
 
-fn try_move_aside(layout: &Layout, from: &Path, id: CertificateId, generation: u32) -> io::Result<PathBuf> {
+/// Keeps a generation where nothing reads it; answers where that is.
+pub(crate) fn try_move_aside(
+    layout: &Layout,
+    from: &Path,
+    id: CertificateId,
+    generation: u32,
+) -> io::Result<PathBuf> {
     let orphaned = layout.orphaned();
     atomic::create_folder(&orphaned)?;
     let mut to = orphaned.join(format!("{id}-{generation}"));

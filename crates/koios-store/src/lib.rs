@@ -13,6 +13,7 @@
 //! - Access: [`Store::create_token`], [`Store::idempotency_store`].
 //! - Backups, also beside a running daemon: [`back_up`], [`restore`].
 //! - Audit: [`Store::append_audit`], [`Store::recording`], [`Store::verify_audit`].
+//! - What is wrong with a directory, in whatever state it is: [`DirectoryCheck`].
 //!
 //! A write is one transaction. Its files are on disk before the commit, its [`Change`]s are sent after it,
 //! and a caller who stops waiting stops neither. What is on disk is looked at on each call ([`FileStates`]),
@@ -61,6 +62,7 @@ mod certificate;
 mod certificate_files;
 mod certificates;
 mod change;
+mod check;
 mod database;
 mod device;
 mod device_history;
@@ -104,6 +106,7 @@ pub use certificates::{
     InstallAnswer, NewCertificate, PastGeneration, PendingRequest, ReplacePair, Replaced,
 };
 pub use change::Change;
+pub use check::{CheckCode, CheckFinding, CheckPart, DirectoryCheck, Repair, RepairKind};
 pub use device::{
     Device, DeviceRef, DeviceSettings, DeviceUser, PasswordChange, ServerCertificatePolicy, UserSettings,
 };

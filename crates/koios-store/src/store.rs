@@ -370,13 +370,13 @@ fn refuse_lost_database(layout: &Layout) -> Result<(), OpenError> {
 }
 
 /// What a start needs to know from the database.
-struct Found {
-    known: leftovers::Known,
+pub(crate) struct Found {
+    pub(crate) known: leftovers::Known,
     passwords_stored: bool,
 }
 
 impl Found {
-    async fn read(database: &Database) -> Result<Self, StoreError> {
+    pub(crate) async fn read(database: &Database) -> Result<Self, StoreError> {
         let connection: &mut Connection = &mut *database.read().await?;
         let rows: Vec<(String, i64)> = sqlx::query_as("SELECT id, generation FROM certificates")
             .fetch_all(&mut *connection)

@@ -16,8 +16,9 @@ use time::OffsetDateTime;
 
 use crate::device::DeviceRef;
 
-pub(crate) use file_moves::take_back as take_back_file_moves;
-pub(crate) use files::{Folders, folders, names_in};
+pub(crate) use file_moves::{INCOMING, OUTGOING};
+pub(crate) use file_moves::{Move, noted as noted_file_moves, take_back as take_back_file_moves};
+pub(crate) use files::{Folders, folders, names_in, unreadable as unreadable_files};
 pub(crate) use rejected::forget_rejection;
 
 text_enum! {

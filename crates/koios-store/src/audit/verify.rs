@@ -90,7 +90,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] and its like.
     pub async fn verify_audit(&self, noted: &[AuditHead]) -> Result<AuditVerification, StoreError> {
-        self.reading(verify(&self.inner.database, &self.inner.secrets, noted)).await
+        self.reading(async { verify(&self.inner.database, &self.inner.secrets, noted).await }).await
     }
 
     /// The newest entry.

@@ -234,7 +234,7 @@ impl Store {
 }
 
 /// A row of the table `certificate_requests`.
-#[derive(Clone, Debug, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
 pub(crate) struct RequestRow {
     request: Vec<u8>,
     generation: Option<i64>,
@@ -265,7 +265,7 @@ impl RequestRow {
         Self::find(connection, id).await?.ok_or(StoreError::NoPendingRequest { id, name })
     }
 
-    fn pending(&self) -> Result<PendingRequest, StoreError> {
+    pub(crate) fn pending(&self) -> Result<PendingRequest, StoreError> {
         Ok(PendingRequest {
             request: CertificateRequest::from_der(&self.request)
                 .map_err(|source| StoreError::corrupt("certificate_requests.request", source))?,
@@ -285,7 +285,7 @@ impl RequestRow {
     }
 
     /// The new key: where it is staged, and what its file holds.
-    fn staged(&self) -> Result<Option<(u32, FileDigest)>, StoreError> {
+    pub(crate) fn staged(&self) -> Result<Option<(u32, FileDigest)>, StoreError> {
         let (Some(generation), Some(digest)) = (self.generation()?, self.private_key_digest.as_deref())
         else {
             return Ok(None);

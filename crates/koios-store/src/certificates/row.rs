@@ -46,7 +46,7 @@ macro_rules! certificate_counts {
 pub(crate) use certificate_counts;
 
 /// A row, decoded as far as the database can.
-#[derive(Clone, Debug, FromRow)]
+#[derive(Clone, Debug, PartialEq, FromRow)]
 pub(crate) struct CertificateRow {
     id: String,
     pub(crate) revision: i64,

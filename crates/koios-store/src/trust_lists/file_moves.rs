@@ -22,15 +22,16 @@ pub(super) struct FileMoves {
     written: Vec<(PathBuf, Vec<u8>)>,
 }
 
-#[derive(Clone, Debug)]
-struct Move {
-    source: PathBuf,
-    target: PathBuf,
+/// One file, from where to where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Move {
+    pub(crate) source: PathBuf,
+    pub(crate) target: PathBuf,
 }
 
 /// Files on their way in, and files on their way out; both are empty between changes.
-const INCOMING: &str = "trust/.incoming";
-const OUTGOING: &str = "trust/.outgoing";
+pub(crate) const INCOMING: &str = "trust/.incoming";
+pub(crate) const OUTGOING: &str = "trust/.outgoing";
 
 impl FileMoves {
     /// A new file with these contents.
@@ -145,7 +146,7 @@ pub(crate) async fn take_back(database: &Database, layout: &Layout) -> Result<()
 }
 
 /// The moves of a change that is under way or did not end.
-async fn noted(database: &Database) -> Result<Vec<Move>, StoreError> {
+pub(crate) async fn noted(database: &Database) -> Result<Vec<Move>, StoreError> {
     let noted: Vec<(String, String)> = sqlx::query_as("SELECT source, target FROM trust_file_moves")
         .fetch_all(&mut *database.read().await?)
         .await

@@ -241,8 +241,18 @@ fn look(layout: &Layout, known: &Seen) -> Result<Option<Seen>, StoreError> {
     Ok(Some(Seen { number: 0, files: Arc::new(files), lists }))
 }
 
-/// The names in a folder, in order; those that begin with a dot are on their way here.
+/// The names in a folder that are read, in order.
 pub(crate) fn names_in(folder: &Path) -> Result<Vec<std::ffi::OsString>, StoreError> {
+    let mut names = all_names_in(folder)?;
+    if names.len() > MAX_FILES {
+        tracing::warn!(folder = %folder.display(), files = names.len(), "only {MAX_FILES} files of this folder are read");
+        names.truncate(MAX_FILES);
+    }
+    Ok(names)
+}
+
+/// The names in a folder, in order; those that begin with a dot are on their way here.
+fn all_names_in(folder: &Path) -> Result<Vec<std::ffi::OsString>, StoreError> {
     let failed = |source| StoreError::io(folder, source);
     let entries = match std::fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -256,53 +266,81 @@ pub(crate) fn names_in(folder: &Path) -> Result<Vec<std::ffi::OsString>, StoreEr
         }
     }
     names.sort();
-    if names.len() > MAX_FILES {
-        tracing::warn!(folder = %folder.display(), files = names.len(), "only {MAX_FILES} files of this folder are read");
-        names.truncate(MAX_FILES);
-    }
     Ok(names)
 }
 
+/// Every file of the folders that cannot be read, with the reason; those that no look reads count too.
+pub(crate) fn unreadable(layout: &Layout) -> Result<Vec<(PathBuf, String)>, StoreError> {
+    let mut found = Vec::new();
+    for (list, kind) in FOLDERS {
+        let folder = Path::new("trust").join(relative(list, kind));
+        for (position, name) in all_names_in(&layout.root().join(&folder))?.into_iter().enumerate() {
+            let path = folder.join(name);
+            let absolute = layout.root().join(&path);
+            match std::fs::metadata(&absolute) {
+                Ok(metadata) if !metadata.is_file() => continue,
+                // Gone since the folder was listed, and no dangling link.
+                Err(_) if std::fs::symlink_metadata(&absolute).is_err() => continue,
+                _ => {}
+            }
+            if position >= MAX_FILES {
+                found.push((path, format!("only {MAX_FILES} files of a folder are read")));
+            } else if let Err(unreadable) = try_read(&absolute, kind) {
+                found.push((path, unreadable.reason));
+            }
+        }
+    }
+    Ok(found)
+}
+
 fn read(path: &Path, kind: Kind, stamp: FileStamp, was_unreadable: bool) -> File {
+    match try_read(path, kind) {
+        Ok(contents) => File { stamp: Some(stamp).filter(FileStamp::is_settled), contents },
+        Err(unreadable) => {
+            if !was_unreadable {
+                tracing::warn!(path = %path.display(), why = unreadable.reason, "this file of the trust lists cannot be read and is left out");
+            }
+            let stamp = Some(stamp).filter(|stamp| match unreadable.until {
+                Until::Rewritten => stamp.is_settled(),
+                Until::NextLook => false,
+            });
+            File { stamp, contents: Contents::Unreadable }
+        }
+    }
+}
+
+/// Why a file is left out.
+struct Unreadable {
+    reason: String,
+    until: Until,
+}
+
+/// When it may be otherwise.
+enum Until {
+    Rewritten,
+    NextLook,
+}
+
+fn try_read(path: &Path, kind: Kind) -> Result<Contents, Unreadable> {
     let max = match kind {
         Kind::Certificates => MAX_CERTIFICATE_BYTES,
         Kind::RevocationLists => MAX_REVOCATION_LIST_BYTES,
     };
-    let bytes = match read_bounded(path, max) {
-        Ok(bytes) => bytes,
-        // A file that is too long is as it is.
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            if !was_unreadable {
-                left_out(path, &"it is too long");
-            }
-            return File { stamp: Some(stamp), contents: Contents::Unreadable };
+    let bytes = read_bounded(path, max).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => {
+            Unreadable { reason: "it is too long".to_owned(), until: Until::Rewritten }
         }
-        Err(error) => {
-            if !was_unreadable {
-                left_out(path, &error);
-            }
-            return File { stamp: None, contents: Contents::Unreadable };
-        }
-    };
-    let contents = match kind {
+        _ => Unreadable { reason: error.to_string(), until: Until::NextLook },
+    })?;
+    match kind {
         Kind::Certificates => read_certificates(&bytes)
             .map(|chain| Contents::Certificates(chain_certificates(&chain)))
             .map_err(|error| error.to_string()),
         Kind::RevocationLists => RevocationList::from_bytes(&bytes)
             .map(Contents::RevocationList)
             .map_err(|error| error.to_string()),
-    };
-    let contents = contents.unwrap_or_else(|error| {
-        if !was_unreadable {
-            left_out(path, &error);
-        }
-        Contents::Unreadable
-    });
-    File { stamp: Some(stamp).filter(FileStamp::is_settled), contents }
-}
-
-fn left_out(path: &Path, why: &dyn std::fmt::Display) {
-    tracing::warn!(path = %path.display(), %why, "this file of the trust lists cannot be read and is left out");
+    }
+    .map_err(|reason| Unreadable { reason, until: Until::Rewritten })
 }
 
 fn chain_certificates(chain: &CertificateChain) -> Vec<Certificate> {

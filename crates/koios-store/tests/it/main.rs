@@ -5,6 +5,8 @@ mod attempt_evidence;
 mod audit;
 mod backups;
 mod certificates;
+#[cfg(unix)]
+mod check;
 mod crash;
 mod database;
 mod devices;

@@ -1,0 +1,70 @@
+//! The database: whether it can be opened, is whole, and its rows find each other.
+
+use super::finding::{CheckCode, CheckFinding, CheckPart, told};
+use crate::database::Database;
+use crate::error::OpenError;
+use crate::layout::{DATABASE, Layout};
+use crate::leftovers;
+
+const PART: CheckPart = CheckPart::Database;
+
+const RESTORE: &str = "restore koios.db from a backup; the folder \"certificates\" may be whole, so keep it";
+
+/// Opens the database to read it, or says why that cannot be.
+pub(super) async fn open(layout: &Layout) -> Result<Database, CheckFinding> {
+    let empty = std::fs::metadata(layout.database()).map_or(true, |metadata| metadata.len() == 0);
+    if empty {
+        let remedy = if leftovers::any(layout) {
+            RESTORE
+        } else {
+            "name the right folder with --data-dir; the daemon makes a new database at its first start"
+        };
+        return Err(finding(CheckCode::DatabaseMissing, "it is missing or empty", remedy));
+    }
+    Database::open_for_reading(&layout.database()).await.map_err(|error| match &error {
+        OpenError::Damaged { problem, .. } => finding(CheckCode::DatabaseDamaged, problem, RESTORE),
+        OpenError::NewerFormat { .. } => finding(
+            CheckCode::DatabaseFormat,
+            "a newer version wrote it",
+            "check it with that version, or restore a backup from before",
+        ),
+        OpenError::OlderFormat { .. } => finding(
+            CheckCode::DatabaseFormat,
+            "an older version wrote it",
+            "start the daemon once, which brings it to the present format, and check again",
+        ),
+        _ => finding(CheckCode::DatabaseDamaged, told(&error), RESTORE),
+    })
+}
+
+/// Reads every page.
+pub(super) async fn examine(database: &Database) -> Vec<CheckFinding> {
+    let mut findings = Vec::new();
+    match database.damage().await {
+        Ok(damage) => findings.extend(
+            damage.into_iter().map(|sentence| finding(CheckCode::DatabaseDamaged, sentence, RESTORE)),
+        ),
+        Err(error) => findings.push(finding(CheckCode::DatabaseDamaged, told(&error), RESTORE)),
+    }
+    match database.broken_references().await {
+        Ok(broken) => {
+            // Devices are told one by one.
+            let broken = broken.into_iter().filter(|(table, parent, _)| {
+                (table.as_str(), parent.as_str()) != ("devices", "certificates")
+            });
+            findings.extend(broken.map(|(table, parent, count)| {
+                finding(
+                    CheckCode::ReferenceBroken,
+                    format!("{count} rows of {table} name rows of {parent} that do not exist"),
+                    RESTORE,
+                )
+            }));
+        }
+        Err(error) => findings.push(CheckFinding::not_examined(PART, DATABASE, &error)),
+    }
+    findings
+}
+
+fn finding(code: CheckCode, problem: impl Into<String>, remedy: &str) -> CheckFinding {
+    CheckFinding::new(PART, code, DATABASE, problem, remedy)
+}
