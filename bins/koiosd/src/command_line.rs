@@ -38,6 +38,9 @@ pub enum Action {
     Audit(AuditAction),
     /// Write everything that Koios keeps into one file, also beside a running daemon. The file holds private keys.
     Backup(BackupArguments),
+    /// Examine the data directory, also beside a running daemon, and say what is wrong and how to mend it; the exit code is
+    /// 0 when it is content, and 3 when somebody should do something.
+    Check(CheckArguments),
     /// Print the OpenAPI document of the REST API.
     Openapi,
     /// Put a backup in the place of the data directory, which no daemon may be using. What was there stays in a folder of
@@ -89,6 +92,19 @@ pub struct RestoreArguments {
     /// Verify the backup and say what restoring it would change, and change nothing; also beside a running daemon.
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+/// How to examine the data directory.
+#[derive(Args, Clone, Debug)]
+pub struct CheckArguments {
+    /// Make the mends that cannot lose anything, with the daemon stopped: take rights away from others than the owner, move
+    /// key pairs that no row names to the folder "orphaned", take back changes of the trust lists that did not come to
+    /// their end, remove files that were needed for a moment only.
+    #[arg(long)]
+    pub(crate) repair: bool,
+    /// Print what is found as JSON, and nothing else.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// What to connect to, and as whom.

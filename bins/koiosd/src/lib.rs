@@ -8,6 +8,7 @@ mod api;
 mod app;
 mod audit_command;
 mod backup_command;
+mod check_command;
 mod command_line;
 mod config;
 mod first_start;
@@ -22,7 +23,10 @@ pub use api::openapi::document as openapi_document;
 pub use app::{Application, StartError};
 pub use audit_command::{AuditCommandError, audit};
 pub use backup_command::{BackupCommandError, back_up, restore};
-pub use command_line::{Action, Arguments, AuditAction, BackupArguments, RestoreArguments, TestArguments};
+pub use check_command::{CheckCommandError, check};
+pub use command_line::{
+    Action, Arguments, AuditAction, BackupArguments, CheckArguments, RestoreArguments, TestArguments,
+};
 pub use config::{ConfigError, DefaultKey, DefaultServerCertificatePolicy, LogFormat, LogLevel, Settings};
 pub use logging::start as start_logging;
 pub use test_command::{TestCommandError, test};

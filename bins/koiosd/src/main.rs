@@ -22,6 +22,9 @@ fn main() -> ExitCode {
         Action::Backup(backup) => with_settings(&arguments, |settings| {
             koiosd::back_up(settings, &backup).map_err(|error| fail(&error, error.exit_code()))
         }),
+        Action::Check(check) => with_settings(&arguments, |settings| {
+            koiosd::check(settings, &check).map_err(|error| fail(&error, error.exit_code()))
+        }),
         Action::Openapi => print_openapi(),
         Action::Restore(backup) => with_settings(&arguments, |settings| {
             koiosd::restore(settings, &backup).map_err(|error| fail(&error, error.exit_code()))

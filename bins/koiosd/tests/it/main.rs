@@ -7,6 +7,7 @@ mod bad_bodies;
 mod bad_input;
 mod bad_input_devices;
 mod certificates;
+mod check;
 mod conventions;
 mod csr;
 mod daemon;
