@@ -68,16 +68,27 @@ impl DirectoryCheck {
     pub fn to_read(options: StoreOptions) -> Result<Self, OpenError> {
         let root = std::path::absolute(&options.data_dir)
             .map_err(|source| OpenError::io(&options.data_dir, source))?;
-        std::fs::read_dir(&root).map_err(|source| OpenError::io(&root, source))?;
-        Ok(Self { layout: Layout::new(root), lock: None })
+        match std::fs::read_dir(&root) {
+            Ok(_) => Ok(Self { layout: Layout::new(root), lock: None }),
+            Err(source) => Err(OpenError::Unavailable { path: root, source: source.into() }),
+        }
     }
 
     /// To mend too: no other process may use the directory meanwhile.
     ///
     /// # Errors
-    /// [`OpenError::InUse`] names the process that uses it; [`OpenError`] when there is no such directory.
+    /// [`OpenError::InUse`] names the process that uses it; [`OpenError`] when there is no such directory, or no database
+    /// in it: it may not be ours.
     pub fn to_repair(options: StoreOptions) -> Result<Self, OpenError> {
         let Self { layout, .. } = Self::to_read(options)?;
+        if database::is_missing(&layout) {
+            return Err(OpenError::Damaged {
+                path: layout.database(),
+                problem: "it is missing or empty".to_owned(),
+                remedy: "nothing is repaired in a directory without one: name the right one, or check without repairing",
+                source: None,
+            });
+        }
         let lock = DirectoryLock::acquire(&layout)?;
         Ok(Self { layout, lock: Some(lock) })
     }

@@ -10,10 +10,14 @@ const PART: CheckPart = CheckPart::Database;
 
 const RESTORE: &str = "restore koios.db from a backup; the folder \"certificates\" may be whole, so keep it";
 
+/// Whether there is none, or an empty file in its place.
+pub(super) fn is_missing(layout: &Layout) -> bool {
+    std::fs::metadata(layout.database()).map_or(true, |metadata| metadata.len() == 0)
+}
+
 /// Opens the database to read it, or says why that cannot be.
 pub(super) async fn open(layout: &Layout) -> Result<Database, CheckFinding> {
-    let empty = std::fs::metadata(layout.database()).map_or(true, |metadata| metadata.len() == 0);
-    if empty {
+    if is_missing(layout) {
         let remedy = if leftovers::any(layout) {
             RESTORE
         } else {

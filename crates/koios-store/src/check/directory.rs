@@ -28,7 +28,7 @@ const FILES: [StoredFile; 3] = [StoredFile::Certificate, StoredFile::Chain, Stor
 
 /// What a running process needs for a moment is no leftover.
 pub(super) fn examine(layout: &Layout, beside_a_process: bool) -> Vec<CheckFinding> {
-    let mut found = Look { layout, owner: owner(layout.root()), findings: Vec::new() };
+    let mut found = Look { layout, owner: owner(&layout.database()), findings: Vec::new() };
     match file_system::require_local(layout.root()) {
         Ok(()) => {}
         Err(OpenError::NetworkFileSystem { file_system, .. }) => found.findings.push(CheckFinding::new(
@@ -50,6 +50,7 @@ pub(super) fn examine(layout: &Layout, beside_a_process: bool) -> Vec<CheckFindi
 
 struct Look<'a> {
     layout: &'a Layout,
+    /// Of the database: the user as whom the daemon runs. The folder may be a volume's, and another user's.
     owner: Option<u32>,
     findings: Vec<CheckFinding>,
 }
@@ -180,13 +181,13 @@ impl Look<'_> {
     fn closed(&mut self, path: &Path) {
         self.owned(path);
         let Ok(metadata) = std::fs::metadata(path) else { return };
-        let Some(mode) = mode(&metadata).filter(|mode| mode & 0o077 != 0) else { return };
-        let wanted = if metadata.is_dir() { 0o700 } else { 0o600 };
+        let forbidden = forbidden_mode(self.layout, path);
+        let Some(mode) = mode(&metadata).filter(|mode| mode & forbidden != 0) else { return };
         let finding = self.finding(
             CheckCode::OpenToOthers,
             path,
             format!("its mode is {mode:04o}: others than its owner may get at it"),
-            format!("set its mode to {wanted:04o}"),
+            format!("set its mode to {:04o}", mode & !forbidden),
         );
         // The mode of what a link leads to is not ours to set.
         let is_link = path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
@@ -199,8 +200,10 @@ impl Look<'_> {
             let finding = self.finding(
                 CheckCode::OwnerDiffers,
                 path,
-                format!("it belongs to user {actual}, the data directory to user {expected}"),
-                format!("give it to user {expected}: a daemon that runs as that user cannot use it"),
+                format!("it belongs to user {actual}, the database to user {expected}"),
+                format!(
+                    "give it to user {expected}: a daemon that runs as that user may not be able to use it"
+                ),
             );
             self.findings.push(finding);
         }
@@ -227,6 +230,11 @@ impl Look<'_> {
     }
 }
 
+/// The rights that nobody but the owner may have. A volume may be mounted for a group; what lies in it is closed.
+pub(super) fn forbidden_mode(layout: &Layout, path: &Path) -> u32 {
+    if path == layout.root() { 0o007 } else { 0o077 }
+}
+
 /// A path as findings name it.
 pub(super) fn below(layout: &Layout, path: &Path) -> String {
     match path.strip_prefix(layout.root()) {
@@ -237,7 +245,7 @@ pub(super) fn below(layout: &Layout, path: &Path) -> String {
 
 #[cfg(unix)]
 fn owner(path: &Path) -> Option<u32> {
-    std::fs::symlink_metadata(path).ok().map(|metadata| std::os::unix::fs::MetadataExt::uid(&metadata))
+    std::fs::metadata(path).ok().map(|metadata| std::os::unix::fs::MetadataExt::uid(&metadata))
 }
 
 #[cfg(unix)]

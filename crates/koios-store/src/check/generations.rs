@@ -48,17 +48,17 @@ fn finding(layout: &Layout, leftover: &Leftover, may_move: bool) -> CheckFinding
         Kind::Obsolete => (
             CheckCode::LeftoverGeneration,
             "a key pair that is no longer in use was left behind",
-            "start the daemon, which removes it",
+            "the next start of the daemon removes it",
         ),
         Kind::Unreadable => (
             CheckCode::LeftoverGeneration,
             "a private key that was given up can neither be read nor removed",
-            "make it readable for the daemon and start it, which removes the key",
+            "make it readable for the daemon, whose next start removes it",
         ),
         Kind::Unfinished => (
             CheckCode::UnknownGeneration,
             "no row names it, and it holds no private key: a change was cut off",
-            "start the daemon, which removes it",
+            "the next start of the daemon removes it",
         ),
         Kind::Unknown => (
             CheckCode::UnknownGeneration,

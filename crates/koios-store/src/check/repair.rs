@@ -3,6 +3,8 @@
 use std::io;
 use std::path::Path;
 
+#[cfg(unix)]
+use super::directory::forbidden_mode;
 use super::finding::{Repair, RepairKind};
 use crate::atomic;
 use crate::database::Database;
@@ -23,7 +25,7 @@ pub(super) async fn carry_out(layout: &Layout, repair: &Repair) -> Result<(), St
         let done = match kind {
             RepairKind::MoveAside => move_aside(&layout, &path),
             RepairKind::ClearLeftover => clear(&path),
-            _ => tighten(&path),
+            _ => tighten(&layout, &path),
         };
         done.map_err(|source| StoreError::io(&path, source))
     })
@@ -62,13 +64,15 @@ fn clear(path: &Path) -> io::Result<()> {
     }
 }
 
-fn tighten(path: &Path) -> io::Result<()> {
+fn tighten(layout: &Layout, path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {
-        let mode = if path.symlink_metadata()?.is_dir() { 0o700 } else { 0o600 };
-        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode))?;
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(path)?.permissions().mode() & 0o7777;
+        let closed = mode & !forbidden_mode(layout, path);
+        std::fs::set_permissions(path, PermissionsExt::from_mode(closed))?;
     }
     #[cfg(not(unix))]
-    let _ = path;
+    let _ = (layout, path);
     Ok(())
 }

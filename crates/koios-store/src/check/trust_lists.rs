@@ -37,7 +37,7 @@ pub(super) fn unfinished_change(layout: &Layout, moves: &[Move]) -> Option<Check
             first.source.display(),
             first.target.display()
         ),
-        "start the daemon, which puts the files back",
+        "the next start of the daemon puts the files back",
     );
     Some(finding.mended_by(RepairKind::TakeBackFileMoves, layout.trust()))
 }
@@ -54,7 +54,7 @@ pub(super) fn leftover_files(layout: &Layout) -> Vec<CheckFinding> {
                     CheckCode::LeftoverFile,
                     name,
                     "files of a change that has ended were left behind",
-                    "start the daemon, which removes them",
+                    "the next start of the daemon removes them",
                 )
                 .mended_by(RepairKind::ClearLeftover, folder),
             ),

@@ -150,6 +150,22 @@ async fn a_directory_that_a_store_has_open_can_be_examined_and_not_repaired() {
 }
 
 #[tokio::test]
+async fn a_directory_without_a_database_is_not_repaired() {
+    // As when somebody names the wrong one: nothing of it may be touched.
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("letter.txt"), b"Dear").unwrap();
+    set_mode(folder.path(), 0o755);
+    for _ in 0..2 {
+        let refused = DirectoryCheck::to_repair(StoreOptions::new(folder.path()));
+        assert!(matches!(&refused, Err(OpenError::Damaged { path, .. }) if path.ends_with("koios.db")));
+        assert_eq!((mode(folder.path()), snapshot(folder.path()).len()), (0o755, 1));
+        let found =
+            DirectoryCheck::to_read(StoreOptions::new(folder.path())).unwrap().examine(|_, _| {}).await;
+        assert!(found.iter().any(|finding| finding.code == CheckCode::DatabaseMissing), "{found:#?}");
+    }
+}
+
+#[tokio::test]
 async fn changes_under_way_are_no_damage() {
     let plant = Plant::new().await;
     let store = Store::open(plant.options()).await.unwrap();
@@ -278,7 +294,7 @@ async fn what_others_can_get_at_is_named_and_closed() {
     let plant = Plant::new().await;
     let id = plant.default;
     let open = [
-        (".".to_owned(), 0o755),
+        (".".to_owned(), 0o775),
         ("certificates".to_owned(), 0o750),
         (format!("certificates/{id}"), 0o711),
         (format!("certificates/{id}/1"), 0o755),
@@ -299,7 +315,7 @@ async fn what_others_can_get_at_is_named_and_closed() {
     }
     assert!(found.iter().any(|finding| finding.problem.contains("0644")), "{found:#?}");
     assert_eq!(plant.repair().await, []);
-    assert_eq!(mode(&plant.data), 0o700);
+    assert_eq!(mode(&plant.data), 0o770, "a volume may be a group's");
     assert_eq!(mode(&plant.generation(id, 1).join("private-key.pem")), 0o600);
     assert_eq!(mode(&plant.generation(id, 1).join("certificate.der")), 0o644, "what is public stays so");
 }
