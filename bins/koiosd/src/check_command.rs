@@ -121,7 +121,8 @@ impl Report {
 
     fn line(&self, text: &str) {
         if !self.json {
-            self.write(text);
+            // The names of files are anybody's, and a terminal obeys.
+            self.write(&text.replace(char::is_control, "\u{FFFD}"));
         }
     }
 

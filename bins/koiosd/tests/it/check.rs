@@ -99,7 +99,7 @@ fn what_only_a_person_can_mend_stays_and_the_rest_is_mended() {
     fs::copy(files.join("private-key.pem"), stray.join("private-key.pem")).unwrap();
     let key = fs::read_to_string(files.join("private-key.pem")).unwrap();
     fs::remove_file(files.join("chain.pem")).unwrap();
-    fs::write(setup.data_dir().join("notes.txt"), "x").unwrap();
+    fs::write(setup.data_dir().join("notes\u{1B}[31m.txt"), "x").unwrap();
 
     let (code, report) = check_json(&setup, &["--repair"]);
     assert_eq!(code, Some(3), "{report:#}");
@@ -120,6 +120,7 @@ fn what_only_a_person_can_mend_stays_and_the_rest_is_mended() {
         assert!(!ended.said.contains(secret) && !ended.complained.contains(secret), "no key is shown");
     }
     let ended = check(&setup, &[]);
+    assert!(!ended.said.contains('\u{1B}'), "a file's name must not rule the terminal");
     assert!(
         ended.said.contains("ERROR") && ended.said.contains("chain.pem: it is missing"),
         "{}",
