@@ -5,7 +5,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use koios_pki::SecurityMode;
-use koios_store::{Apply, InstallAnswer, Store, StoreError, StoreOptions};
+use koios_store::{
+    Apply, CheckCode, CheckFinding, DirectoryCheck, InstallAnswer, Store, StoreError, StoreOptions,
+};
 
 use crate::fixture::{new_certificate, replacement, settings};
 use crate::requests::{answer, new_key, request};
@@ -48,10 +50,12 @@ async fn child_that_changes_things_until_it_is_killed() {
 
 #[tokio::test]
 async fn a_killed_process_leaves_a_store_that_opens_whole() {
-    let folder = tempfile::tempdir().unwrap();
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path().join("data");
     for round in 0u64..12 {
-        kill_while_changing(folder.path(), std::time::Duration::from_millis(7 * round));
-        let store = Store::open(StoreOptions::new(folder.path())).await.expect("the next start");
+        kill_while_changing(&folder, std::time::Duration::from_millis(7 * round));
+        examined_after_a_kill(&folder, round % 3 == 2).await;
+        let store = Store::open(StoreOptions::new(&folder)).await.expect("the next start");
         let mut query = koios_store::CertificateQuery::default();
         query.page.limit = 500;
         let now = time::OffsetDateTime::now_utc();
@@ -64,14 +68,40 @@ async fn a_killed_process_leaves_a_store_that_opens_whole() {
                 Err(StoreError::NoPendingRequest { .. }) => 0,
                 Err(error) => panic!("{error}"),
             };
-            let generations =
-                std::fs::read_dir(folder.path().join(format!("certificates/{}", record.id))).unwrap();
+            let generations = std::fs::read_dir(folder.join(format!("certificates/{}", record.id))).unwrap();
             assert_eq!(generations.count(), 1 + staged, "no old key is left, and none that waits is lost");
         }
-        let folders = std::fs::read_dir(folder.path().join("certificates")).unwrap().count();
+        let folders = std::fs::read_dir(folder.join("certificates")).unwrap().count();
         assert_eq!(folders, records.len());
         store.close().await;
+        let found = examine(&DirectoryCheck::to_read(StoreOptions::new(&folder)).unwrap()).await;
+        assert!(found.iter().all(|finding| finding.code == CheckCode::OrphanedKeyPair), "{found:#?}");
     }
+}
+
+async fn examine(check: &DirectoryCheck) -> Vec<CheckFinding> {
+    check.examine(|_, _| {}).await
+}
+
+/// Before the next start there may be leftovers, and nothing worse; a repair takes no start's work away.
+async fn examined_after_a_kill(folder: &Path, repair: bool) {
+    let leftovers = [
+        CheckCode::LeftoverFile,
+        CheckCode::LeftoverGeneration,
+        CheckCode::OrphanedKeyPair,
+        CheckCode::UnknownGeneration,
+    ];
+    let check = DirectoryCheck::to_repair(StoreOptions::new(folder)).unwrap();
+    let found = examine(&check).await;
+    assert!(found.iter().all(|finding| leftovers.contains(&finding.code)), "{found:#?}");
+    if !repair {
+        return;
+    }
+    for repair in found.iter().filter_map(|finding| finding.repair.as_ref()) {
+        check.repair(repair).await.unwrap();
+    }
+    let found = examine(&check).await;
+    assert!(found.iter().all(|finding| finding.repair.is_none()), "{found:#?}");
 }
 
 /// Starts the child, waits until it is at work and then as long as told, and kills it.

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use koios_pki::SecurityMode;
-use koios_store::{Apply, CertificateId, CertificatePatch, DeviceId, StoreError};
+use koios_store::{
+    Apply, CertificateId, CertificatePatch, DeviceId, DirectoryCheck, StoreError, StoreOptions,
+};
 use proptest::prelude::*;
 
 use crate::fixture::{Fixture, name, new_certificate, replacement, settings_with};
@@ -240,6 +242,8 @@ proptest! {
             }
             let fixture = fixture.reopened().await;
             check(&fixture, &model).await;
+            let directory = DirectoryCheck::to_read(StoreOptions::new(fixture.path())).unwrap();
+            assert_eq!(directory.examine(|_, _| {}).await, []);
         });
     }
 }
