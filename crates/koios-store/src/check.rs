@@ -95,7 +95,8 @@ impl DirectoryCheck {
 
     /// Goes through everything; `told` hears each part when it is done.
     ///
-    /// What cannot be examined is a finding ([`CheckCode::NotExamined`]). Nothing is changed.
+    /// What cannot be examined is a finding ([`CheckCode::NotExamined`]). Nothing is changed, except that SQLite writes
+    /// back what a killed process left in its write-ahead log, as the next start would.
     pub async fn examine(&self, mut told: impl FnMut(CheckPart, &[CheckFinding])) -> Vec<CheckFinding> {
         let mut look = Look { check: self, database: None, secrets: None };
         let mut all = Vec::new();

@@ -207,11 +207,15 @@ fn remove(folder: &Path) {
     }
 }
 
-/// The folders whose name is exactly that of a `T`.
+/// The folders whose name is exactly that of a `T`. One that is gone meanwhile, as beside a running daemon, is empty.
 fn named_folders<T: std::str::FromStr + ToString>(root: &Path) -> Result<Vec<(T, PathBuf)>, OpenError> {
     let failed = |source| OpenError::io(root, source);
     let mut folders = Vec::new();
-    for entry in std::fs::read_dir(root).map_err(failed)? {
+    let entries = match std::fs::read_dir(root) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(folders),
+        other => other.map_err(failed)?,
+    };
+    for entry in entries {
         let entry = entry.map_err(failed)?;
         let name = entry.file_name();
         let Some(value) =
@@ -219,8 +223,11 @@ fn named_folders<T: std::str::FromStr + ToString>(root: &Path) -> Result<Vec<(T,
         else {
             continue;
         };
-        if entry.file_type().map_err(failed)?.is_dir() {
-            folders.push((value, entry.path()));
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => folders.push((value, entry.path())),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(error)),
         }
     }
     Ok(folders)

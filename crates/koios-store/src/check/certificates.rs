@@ -2,7 +2,8 @@
 
 use std::io;
 
-use koios_pki::{CertificateChain, KeyError, PrivateKey, PrivateKeyPem, PublicKey};
+use koios_pki::{Certificate, CertificateChain, KeyError, PrivateKey, PrivateKeyPem, PublicKey};
+use sqlx::FromRow;
 
 use super::blocking;
 use super::directory::below;
@@ -14,6 +15,7 @@ use crate::database::{Connection, Database, DatabaseResult};
 use crate::error::{StoreError, StoredFile};
 use crate::file_digest::FileDigest;
 use crate::id::CertificateId;
+use crate::instant;
 use crate::key_files;
 use crate::layout::Layout;
 
@@ -69,13 +71,45 @@ async fn certificate(
     }
 }
 
-type Rows = (CertificateRow, Option<RequestRow>);
+type Rows = (CertificateRow, Option<RequestRow>, Copies);
+
+/// What a row repeats of its certificate, for searching and sorting.
+#[derive(Clone, Debug, PartialEq, FromRow)]
+struct Copies {
+    common_name: Option<String>,
+    application_uri: Option<String>,
+    not_before: i64,
+    not_after: i64,
+    thumbprint_sha1: String,
+    thumbprint_sha256: String,
+}
+
+impl Copies {
+    fn of(leaf: &Certificate) -> Self {
+        Self {
+            common_name: leaf.common_name().map(ToOwned::to_owned),
+            application_uri: leaf.application_uri().map(ToOwned::to_owned),
+            not_before: instant::to_micros(leaf.validity().not_before),
+            not_after: instant::to_micros(leaf.validity().not_after),
+            thumbprint_sha1: leaf.thumbprint_sha1().to_string(),
+            thumbprint_sha256: leaf.thumbprint_sha256().to_string(),
+        }
+    }
+}
 
 async fn rows(database: &Database, id: CertificateId) -> Result<Rows, StoreError> {
     let connection: &mut Connection = &mut *database.read().await?;
     let row = CertificateRow::find(&mut *connection, id).await?;
-    let request = RequestRow::find(connection, id).await?;
-    Ok((row, request))
+    let request = RequestRow::find(&mut *connection, id).await?;
+    let copies = sqlx::query_as(
+        "SELECT common_name, application_uri, not_before, not_after, thumbprint_sha1, thumbprint_sha256 \
+         FROM certificates WHERE id = $1",
+    )
+    .bind(id.to_string())
+    .fetch_one(connection)
+    .await
+    .database()?;
+    Ok((row, request, copies))
 }
 
 /// What a row says, decoded.
@@ -103,11 +137,17 @@ impl CertificateRow {
     }
 }
 
-fn look(layout: &Layout, (row, request): &Rows, parts: &Parts) -> Vec<CheckFinding> {
+fn look(layout: &Layout, (row, request, copies): &Rows, parts: &Parts) -> Vec<CheckFinding> {
     let mut look = Look { layout, name: &row.name, findings: Vec::new() };
     if FileDigest::of(parts.chain.leaf().der()) != parts.certificate {
         look.findings
             .push(unreadable_row(&row.name, "its certificate is not the one that was stored".to_owned()));
+    }
+    if *copies != Copies::of(parts.chain.leaf()) {
+        let problem =
+            "what its row repeats of the certificate does not fit it: searches and sorting go wrong"
+                .to_owned();
+        look.findings.push(unreadable_row(&row.name, problem));
     }
     let Parts { id, generation, .. } = *parts;
     look.public_file(id, generation, StoredFile::Certificate, parts.certificate);

@@ -1,8 +1,9 @@
 //! The database: whether it can be opened, is whole, and its rows find each other.
 
 use super::finding::{CheckCode, CheckFinding, CheckPart, told};
-use crate::database::Database;
-use crate::error::OpenError;
+use crate::certificates::row::parse_chain;
+use crate::database::{Database, DatabaseResult};
+use crate::error::{OpenError, StoreError};
 use crate::layout::{DATABASE, Layout};
 use crate::leftovers;
 
@@ -66,8 +67,64 @@ pub(super) async fn examine(database: &Database) -> Vec<CheckFinding> {
         }
         Err(error) => findings.push(CheckFinding::not_examined(PART, DATABASE, &error)),
     }
+    for (table, statement) in CHAINS {
+        match unreadable_chains(database, table, statement).await {
+            Ok(0) => {}
+            Ok(count) => findings.push(finding(
+                CheckCode::RowsUnreadable,
+                format!("{count} rows of {table} hold no certificate that can be read"),
+                RESTORE,
+            )),
+            Err(error) => findings.push(CheckFinding::not_examined(PART, table, &error)),
+        }
+    }
     findings
 }
+
+async fn unreadable_chains(
+    database: &Database,
+    table: &str,
+    statement: &'static str,
+) -> Result<usize, StoreError> {
+    let (mut unreadable, mut read) = (0_usize, 0_i64);
+    loop {
+        let chains: Vec<Vec<u8>> = sqlx::query_scalar(statement)
+            .bind(BATCH)
+            .bind(read)
+            .fetch_all(&mut *database.read().await?)
+            .await
+            .database()?;
+        if chains.is_empty() {
+            return Ok(unreadable);
+        }
+        let wrong = chains.iter().filter(|chain| parse_chain(chain, table).is_err()).count();
+        unreadable = unreadable.saturating_add(wrong);
+        read = read.saturating_add(BATCH);
+    }
+}
+
+/// The chains of other tables: those of the certificates and devices themselves are examined with them.
+const CHAINS: [(&str, &str); 4] = [
+    (
+        "certificate_history",
+        "SELECT chain FROM certificate_history ORDER BY certificate_id, generation LIMIT $1 OFFSET $2",
+    ),
+    (
+        "presented_certificates",
+        "SELECT chain FROM presented_certificates ORDER BY device_id LIMIT $1 OFFSET $2",
+    ),
+    (
+        "seen_certificates",
+        "SELECT chain FROM seen_certificates ORDER BY endpoint_url, thumbprint_sha256 LIMIT $1 OFFSET $2",
+    ),
+    (
+        "rejected_certificates",
+        "SELECT chain FROM rejected_certificates ORDER BY thumbprint_sha256 LIMIT $1 OFFSET $2",
+    ),
+];
+
+/// Rows read at a time.
+const BATCH: i64 = 1_000;
 
 fn finding(code: CheckCode, problem: impl Into<String>, remedy: &str) -> CheckFinding {
     CheckFinding::new(PART, code, DATABASE, problem, remedy)

@@ -80,6 +80,8 @@ text_enum! {
         ReferenceBroken = "reference_broken",
         /// The answer to a certificate request cannot be installed.
         RequestUnusable = "request_unusable",
+        /// Rows hold certificates that cannot be read.
+        RowsUnreadable = "rows_unreadable",
         /// `secrets.key` does not hold a key.
         SecretsKeyDamaged = "secrets_key_damaged",
         /// `secrets.key` is not there.

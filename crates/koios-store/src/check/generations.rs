@@ -16,9 +16,6 @@ pub(super) async fn survey(
     layout: &Layout,
 ) -> Result<(Known, Vec<Leftover>), StoreError> {
     let known = Found::read(database).await?.known;
-    if !layout.certificates().exists() {
-        return Ok((known, Vec::new()));
-    }
     let layout = layout.clone();
     super::blocking(move || {
         let leftovers = leftovers::survey(&layout, &known)

@@ -285,7 +285,10 @@ pub(crate) fn unreadable(layout: &Layout) -> Result<Vec<(PathBuf, String)>, Stor
             }
             if position >= MAX_FILES {
                 found.push((path, format!("only {MAX_FILES} files of a folder are read")));
-            } else if let Err(unreadable) = try_read(&absolute, kind) {
+            } else if let Err(unreadable) = try_read(&absolute, kind)
+                // Else it has gone while it was read.
+                && std::fs::symlink_metadata(&absolute).is_ok()
+            {
                 found.push((path, unreadable.reason));
             }
         }

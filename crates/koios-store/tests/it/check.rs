@@ -165,7 +165,7 @@ async fn a_directory_without_a_database_is_not_repaired() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn changes_under_way_are_no_damage() {
     let plant = Plant::new().await;
     let store = Store::open(plant.options()).await.unwrap();
@@ -280,6 +280,8 @@ async fn rows_that_fit_the_files_and_not_each_other_are_named() {
         ("UPDATE certificates SET chain = x'3003020101' WHERE name = 'Other'", "certificates.chain"),
         ("UPDATE certificates SET chain_digest = x'00' WHERE name = 'Other'", "certificates.chain_digest"),
         ("UPDATE certificates SET id = 'no id' WHERE name = 'Other'", "is no id"),
+        ("UPDATE certificates SET not_after = not_after + 1 WHERE name = 'Other'", "does not fit it"),
+        ("UPDATE certificates SET application_uri = NULL WHERE name = 'Other'", "does not fit it"),
     ] {
         let plant = Plant::new().await;
         plant.execute(&[statement]).await;
@@ -420,6 +422,28 @@ async fn references_to_rows_that_do_not_exist_are_named() {
     let [reference] = with(CheckCode::ReferenceBroken)[..] else { panic!("{found:#?}") };
     assert!(reference.problem.contains("device_history"), "{reference:?}");
     assert_eq!(with(CheckCode::UnknownGeneration).len(), 1, "{found:#?}");
+}
+
+#[tokio::test]
+async fn certificates_of_other_tables_that_cannot_be_read_are_counted() {
+    let plant = Plant::new().await;
+    plant
+        .execute(&[
+            "UPDATE certificate_history SET chain = x'00'",
+            "INSERT INTO seen_certificates (endpoint_url, thumbprint_sha256, chain, first_seen, last_seen) VALUES \
+             ('opc.tcp://a', 'A', x'00', 0, 0), ('opc.tcp://b', 'B', x'', 0, 0)",
+        ])
+        .await;
+    let found = plant.examine().await;
+    let problems: Vec<_> = found.iter().map(|finding| (finding.code, finding.problem.as_str())).collect();
+    let rows = CheckCode::RowsUnreadable;
+    assert_eq!(
+        problems,
+        [
+            (rows, "1 rows of certificate_history hold no certificate that can be read"),
+            (rows, "2 rows of seen_certificates hold no certificate that can be read"),
+        ]
+    );
 }
 
 #[tokio::test]
