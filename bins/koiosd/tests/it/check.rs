@@ -4,6 +4,8 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
 };
 
 use serde_json::{Value, json};
@@ -83,6 +85,33 @@ fn a_directory_is_examined_beside_the_daemon_and_repaired_only_when_that_is_stop
     assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(check_json(&setup, &["--repair"]), (Some(0), nothing));
     setup.start().stop();
+}
+
+#[test]
+fn what_a_daemon_does_meanwhile_is_no_damage_nor_is_its_sudden_end() {
+    let setup = Setup::empty();
+    let daemon = setup.start();
+    let certificate = daemon.generate("A");
+    let path = format!("certificates/{}", certificate["id"].as_str().unwrap());
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                daemon.post(&format!("{path}/regenerate"), &json!({})).expect(200);
+                let short = daemon.generate("Short-lived");
+                daemon.delete(&format!("certificates/{}", short["id"].as_str().unwrap())).expect(200);
+            }
+        });
+        let ends: Vec<_> = (0..8).map(|_| check(&setup, &[])).collect();
+        done.store(true, Ordering::Relaxed);
+        for ended in ends {
+            assert_eq!(ended.code, Some(0), "{}{}", ended.said, ended.complained);
+        }
+    });
+    daemon.signal("KILL");
+    daemon.wait();
+    let (code, report) = check_json(&setup, &[]);
+    assert_eq!(code, Some(0), "{report:#}");
 }
 
 #[test]

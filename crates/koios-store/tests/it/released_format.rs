@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use koios_pki::{SecurityMode, SecurityPolicy};
 use koios_store::{
-    Apply, AuditEntry, CertificateQuery, DeviceState, DeviceUser, EndReason, NewToken, PageRequest,
-    PasswordChange, Permission, Role, ServerCertificatePolicy, Store, StoreOptions, Transition, UserSettings,
+    Apply, AuditEntry, CertificateQuery, CheckCode, DeviceState, DeviceUser, DirectoryCheck, EndReason,
+    NewToken, PageRequest, PasswordChange, Permission, Role, ServerCertificatePolicy, Store, StoreOptions,
+    Transition, UserSettings,
 };
 use time::{Duration, OffsetDateTime};
 
@@ -61,6 +62,12 @@ async fn a_directory_of_format_1_opens_with_all_that_is_in_it() {
     // The entry from before there were keys is covered by the first keyed one.
     let verified = store.verify_audit(&[]).await.unwrap();
     assert_eq!((verified.entries, verified.unkeyed, verified.faults), (2, 1, vec![]));
+
+    // What an older version wrote is no damage; the copies made above are open to others.
+    store.close().await;
+    let check = DirectoryCheck::to_read(StoreOptions::new(folder.path())).unwrap();
+    let found = check.examine(|_, _| {}).await;
+    assert!(found.iter().all(|finding| finding.code == CheckCode::OpenToOthers), "{found:#?}");
 }
 
 /// Writes `tests/fixtures/v1` anew, with `KOIOS_WRITE_FIXTURES=1`. Only for a format that was not released
