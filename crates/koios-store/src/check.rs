@@ -20,6 +20,7 @@ use crate::database::Database;
 use crate::directory_lock::{self, DirectoryLock};
 use crate::error::{OpenError, StoreError};
 use crate::layout::Layout;
+use crate::restore::require_settled;
 use crate::secrets::SecretsKey;
 use crate::store::StoreOptions;
 use crate::trust_lists::noted_file_moves;
@@ -64,12 +65,16 @@ impl DirectoryCheck {
     /// To look only, also beside a running daemon.
     ///
     /// # Errors
-    /// [`OpenError`] when there is no such directory.
+    /// [`OpenError`] when there is no such directory, or a restore is half done in it.
     pub fn to_read(options: StoreOptions) -> Result<Self, OpenError> {
         let root = std::path::absolute(&options.data_dir)
             .map_err(|source| OpenError::io(&options.data_dir, source))?;
         match std::fs::read_dir(&root) {
-            Ok(_) => Ok(Self { layout: Layout::new(root), lock: None }),
+            Ok(_) => {
+                let layout = Layout::new(root);
+                require_settled(&layout)?;
+                Ok(Self { layout, lock: None })
+            }
             Err(source) => Err(OpenError::Unavailable { path: root, source: source.into() }),
         }
     }

@@ -23,7 +23,7 @@ use crate::layout::Layout;
 use crate::store::{Apply, Store, StoreOptions};
 
 pub use differences::{Difference, DifferenceKind};
-pub(crate) use swap::{require_settled, settle};
+pub(crate) use swap::{KEPT_BY_RESTORE, require_settled, settle};
 
 /// What is restored where.
 #[derive(Clone)]

@@ -10,6 +10,7 @@ use crate::error::{OpenError, StoredFile};
 use crate::file_system;
 use crate::id::CertificateId;
 use crate::layout::{DATABASE, Layout};
+use crate::restore::KEPT_BY_RESTORE;
 use crate::trust_lists::TrustListName;
 
 const PART: CheckPart = CheckPart::Directory;
@@ -19,7 +20,8 @@ const SECRET_FILES: [&str; 6] =
     [DATABASE, "koios.db-wal", "koios.db-shm", "koios.db-journal", "secrets.key", "initial-admin-token"];
 
 /// Files that are needed for a moment only.
-const MOMENTARY_FILES: [&str; 3] = [".write-probe", "secrets.new", "initial-admin-token.new"];
+const MOMENTARY_FILES: [&str; 5] =
+    [".restoring", ".write-probe", "initial-admin-token.new", "restore-under-way.new", "secrets.new"];
 
 /// Everything else that has its place at the top.
 const OTHER_ENTRIES: [&str; 4] = ["koios.lock", "certificates", "trust", "orphaned"];
@@ -72,6 +74,15 @@ impl Look<'_> {
                     );
                     self.findings.push(finding.mended_by(RepairKind::ClearLeftover, path));
                 }
+            } else if name.as_encoded_bytes().starts_with(KEPT_BY_RESTORE.as_bytes()) {
+                self.closed(&path);
+                let finding = self.finding(
+                    CheckCode::KeptByRestore,
+                    &path,
+                    "a restore kept here what was there before it, private keys too",
+                    "delete it when you are content with what was restored",
+                );
+                self.findings.push(finding);
             } else if !is(&OTHER_ENTRIES) {
                 self.not_ours(&path);
             }

@@ -56,6 +56,8 @@ text_enum! {
         FileUnreadable = "file_unreadable",
         /// A private key is that of another certificate.
         KeyOfAnotherCertificate = "key_of_another_certificate",
+        /// A restore kept what was there before it.
+        KeptByRestore = "kept_by_restore",
         /// What is stored as a private key is none that this build reads.
         KeyUnreadable = "key_unreadable",
         /// A file that is needed for a moment only was left behind.
@@ -101,7 +103,9 @@ impl CheckCode {
     #[must_use]
     pub fn severity(self) -> Severity {
         match self {
-            Self::FileNotOurs | Self::LeftoverFile | Self::OrphanedKeyPair => Severity::Info,
+            Self::FileNotOurs | Self::KeptByRestore | Self::LeftoverFile | Self::OrphanedKeyPair => {
+                Severity::Info
+            }
             Self::DatabaseFormat
             | Self::LeftoverFileMoves
             | Self::LeftoverGeneration

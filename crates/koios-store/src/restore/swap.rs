@@ -18,7 +18,7 @@ use crate::error::{OpenError, StoreError};
 use crate::layout::Layout;
 
 /// Where the files that were there before go.
-const KEPT: &str = "before-restore-";
+pub(crate) const KEPT_BY_RESTORE: &str = "before-restore-";
 
 /// What the marker says.
 #[derive(Debug, Serialize, Deserialize)]
@@ -44,10 +44,10 @@ pub(super) fn begin(layout: &Layout, now: OffsetDateTime) -> Result<PathBuf, Sto
     let stamp = now
         .format(format_description!("[year][month][day]T[hour][minute][second]Z"))
         .map_err(|error| failed(io::Error::other(error)))?;
-    let mut keep = format!("{KEPT}{stamp}");
+    let mut keep = format!("{KEPT_BY_RESTORE}{stamp}");
     let mut copy = 2_u32;
     while exists(&layout.root().join(&keep)) {
-        keep = format!("{KEPT}{stamp}-{copy}");
+        keep = format!("{KEPT_BY_RESTORE}{stamp}-{copy}");
         copy = copy.saturating_add(1);
     }
     let kept = layout.root().join(&keep);
@@ -108,7 +108,7 @@ fn settle_with(layout: &Layout, step: &mut dyn FnMut() -> io::Result<()>) -> Res
 fn parse(text: &[u8]) -> Option<Marker> {
     let marker: Marker = serde_json::from_slice(text).ok()?;
     let plain = |name: &str| !name.contains(['/', '\\']) && name != "..";
-    (marker.keep.starts_with(KEPT) && plain(&marker.keep)).then_some(marker)
+    (marker.keep.starts_with(KEPT_BY_RESTORE) && plain(&marker.keep)).then_some(marker)
 }
 
 fn damaged(path: &Path) -> OpenError {

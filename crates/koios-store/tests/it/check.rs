@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use koios_pki::{KeySpec, PrivateKey, SecurityMode, Severity};
 use koios_store::{
-    AuditEntry, CertificateId, CheckCode, CheckFinding, CheckPart, DeviceSettings, DirectoryCheck, OpenError,
-    PasswordChange, RepairKind, Store, StoreError, StoreOptions, TrustListName, UserSettings,
+    AuditEntry, BackupOrder, CertificateId, CheckCode, CheckFinding, CheckPart, DeviceSettings,
+    DirectoryCheck, OpenError, PasswordChange, RepairKind, RestoreOrder, Store, StoreError, StoreOptions,
+    TrustListName, UserSettings, back_up, restore,
 };
 use tempfile::TempDir;
 use time::OffsetDateTime;
@@ -658,12 +659,31 @@ async fn files_that_were_needed_for_a_moment_are_cleared_away() {
         std::fs::create_dir_all(plant.path(folder)).unwrap();
         std::fs::write(plant.path(folder).join("0"), b"x").unwrap();
     }
+    std::fs::create_dir_all(plant.path(".restoring")).unwrap();
     let found = plant.examine().await;
-    assert_eq!(found.len(), 4, "{found:#?}");
+    assert_eq!(found.len(), 5, "{found:#?}");
     for finding in &found {
         assert_eq!((finding.code, finding.severity()), (CheckCode::LeftoverFile, Severity::Info));
     }
     assert_eq!(plant.repair().await, []);
+}
+
+#[tokio::test]
+async fn what_a_restore_kept_is_told_and_a_restore_that_was_cut_off_is_settled_first() {
+    let plant = Plant::new().await;
+    let file = plant.data.with_extension("backup");
+    assert_eq!(back_up(BackupOrder::new(&plant.data, &file)).await.unwrap().left_out, []);
+    let restored = restore(RestoreOrder::new(&plant.data, &file)).await.unwrap();
+
+    let found = plant.examine().await;
+    let [kept] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!((kept.code, kept.severity()), (CheckCode::KeptByRestore, Severity::Info));
+    assert_eq!(plant.path(&kept.subject), restored.kept.unwrap());
+
+    std::fs::write(plant.path("restore-under-way"), "{}").unwrap();
+    for refused in [DirectoryCheck::to_read(plant.options()), DirectoryCheck::to_repair(plant.options())] {
+        assert!(matches!(refused, Err(OpenError::Damaged { .. })));
+    }
 }
 
 #[tokio::test]
