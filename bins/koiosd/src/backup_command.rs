@@ -70,7 +70,7 @@ pub fn back_up(settings: &Settings, arguments: &BackupArguments) -> Result<u8, B
     let written = (|| {
         writeln!(
             out,
-            "{}: {} certificates, {} devices, {} bytes{}",
+            "{}: certificates {}, devices {}, {} bytes{}",
             arguments.file.display(),
             done.certificates,
             done.devices,
@@ -126,7 +126,7 @@ fn print(restored: &Restored, dry_run: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(
         out,
-        "backup of {} by koiosd {}: {} certificates, {} devices; whole, and its parts belong together",
+        "backup of {} by koiosd {}: certificates {}, devices {}; whole, and its parts belong together",
         restored.created_at.format(&Rfc3339).unwrap_or_default(),
         restored.koios_version,
         restored.certificates,
@@ -139,7 +139,10 @@ fn print(restored: &Restored, dry_run: bool) -> io::Result<()> {
         writeln!(out, "{}", line(difference))?;
     }
     if restored.differences.is_empty() {
-        writeln!(out, "no certificate, device, token or trusted certificate is different")?;
+        writeln!(
+            out,
+            "as the database has it, no certificate, device or token is different, and no file of the trust lists"
+        )?;
     }
     match (&restored.kept, dry_run) {
         (_, true) => writeln!(out, "dry run: nothing was changed")?,

@@ -52,7 +52,7 @@ fn a_backup_beside_a_daemon_under_load_starts_another_daemon() {
             let (code, said, error) =
                 run(&setup, &["backup", text(file), "--passphrase-file", text(&passphrase)]);
             assert_eq!(code, Some(0), "{error}");
-            assert!(said.contains("2 certificates, 1 devices") && said.contains(", encrypted"), "{said}");
+            assert!(said.contains("certificates 2, devices 1") && said.contains(", encrypted"), "{said}");
             assert!(!said.contains("WARNING"), "{said}");
         }
         done.store(true, Ordering::Relaxed);
