@@ -23,6 +23,9 @@ pub(crate) use sqlx::SqliteConnection as Connection;
 /// One writer, and readers that do not wait for it.
 const CONNECTIONS: u32 = 4;
 
+/// Databases bound the number of values in one query.
+pub(crate) const IDS_PER_QUERY: usize = 500;
+
 /// How long SQLite waits for another process' lock, such as a backup's.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -3,9 +3,13 @@
 //! A cursor holds the sort key and id of the last item shown, not a position: items that come or go between
 //! two pages neither repeat nor hide others.
 
+mod keyset;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
+
+pub(crate) use keyset::Keyset;
 
 /// A part of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,7 +145,7 @@ pub(crate) fn paginate<T>(
 }
 
 /// Where the page begins: behind an item with this value and id.
-pub(crate) fn begin_of(
+fn begin_of(
     request: &PageRequest,
     sort_name: &str,
     direction: Direction,
@@ -153,7 +157,7 @@ pub(crate) fn begin_of(
 }
 
 /// The cursor of a page that ends with an item of this value and id.
-pub(crate) fn cursor_behind(
+fn cursor_behind(
     value: SortValue,
     id: String,
     sort_name: &str,

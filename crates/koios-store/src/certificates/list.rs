@@ -1,11 +1,11 @@
 //! The list of certificates: searched, filtered and sorted.
 //!
-//! Statuses follow from the clock and the disk, so filtering happens here and not in the database; chains are
-//! read for the page that is shown only.
+//! Statuses follow from the clock and the disk, so filtering happens here and not in the database, as does searching;
+//! else a page is what an index finds. Chains are read for the page that is shown only.
 
 use std::sync::Arc;
 
-use sqlx::FromRow;
+use sqlx::{FromRow, QueryBuilder, Sqlite};
 use time::{Duration, OffsetDateTime};
 
 use koios_pki::Validity;
@@ -14,15 +14,14 @@ use crate::certificate::{CertificateRecord, CertificateStatus, statuses};
 use crate::certificate_files::{self, Digests};
 use crate::certificates::row::{CertificateRow, certificate_counts};
 use crate::certificates::{CertificateQuery, CertificateSortKey};
-use crate::database::DatabaseResult;
+use crate::database::{Connection, DatabaseResult};
 use crate::error::StoreError;
 use crate::file_digest::FileDigest;
 use crate::hashed_files::HashedFiles;
-use crate::id::CertificateId;
 use crate::instant;
 use crate::layout::Layout;
 use crate::name::fold;
-use crate::page::{Entry, Page, SortValue, paginate};
+use crate::page::{Entry, Keyset, Page, PageRequest, Sort, SortValue, paginate};
 use crate::store::Store;
 
 /// What searching, filtering and sorting need of a row.
@@ -86,42 +85,92 @@ impl Store {
     ) -> Result<Page<CertificateRecord>, StoreError> {
         let _files = self.inner.files.read().await;
         let CertificateQuery { q, statuses: wanted, sort, page } = query;
-        let summaries =
-            if sort.key == CertificateSortKey::DeviceCount { SUMMARIES } else { UNCOUNTED_SUMMARIES };
-        let mut found: Vec<Summary> =
-            sqlx::query_as(summaries).fetch_all(&mut *self.inner.database.read().await?).await.database()?;
-        if let Some(q) = q.map(|q| fold(q.trim())).filter(|q| !q.is_empty()) {
-            found.retain(|summary| summary.mentions(&q));
-        }
-        if !wanted.is_empty() {
-            let hashed = Arc::clone(&self.inner.hashed);
-            let fitting =
-                move |layout: &Layout| with_status((layout, &hashed), found, &wanted, now, expiring_soon);
-            found = self.blocking(fitting).await?;
-        }
-        let entries = found
-            .into_iter()
-            .map(|summary| Entry {
-                value: summary.sort_value(sort.key),
-                id: summary.id.clone(),
-                item: summary.id,
-            })
-            .collect();
-        let ids = paginate(entries, sort.key.as_str(), sort.direction, &page)?;
-
-        let mut rows = Vec::with_capacity(ids.items.len());
-        for id in &ids.items {
-            let id: CertificateId =
-                id.parse().map_err(|source| StoreError::corrupt("certificates.id", source))?;
-            match CertificateRow::find(&mut *self.inner.database.read().await?, id).await {
-                Ok(row) => rows.push(row),
-                // Deleted since the list was read.
-                Err(StoreError::NotFound { .. }) => {}
-                Err(error) => return Err(error),
+        let q = q.map(|q| fold(q.trim())).filter(|q| !q.is_empty());
+        let column = Some(sort.key).filter(|_| q.is_none() && wanted.is_empty()).and_then(indexed_column);
+        let ids = match column {
+            Some(column) => {
+                let mut connection = self.inner.database.read().await?;
+                by_order(&mut connection, column, sort, &page).await?
             }
-        }
+            None => {
+                let mut found = self.summaries(sort.key).await?;
+                if let Some(q) = q {
+                    found.retain(|summary| summary.mentions(&q));
+                }
+                if !wanted.is_empty() {
+                    let hashed = Arc::clone(&self.inner.hashed);
+                    let fitting = move |layout: &Layout| {
+                        with_status((layout, &hashed), found, &wanted, now, expiring_soon)
+                    };
+                    found = self.blocking(fitting).await?;
+                }
+                let entries = found.into_iter().map(|summary| Entry {
+                    value: summary.sort_value(sort.key),
+                    id: summary.id.clone(),
+                    item: summary.id,
+                });
+                paginate(entries.collect(), sort.key.as_str(), sort.direction, &page)?
+            }
+        };
+        let mut rows = CertificateRow::find_all(&mut *self.inner.database.read().await?, &ids.items).await?;
+        // One that was deleted since the list was read is left out.
+        let rows = ids.items.iter().filter_map(|id| rows.remove(id)).collect();
         let records = self.observed(rows).await?;
         Ok(ids.with_items(records))
+    }
+
+    async fn summaries(&self, sort: CertificateSortKey) -> Result<Vec<Summary>, StoreError> {
+        let text = if sort == CertificateSortKey::DeviceCount { SUMMARIES } else { UNCOUNTED_SUMMARIES };
+        sqlx::query_as(text).fetch_all(&mut *self.inner.database.read().await?).await.database()
+    }
+}
+
+/// The column whose index has the certificates in that order.
+fn indexed_column(key: CertificateSortKey) -> Option<&'static str> {
+    match key {
+        CertificateSortKey::Name => Some("name_key"),
+        CertificateSortKey::NotAfter => Some("not_after"),
+        CertificateSortKey::CreatedAt => Some("created_at"),
+        // Folded, and counted: no column has them.
+        CertificateSortKey::CommonName | CertificateSortKey::DeviceCount => None,
+    }
+}
+
+/// The ids of a page as the database's own indexes find it.
+async fn by_order(
+    connection: &mut Connection,
+    column: &'static str,
+    sort: Sort<CertificateSortKey>,
+    page: &PageRequest,
+) -> Result<Page<String>, StoreError> {
+    let keyset = Keyset { column, sort_name: sort.key.as_str(), direction: sort.direction, request: page };
+    let mut query = QueryBuilder::<Sqlite>::new(
+        "SELECT id, name_key, not_after, created_at FROM certificates WHERE TRUE",
+    );
+    keyset.cut(&mut query)?;
+    let places: Vec<Place> = query.build_query_as().fetch_all(&mut *connection).await.database()?;
+    let total: i64 =
+        sqlx::query_scalar("SELECT COUNT(*) FROM certificates").fetch_one(connection).await.database()?;
+    let page = keyset.page(places, total, |last| (last.sort_value(sort.key), last.id.clone()))?;
+    Ok(page.map(|place| place.id))
+}
+
+/// A row's place in the orders that the database has.
+#[derive(Debug, FromRow)]
+struct Place {
+    id: String,
+    name_key: String,
+    not_after: i64,
+    created_at: i64,
+}
+
+impl Place {
+    fn sort_value(&self, key: CertificateSortKey) -> SortValue {
+        match key {
+            CertificateSortKey::NotAfter => SortValue::Number(self.not_after),
+            CertificateSortKey::CreatedAt => SortValue::Number(self.created_at),
+            _ => SortValue::Text(self.name_key.clone()),
+        }
     }
 }
 

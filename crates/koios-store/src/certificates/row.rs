@@ -1,15 +1,16 @@
 //! Rows of the table `certificates`, and the statements that several operations share.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use koios_pki::CertificateChain;
-use sqlx::FromRow;
+use sqlx::{FromRow, QueryBuilder, Sqlite};
 use time::OffsetDateTime;
 
 use crate::audit::AuditResource;
 use crate::certificate::{CertificateName, CertificateRecord, FileStates, Origin};
 use crate::certificate_files::{self, Digests};
-use crate::database::{Connection, DatabaseResult};
+use crate::database::{Connection, DatabaseResult, IDS_PER_QUERY};
 use crate::error::{Resource, StoreError};
 use crate::file_digest::FileDigest;
 use crate::id::CertificateId;
@@ -92,6 +93,25 @@ impl CertificateRow {
             .await
             .database()?
             .ok_or_else(|| StoreError::not_found(Resource::Certificate, id))
+    }
+
+    /// By their ids.
+    pub(crate) async fn find_all(
+        connection: &mut Connection,
+        ids: &[String],
+    ) -> Result<HashMap<String, Self>, StoreError> {
+        let mut found = HashMap::new();
+        for ids in ids.chunks(IDS_PER_QUERY) {
+            let mut query = QueryBuilder::<Sqlite>::new(select_certificates!("WHERE c.id IN ("));
+            let mut separated = query.separated(", ");
+            for id in ids {
+                separated.push_bind(id);
+            }
+            separated.push_unseparated(")");
+            let rows: Vec<Self> = query.build_query_as().fetch_all(&mut *connection).await.database()?;
+            found.extend(rows.into_iter().map(|row| (row.id.clone(), row)));
+        }
+        Ok(found)
     }
 
     pub(crate) async fn find_default(connection: &mut Connection) -> Result<Option<Self>, StoreError> {

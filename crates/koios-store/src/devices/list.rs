@@ -5,14 +5,14 @@ use std::collections::{HashMap, HashSet};
 use koios_pki::SecurityMode;
 use sqlx::{FromRow, QueryBuilder, Sqlite};
 
-use crate::database::{Connection, DatabaseResult};
+use crate::database::{Connection, DatabaseResult, IDS_PER_QUERY};
 use crate::device::Device;
 use crate::devices::row::{DeviceRow, Users, device_refs, mode_text};
 use crate::devices::{DeviceQuery, DeviceSortKey};
 use crate::error::StoreError;
 use crate::name::fold;
-use crate::page::{Direction, Entry, Page, PageRequest, Sort, SortValue, begin_of, cursor_behind, paginate};
-use crate::store::{Store, count};
+use crate::page::{Entry, Keyset, Page, PageRequest, Sort, SortValue, paginate};
+use crate::store::Store;
 
 impl Store {
     /// A page of the devices asked for. An unknown [`DeviceQuery::certificate_id`] is nobody's.
@@ -54,75 +54,50 @@ impl Store {
     }
 }
 
-/// A page as the database's own indexes find it, however many devices there are.
+/// A page as the database's own indexes find it.
 async fn by_order(
     connection: &mut Connection,
     wanted: Wanted,
     sort: Sort<DeviceSortKey>,
     page: &PageRequest,
 ) -> Result<Page<Device>, StoreError> {
-    let begin = begin_of(page, sort.key.as_str(), sort.direction)?;
     let column = match sort.key {
         DeviceSortKey::Name => "name_key",
         DeviceSortKey::EndpointUrl => "endpoint_url",
         DeviceSortKey::CreatedAt => "created_at",
     };
-    let (beyond, order) = match sort.direction {
-        Direction::Ascending => (">", "ASC"),
-        Direction::Descending => ("<", "DESC"),
-    };
+    let keyset = Keyset { column, sort_name: sort.key.as_str(), direction: sort.direction, request: page };
     let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM devices WHERE TRUE");
     wanted.restrict(&mut query);
-    if let Some((value, id)) = begin {
-        let bind = |query: &mut QueryBuilder<Sqlite>| match &value {
-            SortValue::Number(number) => drop(query.push_bind(*number)),
-            SortValue::Text(text) => drop(query.push_bind(text.clone())),
-        };
-        // The first condition is the one that an index serves.
-        query.push(format!(" AND {column} {beyond}= "));
-        bind(&mut query);
-        query.push(format!(" AND ({column} {beyond} "));
-        bind(&mut query);
-        query.push(" OR id > ").push_bind(id).push(")");
-    }
-    let limit = page.limit.max(1);
-    query.push(format!(" ORDER BY {column} {order}, id ASC LIMIT "));
-    query.push_bind(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1));
-    let mut rows: Vec<DeviceRow> = query.build_query_as().fetch_all(&mut *connection).await.database()?;
+    keyset.cut(&mut query)?;
+    let rows: Vec<DeviceRow> = query.build_query_as().fetch_all(&mut *connection).await.database()?;
 
     let mut counting = QueryBuilder::<Sqlite>::new("SELECT COUNT(*) FROM devices WHERE TRUE");
     wanted.restrict(&mut counting);
     let (total,): (i64,) = counting.build_query_as().fetch_one(connection).await.database()?;
 
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let next_cursor = match rows.last().filter(|_| more) {
-        Some(last) => {
-            let value = last.sort_value(sort.key);
-            Some(cursor_behind(value, last.id.clone(), sort.key.as_str(), sort.direction)?)
-        }
-        None => None,
-    };
-    let items = rows.iter().map(DeviceRow::device).collect::<Result<_, _>>()?;
-    Ok(Page { items, total: count(total), next_cursor })
+    let page = keyset.page(rows, total, |last| (last.sort_value(sort.key), last.id.clone()))?;
+    let devices = page.items.iter().map(DeviceRow::device).collect::<Result<_, _>>()?;
+    Ok(page.with_items(devices))
 }
 
-/// The rows of a page, in one query.
+/// The rows of a page.
 async fn rows_of(
     connection: &mut Connection,
     ids: &[String],
 ) -> Result<HashMap<String, DeviceRow>, StoreError> {
-    if ids.is_empty() {
-        return Ok(HashMap::new());
+    let mut found = HashMap::new();
+    for ids in ids.chunks(IDS_PER_QUERY) {
+        let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM devices WHERE id IN (");
+        let mut separated = query.separated(", ");
+        for id in ids {
+            separated.push_bind(id);
+        }
+        separated.push_unseparated(")");
+        let rows: Vec<DeviceRow> = query.build_query_as().fetch_all(&mut *connection).await.database()?;
+        found.extend(rows.into_iter().map(|row| (row.id.clone(), row)));
     }
-    let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM devices WHERE id IN (");
-    let mut separated = query.separated(", ");
-    for id in ids {
-        separated.push_bind(id);
-    }
-    separated.push_unseparated(")");
-    let rows: Vec<DeviceRow> = query.build_query_as().fetch_all(connection).await.database()?;
-    Ok(rows.into_iter().map(|row| (row.id.clone(), row)).collect())
+    Ok(found)
 }
 
 /// What the database itself can tell apart.
