@@ -3,10 +3,11 @@
 //! - Fuzz (nightly, cargo-fuzz): `cargo +nightly fuzz run certificate --features libfuzzer`
 //! - Replay the corpus (stable): `cargo run --manifest-path fuzz/Cargo.toml --bin replay`
 //! - Replay with changes (stable): `cargo run --manifest-path fuzz/Cargo.toml --bin mutate -- 100000 answer`
-//! - Make the corpora anew: `fuzz/make-corpus` (openssl), `fuzz/make-channel-corpus` (Python)
+//! - Make the corpora anew: `fuzz/make-corpus` (openssl), `fuzz/make-channel-corpus`, `fuzz/make-backup-corpus` (Python)
 #![forbid(unsafe_code)]
 
 pub use koios_channel::fuzzing::{answer, asymmetric, conversation, err, reverse_hello, symmetric};
+pub use koios_store::fuzzing::backup;
 mod pki;
 pub use pki::{certificate, chain, crl, hostname, pair, pkcs7, pkcs12, private_key, request, trust};
 
@@ -22,6 +23,7 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target { name: "answer", run: answer },
     Target { name: "asymmetric", run: asymmetric },
+    Target { name: "backup", run: backup },
     Target { name: "certificate", run: certificate },
     Target { name: "chain", run: chain },
     Target { name: "conversation", run: conversation },

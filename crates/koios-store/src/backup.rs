@@ -7,6 +7,8 @@
 mod archive;
 mod collect;
 mod encryption;
+#[cfg(feature = "fuzzing")]
+mod fuzzing;
 mod manifest;
 mod rows;
 mod unpack;
@@ -27,6 +29,9 @@ use crate::layout::{DATABASE, Layout};
 use collect::Collected;
 use encryption::Encryptor;
 use manifest::ManifestMember;
+
+#[cfg(feature = "fuzzing")]
+pub use fuzzing::fuzz;
 
 pub(crate) use collect::{blocking, database_files};
 pub(crate) use manifest::{Manifest, Place, hex};

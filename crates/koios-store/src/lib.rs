@@ -73,6 +73,9 @@ mod fault;
 mod file_digest;
 mod file_stamp;
 mod file_system;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod hashed_files;
 mod id;
 mod idempotency;

@@ -91,6 +91,12 @@ impl<R: Read> Reader<R> {
         Ok(Some(Member { path, size: second.size }))
     }
 
+    /// The time that every member says.
+    #[cfg(feature = "fuzzing")]
+    pub(super) fn modified(&self) -> Option<u64> {
+        self.modified
+    }
+
     /// Copies the contents of the member that [`Reader::next`] gave, once.
     pub(super) fn copy_contents(&mut self, size: u64, out: &mut impl Write) -> Result<(), BackupError> {
         let copied = io::copy(&mut self.inner.by_ref().take(size), out).map_err(BackupError::read)?;

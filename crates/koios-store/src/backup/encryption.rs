@@ -113,7 +113,12 @@ pub(super) struct Decryptor<R> {
 }
 
 impl<R: BufRead> Decryptor<R> {
-    pub(super) fn new(mut inner: R, passphrase: &str) -> Result<Self, BackupError> {
+    pub(super) fn new(inner: R, passphrase: &str) -> Result<Self, BackupError> {
+        Self::with_most_work(inner, passphrase, MAX_WORK_FACTOR)
+    }
+
+    /// Refuses a file whose passphrase asks for more work than `most`.
+    pub(super) fn with_most_work(mut inner: R, passphrase: &str, most: u8) -> Result<Self, BackupError> {
         let mut header = String::new();
         let mut next = |header: &mut String| -> Result<String, BackupError> {
             let mut line = Vec::new();
@@ -137,17 +142,17 @@ impl<R: BufRead> Decryptor<R> {
         };
         let salt: [u8; SALT] = decode(salt)?;
         let work_factor = work_factor.parse::<u8>().map_err(|_| damaged())?;
-        if work_factor == 0 || work_factor > MAX_WORK_FACTOR {
+        if work_factor == 0 || work_factor > most {
             return Err(BackupError::damaged("its passphrase asks for more work than is done"));
         }
-        let mut wrapped: [u8; FILE_KEY + TAG] = decode(&next(&mut header)?)?;
+        let mut wrapped: Zeroizing<[u8; FILE_KEY + TAG]> = Zeroizing::new(decode(&next(&mut header)?)?);
         let end = next(&mut header)?;
         let mac: [u8; 32] = decode(end.strip_prefix("--- ").ok_or_else(damaged)?)?;
         header.push_str("---");
 
         let wrap_key = wrap_key(passphrase, &salt, work_factor).ok_or_else(damaged)?;
         let file_key = wrap_key
-            .open_in_place(Nonce::assume_unique_for_key([0; 12]), Aad::empty(), &mut wrapped)
+            .open_in_place(Nonce::assume_unique_for_key([0; 12]), Aad::empty(), wrapped.as_mut_slice())
             .map_err(|_| BackupError::PassphraseWrong)?;
         let file_key = Zeroizing::new(file_key.to_vec());
         let expected = hmac::sign(&mac_key(&file_key).map_err(BackupError::read)?, header.as_bytes());
