@@ -11,7 +11,7 @@
 //! - Trust lists, in folders that other tools may change too: [`Store::trust_lists`], [`Store::add_to_trust_list`],
 //!   [`Store::record_rejected`].
 //! - Access: [`Store::create_token`], [`Store::idempotency_store`].
-//! - Backups, also beside a running daemon: [`back_up`], [`restore`].
+//! - Backups, also beside a running daemon: [`back_up`], [`restore()`].
 //! - Audit: [`Store::append_audit`], [`Store::recording`], [`Store::verify_audit`].
 //! - What is wrong with a directory, in whatever state it is: [`DirectoryCheck`].
 //!
