@@ -24,6 +24,7 @@ use zeroize::Zeroizing;
 
 use crate::atomic::{self, Access};
 use crate::error::{OpenError, StoreError};
+use crate::file_digest::hex;
 use crate::instant;
 use crate::layout::{DATABASE, Layout};
 use collect::Collected;
@@ -34,7 +35,7 @@ use manifest::ManifestMember;
 pub use fuzzing::fuzz;
 
 pub(crate) use collect::{blocking, database_files};
-pub(crate) use manifest::{Manifest, Place, hex};
+pub(crate) use manifest::{Manifest, Place};
 pub(crate) use rows::Rows;
 pub(crate) use unpack::{Unpacked, unpack};
 pub(crate) use verify::{Verified, verify};

@@ -16,6 +16,7 @@ use std::time::Duration;
 pub use finding::{CheckCode, CheckFinding, CheckPart, Repair, RepairKind};
 
 use crate::audit;
+use crate::blocking::run_blocking;
 use crate::database::Database;
 use crate::directory_lock::{self, DirectoryLock};
 use crate::error::{OpenError, StoreError};
@@ -256,11 +257,5 @@ fn audit_fault(fault: &audit::AuditFault) -> CheckFinding {
 
 /// Runs file work where it may block.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, StoreError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => Ok(done),
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(StoreError::Interrupted),
-        },
-    }
+    run_blocking(work).await.map_err(|_| StoreError::Interrupted)
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use sqlx::migrate::MigrateError;
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Row, Sqlite, SqlitePool, Transaction};
+use sqlx::{QueryBuilder, Row, Sqlite, SqlitePool, Transaction};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::atomic::{self, Access};
@@ -24,7 +24,7 @@ pub(crate) use sqlx::SqliteConnection as Connection;
 const CONNECTIONS: u32 = 4;
 
 /// Databases bound the number of values in one query.
-pub(crate) const IDS_PER_QUERY: usize = 500;
+const IDS_PER_QUERY: usize = 500;
 
 /// How long SQLite waits for another process' lock, such as a backup's.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -39,6 +39,44 @@ pub(crate) struct Database {
     pool: SqlitePool,
     /// Writers wait here for their turn, in order; SQLite would let them starve.
     turn: Arc<Mutex<()>>,
+}
+
+/// How many rows of a table name rows of another that do not exist.
+#[derive(Debug)]
+pub(crate) struct BrokenReferences {
+    pub(crate) table: String,
+    pub(crate) parent: String,
+    count: u64,
+}
+
+impl std::fmt::Display for BrokenReferences {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { table, parent, count } = self;
+        write!(f, "{count} rows of {table} name rows of {parent} that do not exist")
+    }
+}
+
+/// The rows with these ids, in any order; `select` ends where the ids go, in brackets.
+pub(crate) async fn rows_by_id<T>(
+    connection: &mut Connection,
+    select: &'static str,
+    ids: &[String],
+) -> Result<Vec<T>, StoreError>
+where
+    T: for<'row> sqlx::FromRow<'row, sqlx::sqlite::SqliteRow> + Send + Unpin,
+{
+    let mut found = Vec::with_capacity(ids.len());
+    for ids in ids.chunks(IDS_PER_QUERY) {
+        let mut query = QueryBuilder::<Sqlite>::new(select);
+        query.push(" (");
+        let mut separated = query.separated(", ");
+        for id in ids {
+            separated.push_bind(id);
+        }
+        separated.push_unseparated(")");
+        found.extend(query.build_query_as::<T>().fetch_all(&mut *connection).await.database()?);
+    }
+    Ok(found)
 }
 
 impl Database {
@@ -101,8 +139,8 @@ impl Database {
         Ok(said)
     }
 
-    /// Rows that name a row of another table which does not exist: for each pair of tables, how many.
-    pub(crate) async fn broken_references(&self) -> Result<Vec<(String, String, u64)>, StoreError> {
+    /// Rows that name a row of another table which does not exist.
+    pub(crate) async fn broken_references(&self) -> Result<Vec<BrokenReferences>, StoreError> {
         let rows =
             sqlx::query("PRAGMA foreign_key_check").fetch_all(&mut *self.read().await?).await.database()?;
         let mut broken = std::collections::BTreeMap::new();
@@ -112,7 +150,8 @@ impl Database {
             let count: &mut u64 = broken.entry(tables).or_default();
             *count = count.saturating_add(1);
         }
-        Ok(broken.into_iter().map(|((table, parent), count)| (table, parent, count)).collect())
+        let references = broken.into_iter();
+        Ok(references.map(|((table, parent), count)| BrokenReferences { table, parent, count }).collect())
     }
 
     /// A connection for statements that change nothing.

@@ -32,3 +32,8 @@ pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     bytes.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);
     bytes
 }
+
+/// As text in lower case.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

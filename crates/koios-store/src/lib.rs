@@ -58,6 +58,7 @@ mod atomic;
 mod attempt_evidence;
 mod audit;
 mod backup;
+mod blocking;
 mod certificate;
 mod certificate_files;
 mod certificates;

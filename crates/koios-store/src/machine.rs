@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::audit::AuditEntry;
 use crate::database::DatabaseResult;
 use crate::error::StoreError;
-use crate::file_digest::sha256;
+use crate::file_digest::{hex, sha256};
 use crate::instant;
 use crate::key_files::read_bounded;
 use crate::store::{Apply, Store};
@@ -56,5 +56,5 @@ fn fingerprint(machine_id: &Path) -> Option<String> {
     let id = text.trim();
     let is_id = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     let hash = sha256(&[b"koios data directory ", id.as_bytes()]);
-    is_id.then(|| hash.iter().map(|byte| format!("{byte:02x}")).collect())
+    is_id.then(|| hex(&hash))
 }

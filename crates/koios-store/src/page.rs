@@ -8,6 +8,7 @@ mod keyset;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
+use crate::file_digest::hex;
 
 pub(crate) use keyset::Keyset;
 
@@ -113,7 +114,6 @@ pub(crate) fn paginate<T>(
     direction: Direction,
     request: &PageRequest,
 ) -> Result<Page<T>, StoreError> {
-    let sort_name = directed(sort_name, direction);
     let order = |value: &SortValue, id: &str, other: &SortValue, other_id: &str| {
         let by_value = match direction {
             Direction::Ascending => value.cmp(other),
@@ -125,19 +125,17 @@ pub(crate) fn paginate<T>(
     let total = u64::try_from(entries.len()).unwrap_or(u64::MAX);
     let limit = request.limit.max(1);
 
-    let start = match &request.cursor {
+    let start = match begin_of(request, sort_name, direction)? {
         None => 0,
-        Some(text) => {
-            let last =
-                decode(text).filter(|cursor| cursor.s == sort_name).ok_or(StoreError::InvalidCursor)?;
-            entries.partition_point(|entry| order(&entry.value, &entry.id, &last.v, &last.i).is_le())
+        Some((value, id)) => {
+            entries.partition_point(|entry| order(&entry.value, &entry.id, &value, &id).is_le())
         }
     };
     let mut rest = entries.into_iter().skip(start);
     let page: Vec<Entry<T>> = rest.by_ref().take(limit).collect();
     let next_cursor = match (page.last(), rest.next()) {
         (Some(last), Some(_)) => {
-            Some(encode(&Cursor { s: sort_name, v: last.value.clone(), i: last.id.clone() })?)
+            Some(cursor_behind(last.value.clone(), last.id.clone(), sort_name, direction)?)
         }
         _ => None,
     };
@@ -176,7 +174,7 @@ fn directed(sort_name: &str, direction: Direction) -> String {
 /// Hexadecimal, so that a cursor stands in a query string as it is.
 fn encode(cursor: &Cursor) -> Result<String, StoreError> {
     let json = serde_json::to_vec(cursor).map_err(|_| StoreError::InvalidCursor)?;
-    Ok(json.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&json))
 }
 
 fn decode(text: &str) -> Option<Cursor> {

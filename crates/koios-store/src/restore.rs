@@ -16,7 +16,7 @@ use crate::audit::AuditEntry;
 use crate::backup::{self, BackupError, Manifest, Place, Unpacked, Verified, blocking, unpack};
 use crate::database::Database;
 use crate::directory_lock::DirectoryLock;
-use crate::error::{OpenError, StoreError};
+use crate::error::{OpenError, StoreError, with_causes};
 use crate::file_system;
 use crate::instant;
 use crate::layout::Layout;
@@ -191,7 +191,7 @@ async fn compare(layout: &Layout, unpacked: &Unpacked, verified: &Verified) -> R
         Err(error) => {
             warnings.push(format!(
                 "the present data directory cannot be compared, all of it would be replaced: {}",
-                chain(&error)
+                with_causes(&error)
             ));
             differences::with_nothing(&verified.rows)
         }
@@ -205,16 +205,6 @@ async fn compare(layout: &Layout, unpacked: &Unpacked, verified: &Verified) -> R
         warnings,
         kept: None,
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(&format!(": {cause}"));
-        next = cause.source();
-    }
-    text
 }
 
 fn write_files(staging: &Layout, unpacked: &Unpacked) -> Result<(), StoreError> {

@@ -10,6 +10,7 @@ use tokio::sync::{RwLock, broadcast};
 
 use crate::atomic::{self, Access};
 use crate::audit::{AuditEntry, AuditKey};
+use crate::blocking::run_blocking;
 use crate::certificates::EndReason;
 use crate::change::Change;
 use crate::database::{Connection, Database, DatabaseResult};
@@ -130,23 +131,7 @@ impl Store {
         let audit_key = AuditKey::open(&database, &secrets)
             .await
             .map_err(|error| open_error(&layout, error.located(layout.root())))?;
-        let store = Self {
-            inner: Arc::new(Inner {
-                layout,
-                database,
-                secrets,
-                audit_key: Arc::new(audit_key),
-                files: RwLock::new(()),
-                generations: tokio::sync::Mutex::new(()),
-                set_up: AtomicBool::new(set_up),
-                trust,
-                hashed: Arc::default(),
-                changes: broadcast::Sender::new(CHANGES_KEPT),
-                lock: Mutex::new(Some(lock)),
-                faults: Faults::default(),
-            }),
-            audit: None,
-        };
+        let store = Self::assembled(layout, database, (secrets, audit_key), trust, Some(lock), set_up);
         store
             .notice_machine(&options.machine_id)
             .await
@@ -173,7 +158,18 @@ impl Store {
         let audit_key = AuditKey::for_reading(&database, &secrets)
             .await
             .map_err(|error| open_error(&layout, error.located(layout.root())))?;
-        Ok(Self {
+        Ok(Self::assembled(layout, database, (secrets, audit_key), trust, None, true))
+    }
+
+    fn assembled(
+        layout: Layout,
+        database: Database,
+        (secrets, audit_key): (SecretsKey, AuditKey),
+        trust: Folders,
+        lock: Option<DirectoryLock>,
+        set_up: bool,
+    ) -> Self {
+        Self {
             inner: Arc::new(Inner {
                 layout,
                 database,
@@ -181,15 +177,15 @@ impl Store {
                 audit_key: Arc::new(audit_key),
                 files: RwLock::new(()),
                 generations: tokio::sync::Mutex::new(()),
-                set_up: AtomicBool::new(true),
+                set_up: AtomicBool::new(set_up),
                 trust,
                 hashed: Arc::default(),
-                changes: broadcast::Sender::new(1),
-                lock: Mutex::new(None),
+                changes: broadcast::Sender::new(CHANGES_KEPT),
+                lock: Mutex::new(lock),
                 faults: Faults::default(),
             }),
             audit: None,
-        })
+        }
     }
 
     /// Whether setting up is not done yet: it is done when the first token is stored
@@ -299,13 +295,7 @@ impl Store {
         work: impl FnOnce(&Layout) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let inner = Arc::clone(&self.inner);
-        match tokio::task::spawn_blocking(move || work(&inner.layout)).await {
-            Ok(result) => result,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(StoreError::Interrupted),
-            },
-        }
+        run_blocking(move || work(&inner.layout)).await.map_err(|_| StoreError::Interrupted)?
     }
 }
 
@@ -443,11 +433,7 @@ fn open_error(layout: &Layout, error: StoreError) -> OpenError {
 pub(crate) async fn blocking_open<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, OpenError> + Send + 'static,
 ) -> Result<T, OpenError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(error) => Err(OpenError::Unavailable { path: PathBuf::new(), source: error.into() }),
-        },
-    }
+    run_blocking(work)
+        .await
+        .map_err(|error| OpenError::Unavailable { path: PathBuf::new(), source: error.into() })?
 }

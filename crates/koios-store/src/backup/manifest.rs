@@ -166,11 +166,6 @@ fn is_file_name(name: &str) -> bool {
     one && !name.starts_with('.') && !name.contains('\0')
 }
 
-/// As text in lower case.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,7 +212,7 @@ mod tests {
             .map(|(path, size)| ManifestMember {
                 path: (*path).to_owned(),
                 size: *size,
-                sha256: hex(&[0; 32]),
+                sha256: crate::file_digest::hex(&[0; 32]),
             })
             .collect();
         serde_json::to_vec(&Manifest::new(OffsetDateTime::UNIX_EPOCH, members, Vec::new())).unwrap()

@@ -1,9 +1,12 @@
 //! The rows that say which files a data directory must have.
 
+use std::collections::HashMap;
+
 use koios_pki::CertificateChain;
 
 use crate::certificate_files::Digests;
-use crate::certificates::row::parse_chain;
+use crate::certificates::request::RequestRow;
+use crate::certificates::row::CertificateRow;
 use crate::database::{Database, DatabaseResult};
 use crate::error::{StoreError, StoredFile};
 use crate::file_digest::FileDigest;
@@ -52,22 +55,6 @@ pub(crate) struct DeviceRows {
 }
 
 #[derive(sqlx::FromRow)]
-struct Found {
-    id: String,
-    revision: i64,
-    name: String,
-    is_default: bool,
-    generation: i64,
-    chain: Vec<u8>,
-    certificate_digest: Vec<u8>,
-    chain_digest: Vec<u8>,
-    private_key_digest: Vec<u8>,
-    request: Option<Vec<u8>>,
-    staged_generation: Option<i64>,
-    staged_digest: Option<Vec<u8>>,
-}
-
-#[derive(sqlx::FromRow)]
 struct FoundDevice {
     id: String,
     revision: i64,
@@ -87,14 +74,16 @@ impl FoundDevice {
 impl Rows {
     pub(crate) async fn read(database: &Database) -> Result<Self, StoreError> {
         let mut connection = database.read().await?;
-        let found: Vec<Found> = sqlx::query_as(
-            "SELECT c.id, c.revision, c.name, c.is_default, c.generation, c.chain, c.certificate_digest, c.chain_digest, \
-             c.private_key_digest, r.request, r.generation AS staged_generation, r.private_key_digest AS staged_digest \
-             FROM certificates c LEFT JOIN certificate_requests r ON r.certificate_id = c.id ORDER BY c.id",
-        )
-        .fetch_all(&mut *connection)
-        .await
-        .database()?;
+        let mut requests: HashMap<String, RequestRow> = RequestRow::all(&mut connection)
+            .await?
+            .into_iter()
+            .map(|request| (request.certificate_id.clone(), request))
+            .collect();
+        let certificates = CertificateRow::all_uncounted(&mut connection)
+            .await?
+            .iter()
+            .map(|row| CertificateRows::of(row, requests.remove(&row.id)))
+            .collect::<Result<_, _>>()?;
         let devices: Vec<FoundDevice> =
             sqlx::query_as("SELECT id, revision, updated_at, name, password FROM devices ORDER BY id")
                 .fetch_all(&mut *connection)
@@ -109,7 +98,7 @@ impl Rows {
             .await
             .database()?;
         Ok(Self {
-            certificates: found.into_iter().map(Found::decode).collect::<Result<_, _>>()?,
+            certificates,
             devices: devices.into_iter().map(FoundDevice::decode).collect::<Result<_, _>>()?,
             tokens,
             trust_moving: moving > 0,
@@ -117,43 +106,28 @@ impl Rows {
     }
 }
 
-impl Found {
-    fn decode(self) -> Result<CertificateRows, StoreError> {
-        let generation = |number: i64, column: &str| {
-            u32::try_from(number).map_err(|source| StoreError::corrupt(column, source))
-        };
-        let staged = match (self.request, self.staged_generation, self.staged_digest) {
-            (Some(request), Some(number), Some(digest)) => Some(Staged {
-                request,
-                generation: generation(number, "certificate_requests.generation")?,
-                private_key: FileDigest::from_bytes(&digest, "certificate_requests.private_key_digest")?,
+impl CertificateRows {
+    fn of(row: &CertificateRow, request: Option<RequestRow>) -> Result<Self, StoreError> {
+        let staged = match request {
+            None => None,
+            Some(request) => request.staged()?.map(|(generation, private_key)| Staged {
+                request: request.request,
+                generation,
+                private_key,
             }),
-            _ => None,
         };
-        Ok(CertificateRows {
-            id: self.id.parse().map_err(|source| StoreError::corrupt("certificates.id", source))?,
-            revision: self.revision,
-            name: self.name,
-            is_default: self.is_default,
-            generation: generation(self.generation, "certificates.generation")?,
-            chain: parse_chain(&self.chain, "certificates.chain")?,
-            digests: Digests {
-                certificate: FileDigest::from_bytes(
-                    &self.certificate_digest,
-                    "certificates.certificate_digest",
-                )?,
-                chain: FileDigest::from_bytes(&self.chain_digest, "certificates.chain_digest")?,
-                private_key: FileDigest::from_bytes(
-                    &self.private_key_digest,
-                    "certificates.private_key_digest",
-                )?,
-            },
+        Ok(Self {
+            id: row.id()?,
+            revision: row.revision,
+            name: row.name.clone(),
+            is_default: row.is_default,
+            generation: row.generation()?,
+            chain: row.chain()?,
+            digests: row.digests()?,
             staged,
         })
     }
-}
 
-impl CertificateRows {
     /// Every file that the rows name, by its path below the data directory.
     pub(crate) fn files(&self) -> Vec<(String, StoredFile, FileDigest)> {
         let path = |generation: u32, file: StoredFile| {

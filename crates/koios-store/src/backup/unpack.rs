@@ -11,9 +11,10 @@ use zeroize::Zeroizing;
 use super::BackupError;
 use super::archive::{Member, Reader};
 use super::encryption::{Decryptor, is_encrypted};
-use super::manifest::{MANIFEST, MAX_MANIFEST, Manifest, hex};
+use super::manifest::{MANIFEST, MAX_MANIFEST, Manifest};
 use crate::atomic::{self, Access};
 use crate::error::StoreError;
+use crate::file_digest::hex;
 use crate::layout::DATABASE;
 
 /// A backup that was read to its end, every file of it being what its manifest says.

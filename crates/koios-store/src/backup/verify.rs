@@ -27,7 +27,8 @@ pub(crate) struct Verified {
 
 /// Looks at everything. `database` is the one of the backup, in the present format.
 pub(crate) async fn verify(database: &Database, unpacked: &Arc<Unpacked>) -> Result<Verified, BackupError> {
-    let problems = database.examine().await?;
+    let mut problems = database.damage().await?;
+    problems.extend(database.broken_references().await?.iter().map(ToString::to_string));
     if !problems.is_empty() {
         return Err(BackupError::Contradictory { problems });
     }

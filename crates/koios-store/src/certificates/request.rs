@@ -236,7 +236,8 @@ impl Store {
 /// A row of the table `certificate_requests`.
 #[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
 pub(crate) struct RequestRow {
-    request: Vec<u8>,
+    pub(crate) certificate_id: String,
+    pub(crate) request: Vec<u8>,
     generation: Option<i64>,
     private_key_digest: Option<Vec<u8>>,
     created_at: i64,
@@ -248,11 +249,20 @@ impl RequestRow {
         id: CertificateId,
     ) -> Result<Option<Self>, StoreError> {
         sqlx::query_as(
-            "SELECT request, generation, private_key_digest, created_at FROM certificate_requests \
+            "SELECT certificate_id, request, generation, private_key_digest, created_at FROM certificate_requests \
              WHERE certificate_id = $1",
         )
         .bind(id.to_string())
         .fetch_optional(connection)
+        .await
+        .database()
+    }
+
+    pub(crate) async fn all(connection: &mut Connection) -> Result<Vec<Self>, StoreError> {
+        sqlx::query_as(
+            "SELECT certificate_id, request, generation, private_key_digest, created_at FROM certificate_requests",
+        )
+        .fetch_all(connection)
         .await
         .database()
     }

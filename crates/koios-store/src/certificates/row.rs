@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use koios_pki::CertificateChain;
-use sqlx::{FromRow, QueryBuilder, Sqlite};
+use sqlx::FromRow;
 use time::OffsetDateTime;
 
 use crate::audit::AuditResource;
 use crate::certificate::{CertificateName, CertificateRecord, FileStates, Origin};
 use crate::certificate_files::{self, Digests};
-use crate::database::{Connection, DatabaseResult, IDS_PER_QUERY};
+use crate::database::{Connection, DatabaseResult, rows_by_id};
 use crate::error::{Resource, StoreError};
 use crate::file_digest::FileDigest;
 use crate::id::CertificateId;
@@ -49,7 +49,7 @@ pub(crate) use certificate_counts;
 /// A row, decoded as far as the database can.
 #[derive(Clone, Debug, PartialEq, FromRow)]
 pub(crate) struct CertificateRow {
-    id: String,
+    pub(crate) id: String,
     pub(crate) revision: i64,
     pub(crate) name: String,
     pub(crate) description: Option<String>,
@@ -100,18 +100,16 @@ impl CertificateRow {
         connection: &mut Connection,
         ids: &[String],
     ) -> Result<HashMap<String, Self>, StoreError> {
-        let mut found = HashMap::new();
-        for ids in ids.chunks(IDS_PER_QUERY) {
-            let mut query = QueryBuilder::<Sqlite>::new(select_certificates!("WHERE c.id IN ("));
-            let mut separated = query.separated(", ");
-            for id in ids {
-                separated.push_bind(id);
-            }
-            separated.push_unseparated(")");
-            let rows: Vec<Self> = query.build_query_as().fetch_all(&mut *connection).await.database()?;
-            found.extend(rows.into_iter().map(|row| (row.id.clone(), row)));
-        }
-        Ok(found)
+        let rows: Vec<Self> = rows_by_id(connection, select_certificates!("WHERE c.id IN"), ids).await?;
+        Ok(rows.into_iter().map(|row| (row.id.clone(), row)).collect())
+    }
+
+    /// All of them in the order of their ids, without counting their devices.
+    pub(crate) async fn all_uncounted(connection: &mut Connection) -> Result<Vec<Self>, StoreError> {
+        sqlx::query_as(select_certificates!("0 AS assigned, 0 AS through_default", "ORDER BY c.id"))
+            .fetch_all(connection)
+            .await
+            .database()
     }
 
     pub(crate) async fn find_default(connection: &mut Connection) -> Result<Option<Self>, StoreError> {

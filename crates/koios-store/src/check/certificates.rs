@@ -7,12 +7,12 @@ use sqlx::FromRow;
 
 use super::blocking;
 use super::directory::below;
-use super::finding::{CheckCode, CheckFinding, CheckPart, told};
-use crate::certificate_files::MAX_BYTES;
+use super::finding::{CheckCode, CheckFinding, CheckPart};
+use crate::certificate_files::{Digests, MAX_BYTES};
 use crate::certificates::request::RequestRow;
 use crate::certificates::row::CertificateRow;
 use crate::database::{Connection, Database, DatabaseResult};
-use crate::error::{StoreError, StoredFile};
+use crate::error::{StoreError, StoredFile, with_causes};
 use crate::file_digest::FileDigest;
 use crate::id::CertificateId;
 use crate::instant;
@@ -55,7 +55,7 @@ async fn certificate(
     loop {
         let before = match rows(database, id).await {
             Err(StoreError::NotFound { .. }) => return Ok(Vec::new()),
-            Err(error) => return Ok(vec![unreadable_row(name, told(&error))]),
+            Err(error) => return Ok(vec![unreadable_row(name, with_causes(&error))]),
             Ok(rows) => rows,
         };
         let (layout, looked_at) = (layout.clone(), before.clone());
@@ -63,7 +63,7 @@ async fn certificate(
             blocking(move || looked_at.0.parts().map(|parts| look(&layout, &looked_at, &parts))).await?;
         let findings = match findings {
             Ok(findings) => findings,
-            Err(error) => vec![unreadable_row(name, told(&error))],
+            Err(error) => vec![unreadable_row(name, with_causes(&error))],
         };
         if findings.is_empty() || rows(database, id).await.is_ok_and(|after| after == before) {
             return Ok(findings);
@@ -99,7 +99,7 @@ impl Copies {
 
 async fn rows(database: &Database, id: CertificateId) -> Result<Rows, StoreError> {
     let connection: &mut Connection = &mut *database.read().await?;
-    let row = CertificateRow::find(&mut *connection, id).await?;
+    let row = CertificateRow::find_uncounted(&mut *connection, id).await?;
     let request = RequestRow::find(&mut *connection, id).await?;
     let copies = sqlx::query_as(
         "SELECT common_name, application_uri, not_before, not_after, thumbprint_sha1, thumbprint_sha256 \
@@ -117,29 +117,24 @@ struct Parts {
     id: CertificateId,
     generation: u32,
     chain: CertificateChain,
-    certificate: FileDigest,
-    chain_file: FileDigest,
-    private_key: FileDigest,
+    digests: Digests,
 }
 
 impl CertificateRow {
     fn parts(&self) -> Result<Parts, StoreError> {
         self.origin()?;
-        let digests = self.digests()?;
         Ok(Parts {
             id: self.id()?,
             generation: self.generation()?,
             chain: self.chain()?,
-            certificate: digests.certificate,
-            chain_file: digests.chain,
-            private_key: digests.private_key,
+            digests: self.digests()?,
         })
     }
 }
 
 fn look(layout: &Layout, (row, request, copies): &Rows, parts: &Parts) -> Vec<CheckFinding> {
     let mut look = Look { layout, name: &row.name, findings: Vec::new() };
-    if FileDigest::of(parts.chain.leaf().der()) != parts.certificate {
+    if FileDigest::of(parts.chain.leaf().der()) != parts.digests.certificate {
         look.findings
             .push(unreadable_row(&row.name, "its certificate is not the one that was stored".to_owned()));
     }
@@ -149,11 +144,11 @@ fn look(layout: &Layout, (row, request, copies): &Rows, parts: &Parts) -> Vec<Ch
                 .to_owned();
         look.findings.push(unreadable_row(&row.name, problem));
     }
-    let Parts { id, generation, .. } = *parts;
-    look.public_file(id, generation, StoredFile::Certificate, parts.certificate);
-    look.public_file(id, generation, StoredFile::Chain, parts.chain_file);
+    let Parts { id, generation, digests, .. } = *parts;
+    look.public_file(id, generation, StoredFile::Certificate, digests.certificate);
+    look.public_file(id, generation, StoredFile::Chain, digests.chain);
     let leaf_key = parts.chain.leaf().public_key();
-    look.private_key(id, generation, parts.private_key, leaf_key.as_ref(), RESTORE_FILE);
+    look.private_key(id, generation, digests.private_key, leaf_key.as_ref(), RESTORE_FILE);
     if let Some(request) = request {
         look.request(id, request, leaf_key.as_ref());
     }
@@ -219,7 +214,7 @@ impl Look<'_> {
         let (pending, staged) = match (request.pending(), request.staged()) {
             (Ok(pending), Ok(staged)) => (pending, staged),
             (Err(error), _) | (_, Err(error)) => {
-                let problem = format!("its request to an authority cannot be read: {}", told(&error));
+                let problem = format!("its request to an authority cannot be read: {}", with_causes(&error));
                 return self.about(CheckCode::RequestUnusable, problem, DROP_REQUEST);
             }
         };

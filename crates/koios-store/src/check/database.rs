@@ -1,9 +1,9 @@
 //! The database: whether it can be opened, is whole, and its rows find each other.
 
-use super::finding::{CheckCode, CheckFinding, CheckPart, told};
+use super::finding::{CheckCode, CheckFinding, CheckPart};
 use crate::certificates::row::parse_chain;
 use crate::database::{Database, DatabaseResult};
-use crate::error::{OpenError, StoreError};
+use crate::error::{OpenError, StoreError, with_causes};
 use crate::layout::{DATABASE, Layout};
 use crate::leftovers;
 
@@ -38,7 +38,7 @@ pub(super) async fn open(layout: &Layout) -> Result<Database, CheckFinding> {
             "an older version wrote it",
             "start the daemon once, which brings it to the present format, and check again",
         ),
-        _ => finding(CheckCode::DatabaseDamaged, told(&error), RESTORE),
+        _ => finding(CheckCode::DatabaseDamaged, with_causes(&error), RESTORE),
     })
 }
 
@@ -49,21 +49,17 @@ pub(super) async fn examine(database: &Database) -> Vec<CheckFinding> {
         Ok(damage) => findings.extend(
             damage.into_iter().map(|sentence| finding(CheckCode::DatabaseDamaged, sentence, RESTORE)),
         ),
-        Err(error) => findings.push(finding(CheckCode::DatabaseDamaged, told(&error), RESTORE)),
+        Err(error) => findings.push(finding(CheckCode::DatabaseDamaged, with_causes(&error), RESTORE)),
     }
     match database.broken_references().await {
         Ok(broken) => {
             // Devices are told one by one.
-            let broken = broken.into_iter().filter(|(table, parent, _)| {
-                (table.as_str(), parent.as_str()) != ("devices", "certificates")
+            let broken = broken.into_iter().filter(|broken| {
+                (broken.table.as_str(), broken.parent.as_str()) != ("devices", "certificates")
             });
-            findings.extend(broken.map(|(table, parent, count)| {
-                finding(
-                    CheckCode::ReferenceBroken,
-                    format!("{count} rows of {table} name rows of {parent} that do not exist"),
-                    RESTORE,
-                )
-            }));
+            findings.extend(
+                broken.map(|broken| finding(CheckCode::ReferenceBroken, broken.to_string(), RESTORE)),
+            );
         }
         Err(error) => findings.push(CheckFinding::not_examined(PART, DATABASE, &error)),
     }

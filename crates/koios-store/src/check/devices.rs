@@ -1,9 +1,9 @@
 //! Devices: what they name must be there, and their passwords must open.
 
-use super::finding::{CheckCode, CheckFinding, CheckPart, told};
+use super::finding::{CheckCode, CheckFinding, CheckPart};
 use crate::database::{Connection, Database, DatabaseResult};
 use crate::devices::row::DeviceRow;
-use crate::error::StoreError;
+use crate::error::{StoreError, with_causes};
 use crate::secrets::SecretsKey;
 
 const PART: CheckPart = CheckPart::Devices;
@@ -37,7 +37,7 @@ pub(super) async fn examine(
                     PART,
                     CheckCode::DeviceRowUnreadable,
                     subject(&row.name),
-                    told(&error),
+                    with_causes(&error),
                     "restore koios.db from a backup, or delete the device and add it again",
                 ));
                 continue;

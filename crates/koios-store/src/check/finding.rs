@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use koios_pki::Severity;
 
+use crate::error::with_causes;
+
 text_enum! {
     /// A part of a data directory, in the order in which they are examined.
     pub enum CheckPart {
@@ -197,7 +199,7 @@ impl CheckFinding {
         error: &(dyn std::error::Error + 'static),
     ) -> Self {
         let remedy = "see to what stands in the way, and check again";
-        Self::new(part, CheckCode::NotExamined, subject, told(error), remedy)
+        Self::new(part, CheckCode::NotExamined, subject, with_causes(error), remedy)
     }
 
     pub(super) fn mended_by(mut self, kind: RepairKind, path: impl Into<PathBuf>) -> Self {
@@ -210,15 +212,4 @@ impl CheckFinding {
     pub fn severity(&self) -> Severity {
         self.code.severity()
     }
-}
-
-/// An error with its causes.
-pub(super) fn told(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
 }

@@ -1,9 +1,9 @@
 //! Folders of key pairs that no row names as current.
 
 use super::directory::below;
-use super::finding::{CheckCode, CheckFinding, CheckPart, RepairKind, told};
+use super::finding::{CheckCode, CheckFinding, CheckPart, RepairKind};
 use crate::database::Database;
-use crate::error::{OpenError, StoreError};
+use crate::error::{OpenError, StoreError, with_causes};
 use crate::layout::{DATABASE, Layout};
 use crate::leftovers::{self, Kind, Known, Leftover};
 use crate::store::Found;
@@ -33,7 +33,7 @@ pub(super) fn findings(layout: &Layout, known: &Known, leftovers: &[Leftover]) -
     if let Some(error) = foreign {
         let (problem, remedy) = match &error {
             OpenError::Damaged { problem, remedy, .. } => (problem.clone(), *remedy),
-            _ => (told(&error), ""),
+            _ => (with_causes(&error), ""),
         };
         findings.push(CheckFinding::new(PART, CheckCode::DatabaseForeign, DATABASE, problem, remedy));
     }

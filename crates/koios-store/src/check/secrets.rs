@@ -1,6 +1,7 @@
 //! `secrets.key`.
 
-use super::finding::{CheckCode, CheckFinding, CheckPart, told};
+use super::finding::{CheckCode, CheckFinding, CheckPart};
+use crate::error::with_causes;
 use crate::layout::Layout;
 use crate::secrets::SecretsKey;
 
@@ -19,7 +20,7 @@ pub(super) fn open(layout: &Layout) -> Result<SecretsKey, CheckFinding> {
     SecretsKey::open_existing(layout).map_err(|error| {
         finding(
             CheckCode::SecretsKeyDamaged,
-            told(&error),
+            with_causes(&error),
             "put it back from a backup; without one, move it away, start the daemon and enter the devices' passwords \
              again",
         )

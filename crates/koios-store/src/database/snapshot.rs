@@ -5,7 +5,7 @@ use std::path::Path;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection as _, SqliteConnection};
 
-use super::{BUSY_TIMEOUT, Database, DatabaseResult, create_private, open_error};
+use super::{BUSY_TIMEOUT, DatabaseResult, create_private, open_error};
 use crate::error::{OpenError, StoreError};
 
 /// Keeps every writer waiting, in whatever process, until it is dropped or released.
@@ -50,20 +50,4 @@ async fn connect(database: &Path) -> Result<SqliteConnection, sqlx::Error> {
         .busy_timeout(BUSY_TIMEOUT)
         .connect()
         .await
-}
-
-impl Database {
-    /// Looks at every page, index and reference; answers what is wrong.
-    pub(crate) async fn examine(&self) -> Result<Vec<String>, StoreError> {
-        let mut connection = self.read().await?;
-        let found: Vec<String> =
-            sqlx::query_scalar("PRAGMA integrity_check(5)").fetch_all(&mut *connection).await.database()?;
-        let mut wrong: Vec<String> = found.into_iter().filter(|finding| finding != "ok").collect();
-        let dangling: Vec<(String, Option<i64>, String, i64)> =
-            sqlx::query_as("PRAGMA foreign_key_check").fetch_all(&mut *connection).await.database()?;
-        wrong.extend(dangling.into_iter().take(5).map(|(table, _, parent, _)| {
-            format!("a row of {table} names one of {parent} that is not there")
-        }));
-        Ok(wrong)
-    }
 }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use koios_pki::SecurityMode;
 use sqlx::{FromRow, QueryBuilder, Sqlite};
 
-use crate::database::{Connection, DatabaseResult, IDS_PER_QUERY};
+use crate::database::{Connection, DatabaseResult, rows_by_id};
 use crate::device::Device;
 use crate::devices::row::{DeviceRow, Users, device_refs, mode_text};
 use crate::devices::{DeviceQuery, DeviceSortKey};
@@ -86,18 +86,8 @@ async fn rows_of(
     connection: &mut Connection,
     ids: &[String],
 ) -> Result<HashMap<String, DeviceRow>, StoreError> {
-    let mut found = HashMap::new();
-    for ids in ids.chunks(IDS_PER_QUERY) {
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM devices WHERE id IN (");
-        let mut separated = query.separated(", ");
-        for id in ids {
-            separated.push_bind(id);
-        }
-        separated.push_unseparated(")");
-        let rows: Vec<DeviceRow> = query.build_query_as().fetch_all(&mut *connection).await.database()?;
-        found.extend(rows.into_iter().map(|row| (row.id.clone(), row)));
-    }
-    Ok(found)
+    let rows: Vec<DeviceRow> = rows_by_id(connection, "SELECT * FROM devices WHERE id IN", ids).await?;
+    Ok(rows.into_iter().map(|row| (row.id.clone(), row)).collect())
 }
 
 /// What the database itself can tell apart.

@@ -64,18 +64,7 @@ impl Store {
         &self,
         thumbprint: Sha256Thumbprint,
     ) -> Result<TrustEntry, StoreError> {
-        self.change_trust(move |layout, lists| {
-            let certificate = find(lists, thumbprint)?;
-            let mut moves = FileMoves::default();
-            take_out(&mut moves, layout, lists, thumbprint, |from| from != TrustListName::Trusted);
-            if !lists.holds(TrustListName::Trusted, thumbprint) {
-                put(&mut moves, layout, TrustListName::Trusted, &certificate);
-            }
-            let shown = Some((TrustListName::Trusted, thumbprint));
-            Ok(Planned { moves, rows: Rows::NotRejected(thumbprint), shown })
-        })
-        .await?
-        .ok_or(StoreError::Interrupted)
+        self.move_to(TrustListName::Trusted, thumbprint, move |_| Rows::NotRejected(thumbprint)).await
     }
 
     /// Moves a certificate to the rejected ones: nothing is trusted because of it any more.
@@ -86,15 +75,26 @@ impl Store {
         &self,
         thumbprint: Sha256Thumbprint,
     ) -> Result<TrustEntry, StoreError> {
+        self.move_to(TrustListName::Rejected, thumbprint, |certificate| {
+            Rows::Rejected(certificate, instant::now())
+        })
+        .await
+    }
+
+    async fn move_to(
+        &self,
+        list: TrustListName,
+        thumbprint: Sha256Thumbprint,
+        rows: impl FnOnce(Certificate) -> Rows + Send + 'static,
+    ) -> Result<TrustEntry, StoreError> {
         self.change_trust(move |layout, lists| {
             let certificate = find(lists, thumbprint)?;
             let mut moves = FileMoves::default();
-            take_out(&mut moves, layout, lists, thumbprint, |from| from != TrustListName::Rejected);
-            if !lists.holds(TrustListName::Rejected, thumbprint) {
-                put(&mut moves, layout, TrustListName::Rejected, &certificate);
+            take_out(&mut moves, layout, lists, thumbprint, |from| from != list);
+            if !lists.holds(list, thumbprint) {
+                put(&mut moves, layout, list, &certificate);
             }
-            let shown = Some((TrustListName::Rejected, thumbprint));
-            Ok(Planned { moves, rows: Rows::Rejected(certificate, instant::now()), shown })
+            Ok(Planned { moves, rows: rows(certificate), shown: Some((list, thumbprint)) })
         })
         .await?
         .ok_or(StoreError::Interrupted)
