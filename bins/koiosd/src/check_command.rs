@@ -2,7 +2,6 @@
 
 use std::{
     cell::RefCell,
-    error::Error,
     io::{self, Write},
 };
 
@@ -11,7 +10,7 @@ use koios_store::{CheckFinding, CheckPart, DirectoryCheck, OpenError, Repair, St
 use serde::Serialize;
 use tokio::runtime::Builder;
 
-use crate::{command_line::CheckArguments, config::Settings};
+use crate::{command_line::CheckArguments, config::Settings, error_chain::error_chain};
 
 /// Somebody should do something about the data directory.
 const EXIT_NOT_CONTENT: u8 = 3;
@@ -114,7 +113,7 @@ impl Report {
         match error {
             None => self.line(&format!("MENDED: {repair}")),
             Some(error) => {
-                self.line(&format!("NOT MENDED: {}: {}", repair.path.display(), told(error)));
+                self.line(&format!("NOT MENDED: {}: {}", repair.path.display(), error_chain(error)));
             }
         }
     }
@@ -153,17 +152,6 @@ impl Report {
         }
         self.failed.take().map_or(Ok(()), |error| Err(CheckCommandError::Output(error)))
     }
-}
-
-/// An error with its causes.
-fn told(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(&format!(": {cause}"));
-        next = cause.source();
-    }
-    text
 }
 
 #[derive(Serialize)]
@@ -212,7 +200,7 @@ impl From<&Mend> for RepairBody {
         Self {
             kind: repair.kind.as_str(),
             path: repair.path.display().to_string(),
-            error: error.as_ref().map(|error| told(error)),
+            error: error.as_ref().map(|error| error_chain(error)),
         }
     }
 }

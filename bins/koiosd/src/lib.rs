@@ -11,6 +11,7 @@ mod backup_command;
 mod check_command;
 mod command_line;
 mod config;
+mod error_chain;
 mod first_start;
 mod logging;
 mod secret_file;
@@ -28,5 +29,6 @@ pub use command_line::{
     Action, Arguments, AuditAction, BackupArguments, CheckArguments, RestoreArguments, TestArguments,
 };
 pub use config::{ConfigError, DefaultKey, DefaultServerCertificatePolicy, LogFormat, LogLevel, Settings};
+pub use error_chain::error_chain;
 pub use logging::start as start_logging;
 pub use test_command::{TestCommandError, test};

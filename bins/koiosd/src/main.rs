@@ -17,30 +17,30 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.action.clone().unwrap_or_default() {
         Action::Audit(action) => with_settings(&arguments, |settings| {
-            koiosd::audit(settings, &action).map_err(|error| fail(&error, error.exit_code()))
+            koiosd::audit(&settings, &action).map_err(|error| fail(&error, error.exit_code()))
         }),
         Action::Backup(backup) => with_settings(&arguments, |settings| {
-            koiosd::back_up(settings, &backup).map_err(|error| fail(&error, error.exit_code()))
+            koiosd::back_up(&settings, &backup).map_err(|error| fail(&error, error.exit_code()))
         }),
         Action::Check(check) => with_settings(&arguments, |settings| {
-            koiosd::check(settings, &check).map_err(|error| fail(&error, error.exit_code()))
+            koiosd::check(&settings, &check).map_err(|error| fail(&error, error.exit_code()))
         }),
         Action::Openapi => print_openapi(),
         Action::Restore(backup) => with_settings(&arguments, |settings| {
-            koiosd::restore(settings, &backup).map_err(|error| fail(&error, error.exit_code()))
+            koiosd::restore(&settings, &backup).map_err(|error| fail(&error, error.exit_code()))
         }),
         Action::Test(arguments) => match koiosd::test(&arguments) {
             Ok(code) => ExitCode::from(code),
             Err(error) => fail(&error, EXIT_USAGE),
         },
-        Action::Serve => serve(&arguments),
+        Action::Serve => with_settings(&arguments, serve),
     }
 }
 
 /// Runs a command that needs the settings; its error, if any, is said already.
-fn with_settings(arguments: &Arguments, command: impl FnOnce(&Settings) -> Result<u8, ExitCode>) -> ExitCode {
+fn with_settings(arguments: &Arguments, command: impl FnOnce(Settings) -> Result<u8, ExitCode>) -> ExitCode {
     match Settings::load(arguments) {
-        Ok(settings) => command(&settings).map_or_else(|failed| failed, ExitCode::from),
+        Ok(settings) => command(settings).map_or_else(|failed| failed, ExitCode::from),
         Err(error) => fail(&error, EXIT_USAGE),
     }
 }
@@ -55,24 +55,18 @@ fn print_openapi() -> ExitCode {
     }
 }
 
-fn serve(arguments: &Arguments) -> ExitCode {
-    let settings = match Settings::load(arguments) {
-        Ok(settings) => settings,
-        Err(error) => return fail(&error, EXIT_USAGE),
-    };
+fn serve(settings: Settings) -> Result<u8, ExitCode> {
     let bootstrap_token = match env::var("KOIOS_BOOTSTRAP_TOKEN") {
         Ok(token) => Some(Zeroizing::new(token)),
         Err(VarError::NotPresent) => None,
         Err(VarError::NotUnicode(_)) => {
             let name = "KOIOS_BOOTSTRAP_TOKEN".to_owned();
-            return fail(&ConfigError::EnvironmentNotUnicode { name }, EXIT_USAGE);
+            return Err(fail(&ConfigError::EnvironmentNotUnicode { name }, EXIT_USAGE));
         }
     };
     koiosd::start_logging(&settings);
-    match actix_web::rt::System::new().block_on(run(settings, bootstrap_token)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error, error.exit_code()),
-    }
+    let ran = actix_web::rt::System::new().block_on(run(settings, bootstrap_token));
+    ran.map(|()| 0).map_err(|error| fail(&error, error.exit_code()))
 }
 
 async fn run(settings: Settings, bootstrap_token: Option<Zeroizing<String>>) -> Result<(), StartError> {
@@ -83,13 +77,7 @@ async fn run(settings: Settings, bootstrap_token: Option<Zeroizing<String>>) -> 
 }
 
 /// Says on standard error what is wrong, with its causes.
-fn fail(error: &dyn Error, code: u8) -> ExitCode {
-    let mut message = format!("koiosd: {error}");
-    let mut next = error.source();
-    while let Some(cause) = next {
-        message.push_str(&format!(": {cause}"));
-        next = cause.source();
-    }
-    eprintln!("{message}");
+fn fail(error: &(dyn Error + 'static), code: u8) -> ExitCode {
+    eprintln!("koiosd: {}", koiosd::error_chain(error));
     ExitCode::from(code)
 }

@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::request_id::RequestId;
+use crate::error_chain::error_chain;
 
 /// The media type of failures (RFC 9457 §3).
 pub(crate) const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
@@ -244,7 +245,7 @@ impl ApiError {
 
     /// Something that should not happen: the log has the causes, the client only the request id.
     pub(crate) fn internal(error: &(dyn Error + 'static)) -> Self {
-        tracing::error!(error = chain(error), "a request failed");
+        tracing::error!(error = error_chain(error), "a request failed");
         Self::internal_unexplained()
     }
 
@@ -276,18 +277,6 @@ impl ApiError {
             Err(_) => response.finish(),
         }
     }
-}
-
-/// An error and its causes on one line: Display never repeats a source.
-pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }
 
 impl fmt::Display for Code {

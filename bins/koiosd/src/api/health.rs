@@ -7,11 +7,8 @@ use actix_web::{
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
-use super::{
-    error::{ApiResult, chain},
-    routes,
-};
-use crate::service::Services;
+use super::{error::ApiResult, routes};
+use crate::{error_chain::error_chain, service::Services};
 
 #[derive(OpenApi)]
 #[openapi(paths(healthz, readyz), tags((name = "health", description = "Whether the daemon lives and can work")))]
@@ -55,7 +52,7 @@ async fn readyz(services: Data<Services>) -> ApiResult {
     Ok(match services.store.check_writable().await {
         Ok(()) => HttpResponse::Ok().json(Health { status: "ok" }),
         Err(error) => {
-            tracing::warn!(error = chain(&error), "not ready");
+            tracing::warn!(error = error_chain(&error), "not ready");
             let reasons = vec!["the data directory cannot be written"];
             HttpResponse::ServiceUnavailable().json(Unready { status: "unavailable", reasons })
         }

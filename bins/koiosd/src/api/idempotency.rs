@@ -13,11 +13,14 @@ use actix_web::{
 };
 use koios_store::StoredAnswer;
 
-use super::error::{ApiError, ApiResult, chain};
-use crate::service::{
-    Services,
-    access::Caller,
-    idempotency::{Begin, Fingerprint},
+use super::error::{ApiError, ApiResult};
+use crate::{
+    error_chain::error_chain,
+    service::{
+        Services,
+        access::Caller,
+        idempotency::{Begin, Fingerprint},
+    },
 };
 
 /// The header's name, also as the field in problems.
@@ -76,7 +79,7 @@ impl IdempotencyKey {
                 // The change is in force, so its answer must go out even when it could not be kept.
                 if let Err(error) = first.finish(answer).await {
                     tracing::warn!(
-                        error = chain(&error),
+                        error = error_chain(&error),
                         "an answer could not be kept for its Idempotency-Key"
                     );
                 }

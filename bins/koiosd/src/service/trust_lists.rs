@@ -119,7 +119,7 @@ impl TrustListsService {
     /// What a change is about, with the lists that it is in before.
     async fn subject(&self, thumbprint: Sha256Thumbprint) -> Result<Subject, ServiceError> {
         let lists = self.store.trust_lists().await?;
-        let mut subject = Subject { id: thumbprint.to_string(), ..Subject::default() };
+        let mut subject = Subject::certificate(thumbprint, None);
         let mut before = Vec::new();
         for &list in TrustListName::ALL {
             let found =
@@ -135,9 +135,8 @@ impl TrustListsService {
 
     /// The store, for one change of trust that its own commit records.
     fn recording(&self, caller: &Caller, action: &str, subject: &Subject, after: Value) -> Store {
-        let kind = if action.starts_with("crl") { "crl" } else { "server_certificate" };
         let mut entry = caller.entry(action);
-        entry.resource = Some(AuditResource::new(kind, subject.id.clone(), subject.name.clone()));
+        entry.resource = Some(AuditResource::new(subject.kind, subject.id.clone(), subject.name.clone()));
         entry.before = subject.before.clone();
         entry.after = Some(after).filter(|after| !after.is_null());
         self.store.recording(entry)
@@ -145,8 +144,9 @@ impl TrustListsService {
 }
 
 /// What an audit entry is about.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Subject {
+    kind: &'static str,
     id: String,
     name: Option<String>,
     before: Option<Value>,
@@ -155,10 +155,19 @@ struct Subject {
 impl Subject {
     fn of(certificate: &Certificate) -> Self {
         let name = certificate.common_name().map(str::to_owned);
-        Self { id: certificate.thumbprint_sha256().to_string(), name, before: None }
+        Self::certificate(certificate.thumbprint_sha256(), name)
+    }
+
+    fn certificate(thumbprint: Sha256Thumbprint, name: Option<String>) -> Self {
+        Self { kind: "server_certificate", id: thumbprint.to_string(), name, before: None }
     }
 
     fn of_list(list: &RevocationList) -> Self {
-        Self { id: list.sha256().to_string(), name: Some(list.issuer().to_owned()), before: None }
+        Self {
+            kind: "crl",
+            id: list.sha256().to_string(),
+            name: Some(list.issuer().to_owned()),
+            before: None,
+        }
     }
 }

@@ -27,8 +27,8 @@ const BY_HAND: &str = "An administrator has rejected it";
 
 impl Store {
     /// Keeps a server certificate that was refused, with the reason; the same again within a minute is not written
-    /// again, nor another one by a device when all that are kept are as recent. One in the trusted or issuer list is not put among the rejected: it was refused for what is wrong with it
-    /// now, and the device says so.
+    /// again, nor another one by a device when all that are kept are as recent. One in the trusted or issuer list is
+    /// not put among the rejected: it was refused for what is wrong with it now, and the device says so.
     ///
     /// # Errors
     /// [`StoreError::StorageFull`] and its like.

@@ -3,8 +3,8 @@
 use koios_pki::ReadError;
 use koios_store::{IdentityFilesError, Resource, StoreError};
 
-use super::{ApiError, Code, FieldError, chain};
-use crate::service::error::ServiceError;
+use super::{ApiError, Code, FieldError};
+use crate::{error_chain::error_chain, service::error::ServiceError};
 
 impl From<ServiceError> for ApiError {
     fn from(error: ServiceError) -> Self {
@@ -174,7 +174,7 @@ fn from_read(error: &ReadError) -> ApiError {
 }
 
 fn logged(error: &(dyn std::error::Error + 'static), code: Code, detail: &str) -> ApiError {
-    tracing::warn!(error = chain(error), "a request failed");
+    tracing::warn!(error = error_chain(error), "a request failed");
     ApiError::new(code, detail)
 }
 
