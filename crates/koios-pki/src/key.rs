@@ -2,6 +2,7 @@
 
 mod ec;
 mod rsa;
+mod wrapping;
 
 use std::fmt;
 
@@ -12,6 +13,7 @@ use zeroize::Zeroizing;
 
 pub use self::ec::EcPrivateKey;
 pub use self::rsa::{DecryptedBlock, RsaPrivateKey};
+pub use self::wrapping::WrappingSecret;
 use crate::encryption::pbes2::Encryption;
 use crate::public_key::{EC_PUBLIC_KEY, LEAST_RSA_BITS, curve_of};
 use crate::{Certificate, Curve, EncryptionSeed, KeyAlgorithm, PublicKey, SignatureScheme, pem, tlv};
@@ -199,7 +201,7 @@ impl PrivateKey {
         }
         let [(salt, iv), _] = seed.halves();
         let der = self.to_encrypted_pkcs8(&Encryption::scrypt(salt, iv)?, passphrase)?;
-        Ok(PrivateKeyPem::from_bytes(pem::encode("ENCRYPTED PRIVATE KEY", &der).as_bytes().to_vec()))
+        Ok(PrivateKeyPem::from_bytes(pem::encode(wrapping::ENCRYPTED_LABEL, &der).as_bytes().to_vec()))
     }
 
     /// `EncryptedPrivateKeyInfo` (RFC 5958 §3).
@@ -365,6 +367,9 @@ pub enum KeyError {
     /// Not encrypted for this key, or damaged; deliberately without detail (RFC 8017 §7.1.2).
     #[error("the block could not be decrypted")]
     Decryption,
+    /// Encrypted under another secret, or damaged.
+    #[error("the key cannot be decrypted: it was encrypted under another secret, or the file is damaged")]
+    Unwrapping,
 }
 
 const PKCS8_LABEL: &str = "PRIVATE KEY";

@@ -168,7 +168,9 @@ pub use inspection::{
 mod issue;
 pub use issue::{IssueError, SelfSignedParams, Subject, self_signed};
 mod key;
-pub use key::{DecryptedBlock, EcPrivateKey, KeyError, KeySpec, PrivateKey, PrivateKeyPem, RsaPrivateKey};
+pub use key::{
+    DecryptedBlock, EcPrivateKey, KeyError, KeySpec, PrivateKey, PrivateKeyPem, RsaPrivateKey, WrappingSecret,
+};
 mod pem;
 pub use pem::PemError;
 mod pkcs12;

@@ -1,8 +1,8 @@
 //! Keys: written and read back, and signatures and encryption both ways against OpenSSL.
 
 use koios_pki::{
-    EcPrivateKey, EcPublicKey, EncryptionScheme, KeyAlgorithm, KeyError, KeySpec, PrivateKey, PrivateKeyPem,
-    PublicKey, SignatureScheme,
+    EcPrivateKey, EcPublicKey, EncryptionScheme, EncryptionSeed, KeyAlgorithm, KeyError, KeySpec, PrivateKey,
+    PrivateKeyPem, PublicKey, SignatureScheme, WrappingSecret,
 };
 
 use crate::openssl::OpenSsl;
@@ -193,5 +193,55 @@ fn openssl_verifies_our_signatures_on_curves_and_we_verify_those_of_openssl() {
         assert!(!public.verify_der(b"the message", &fixed));
         let other = if width == 64 { &KEY_P384 } else { &KEY_P256 };
         assert!(!other.public_key().as_ec().unwrap().verify_fixed(b"the message", &fixed));
+    }
+}
+
+#[test]
+fn a_wrapped_key_opens_under_its_own_secret_alone_and_shows_nothing() {
+    let (secret, other) =
+        (WrappingSecret::from_random_bytes(&[7; 32]), WrappingSecret::from_random_bytes(&[8; 32]));
+    assert_eq!(secret.passphrase(), "07".repeat(32));
+    for key in all_keys() {
+        let pem = key.to_pem();
+        let wrapped = pem.wrap(&secret, &EncryptionSeed::from_random_bytes([1; 64])).unwrap();
+        assert!(PrivateKeyPem::is_wrapped(&wrapped) && !PrivateKeyPem::is_wrapped(pem.secret_bytes()));
+        let opened = PrivateKeyPem::unwrap_from(&wrapped, &secret).unwrap();
+        assert!(opened.secret_bytes() == pem.secret_bytes());
+        assert_eq!(PrivateKeyPem::unwrap_from(&wrapped, &other).err(), Some(KeyError::Unwrapping));
+        assert_eq!(PrivateKeyPem::unwrap_from(pem.secret_bytes(), &secret).err(), Some(KeyError::Unwrapping));
+        let again = pem.wrap(&secret, &EncryptionSeed::from_random_bytes([2; 64])).unwrap();
+        assert_ne!(wrapped, again);
+        let plain = String::from_utf8(pem.secret_bytes().to_vec()).unwrap();
+        let wrapped = String::from_utf8(wrapped).unwrap();
+        assert!(plain.lines().skip(1).take(1).all(|line| !wrapped.contains(line)));
+    }
+}
+
+#[test]
+fn what_is_no_wrapped_key_is_refused_without_a_panic() {
+    let secret = WrappingSecret::from_random_bytes(&[7; 32]);
+    let seed = EncryptionSeed::from_random_bytes([1; 64]);
+    let wrapped = KEY_P256.to_pem().wrap(&secret, &seed).unwrap();
+    for len in 0..wrapped.len() - 1 {
+        assert!(PrivateKeyPem::unwrap_from(&wrapped[..len], &secret).is_err(), "{len}");
+    }
+    let twice = [wrapped.as_slice(), &wrapped].concat();
+    assert!(PrivateKeyPem::unwrap_from(&twice, &secret).is_err() && !PrivateKeyPem::is_wrapped(&twice));
+    for none in [b"".as_slice(), b"nothing", &wrapped] {
+        let refused = PrivateKeyPem::from_bytes(none.to_vec()).wrap(&secret, &seed);
+        assert_eq!(refused.err(), Some(KeyError::Malformed));
+    }
+}
+
+#[test]
+fn openssl_opens_a_wrapped_key() {
+    let Some(openssl) = OpenSsl::or_skip() else { return };
+    let secret = WrappingSecret::from_random_bytes(&[0xA5; 32]);
+    for key in all_keys() {
+        let seed = EncryptionSeed::from_random_bytes([9; 64]);
+        openssl.write("wrapped.pem", key.to_pem().wrap(&secret, &seed).unwrap());
+        openssl.run(&format!("pkcs8 -in wrapped.pem -passin pass:{} -out plain.pem", secret.passphrase()));
+        let opened = PrivateKey::from_pem(&PrivateKeyPem::from_bytes(openssl.read("plain.pem"))).unwrap();
+        assert_eq!(opened.public_key(), key.public_key());
     }
 }
