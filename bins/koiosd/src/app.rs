@@ -17,7 +17,7 @@ use actix_web::{
 };
 use koios_opcua::{Supervisor, SupervisorSettings};
 use koios_pki::HostName;
-use koios_store::{OpenError, Store, StoreOptions};
+use koios_store::{OpenError, Store};
 use time::{OffsetDateTime, macros::datetime};
 use zeroize::Zeroizing;
 
@@ -101,7 +101,7 @@ impl StartError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::BootstrapToken => 2,
+            Self::BootstrapToken | Self::Open(OpenError::MasterKey { .. }) => 2,
             Self::Open(_) => 3,
             Self::Bind { .. } | Self::Setup(_) | Self::Serve(_) => 1,
         }
@@ -168,11 +168,33 @@ impl Application {
     }
 }
 
+/// A file that every user of the machine reads protects against none of them.
+fn warn_of_readable_master_key(settings: &Settings) {
+    #[cfg(unix)]
+    if let Some(path) = &settings.master_key_file
+        && let Ok(metadata) = std::fs::metadata(path)
+        && std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o007 != 0
+    {
+        tracing::warn!(
+            path = %path.display(),
+            "every user of this machine can read the master key; give its file to the daemon's user, with mode 0600"
+        );
+    }
+    if settings.encryption_at_rest && settings.master_key.is_none() {
+        tracing::warn!(
+            "private keys are encrypted under secrets.key, which lies beside them: whoever copies the data directory has both; \
+             master_key_file keeps the key elsewhere"
+        );
+    }
+}
+
 async fn build(
-    settings: Settings,
+    mut settings: Settings,
     bootstrap_token: Option<Zeroizing<String>>,
 ) -> Result<(SocketAddr, RunningServer, Data<Services>), StartError> {
-    let store = Store::open(StoreOptions::new(&settings.data_dir)).await?;
+    warn_of_readable_master_key(&settings);
+    let store = Store::open(settings.store_options()).await?;
+    settings.master_key = None;
     let bind = |source| StartError::Bind { address: settings.listen, source };
     let listener = TcpListener::bind(settings.listen).map_err(bind)?;
     let address = listener.local_addr().map_err(bind)?;

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use koios_store::{AuditHead, OpenError, Store, StoreError, StoreOptions};
+use koios_store::{AuditHead, OpenError, Store, StoreError};
 use tokio::runtime::Builder;
 
 use crate::{
@@ -40,7 +40,7 @@ impl AuditCommandError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Head(_) => 2,
+            Self::Head(_) | Self::Open(OpenError::MasterKey { .. }) => 2,
             Self::Open(_) => 3,
             Self::Output(_) | Self::Store(_) => 1,
         }
@@ -55,7 +55,7 @@ impl AuditCommandError {
 pub fn audit(settings: &Settings, action: &AuditAction) -> Result<u8, AuditCommandError> {
     let runtime = Builder::new_current_thread().enable_all().build().map_err(AuditCommandError::Output)?;
     runtime.block_on(async {
-        let store = Store::open_for_reading(StoreOptions::new(&settings.data_dir)).await?;
+        let store = Store::open_for_reading(settings.store_options()).await?;
         let answer = match action {
             AuditAction::Verify { head } => verify(&store, head).await,
             AuditAction::Export => export(&store).await,

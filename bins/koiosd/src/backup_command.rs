@@ -7,7 +7,8 @@ use std::{
 };
 
 use koios_store::{
-    Apply, BackupError, BackupOrder, Difference, DifferenceKind, RestoreOrder, Restored, StoreError,
+    Apply, BackupError, BackupOrder, Difference, DifferenceKind, OpenError, RestoreOrder, Restored,
+    StoreError,
 };
 use time::format_description::well_known::Rfc3339;
 use tokio::runtime::Builder;
@@ -48,8 +49,9 @@ impl BackupCommandError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
+            Self::Backup(BackupError::Open(OpenError::MasterKey { .. })) => 2,
             Self::Backup(BackupError::Open(_) | BackupError::Store(StoreError::Corrupt { .. })) => 3,
-            Self::Passphrase { .. } => 2,
+            Self::Passphrase { .. } | Self::Backup(BackupError::MasterKey { .. }) => 2,
             Self::Backup(_) | Self::Output(_) | Self::Runtime(_) => 1,
         }
     }
@@ -100,6 +102,8 @@ pub fn back_up(settings: &Settings, arguments: &BackupArguments) -> Result<u8, B
 pub fn restore(settings: &Settings, arguments: &RestoreArguments) -> Result<u8, BackupCommandError> {
     let mut order = RestoreOrder::new(&settings.data_dir, &arguments.file);
     order.passphrase = passphrase(arguments.passphrase_file.as_deref())?;
+    order.master_key.clone_from(&settings.master_key);
+    order.encryption_at_rest = settings.encryption_at_rest;
     order.apply = if arguments.dry_run { Apply::DryRun } else { Apply::Commit };
     let restored = run(koios_store::restore(order))?;
     print(&restored, arguments.dry_run).map_err(BackupCommandError::Output)?;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use koios_pki::Severity;
-use koios_store::{CheckFinding, CheckPart, DirectoryCheck, OpenError, Repair, StoreError, StoreOptions};
+use koios_store::{CheckFinding, CheckPart, DirectoryCheck, OpenError, Repair, StoreError};
 use serde::Serialize;
 use tokio::runtime::Builder;
 
@@ -46,7 +46,7 @@ impl CheckCommandError {
 pub fn check(settings: &Settings, arguments: &CheckArguments) -> Result<u8, CheckCommandError> {
     let runtime = Builder::new_current_thread().enable_all().build().map_err(CheckCommandError::Output)?;
     runtime.block_on(async {
-        let options = StoreOptions::new(&settings.data_dir);
+        let options = settings.store_options();
         let check = if arguments.repair {
             DirectoryCheck::to_repair(options)
         } else {

@@ -41,6 +41,11 @@ pub enum Action {
     /// Examine the data directory, also beside a running daemon, and say what is wrong and how to mend it; the exit code is
     /// 0 when it is content, and 3 when somebody should do something.
     Check(CheckArguments),
+    /// Write the private keys in plain form again, after encryption_at_rest was turned off; with the daemon stopped.
+    DecryptKeys,
+    /// Make a master key, or put another one in the place of the present one.
+    #[command(subcommand)]
+    MasterKey(MasterKeyAction),
     /// Print the OpenAPI document of the REST API.
     Openapi,
     /// Put a backup in the place of the data directory, which no daemon may be using. What was there stays in a folder of
@@ -65,6 +70,29 @@ pub enum AuditAction {
     },
     /// Print the trail as JSON lines, the oldest entry first, as the REST API answers them.
     Export,
+}
+
+/// What to do about the master key, under which every other secret is sealed.
+#[derive(Clone, Debug, Subcommand)]
+pub enum MasterKeyAction {
+    /// Write a new random key into a new file of mode 0600, to be named by `master_key_file`.
+    Generate {
+        /// The file to write; it must not exist.
+        file: PathBuf,
+    },
+    /// Seal everything under another key, in one step, with the daemon stopped. No file of a private key is written.
+    Rotate(RotateArguments),
+}
+
+/// Which key takes the place of the present one.
+#[derive(Args, Clone, Debug)]
+pub struct RotateArguments {
+    /// The key in this file, which is kept outside of the data directory.
+    #[arg(long, value_name = "FILE", conflicts_with = "to_data_directory")]
+    pub(crate) to: Option<PathBuf>,
+    /// A new random key in the data directory (secrets.key) [default, when the present one is there].
+    #[arg(long)]
+    pub(crate) to_data_directory: bool,
 }
 
 /// Where a backup goes.

@@ -1,5 +1,7 @@
 //! The settings: flags over environment over the TOML file over defaults.
 
+pub(crate) mod master_key;
+
 use std::{
     env, fmt,
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -15,7 +17,7 @@ use figment::{
 };
 use koios_opcua::DeprecatedPolicies;
 use koios_pki::KeySpec;
-use koios_store::ServerCertificatePolicy;
+use koios_store::{MasterKey, ServerCertificatePolicy, StoreOptions};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::command_line::Arguments;
@@ -59,6 +61,13 @@ pub struct Settings {
     pub allow_deprecated_policies: bool,
     /// Allows an address other than loopback although the API speaks plain HTTP.
     pub insecure_allow_plain_http: bool,
+    /// The file of the master key, where that is kept outside of the data directory.
+    pub master_key_file: Option<PathBuf>,
+    /// Whether private keys are encrypted on the disk.
+    pub encryption_at_rest: bool,
+    /// The master key, wherever from; `None`: the one in the data directory.
+    #[serde(skip)]
+    pub(crate) master_key: Option<MasterKey>,
     /// What is logged.
     pub log_level: LogLevel,
     /// How it is logged.
@@ -166,6 +175,18 @@ pub enum ConfigError {
         /// The variable.
         name: String,
     },
+    /// What is named as the master key is none.
+    #[error("{origin} cannot be used as the master key")]
+    MasterKey {
+        /// The file or the variable.
+        origin: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The master key is named twice.
+    #[error("the master key is given by {0} and by {1}; give one of them")]
+    SeveralMasterKeys(String, String),
     /// Neither a setting nor the environment says where the data directory is.
     #[error("there is no data directory: neither XDG_DATA_HOME nor HOME is set, name one with --data-dir")]
     NoDataDirectory,
@@ -198,7 +219,7 @@ pub enum ConfigError {
 
 /// The keys that the environment may set, and whether the value is text as it stands (else it is read like a
 /// TOML value, so that `KOIOS_ORGANIZATION=42` stays text and `KOIOS_CONNECT_CONCURRENCY=42` is a number).
-const ENVIRONMENT: [(&str, ValueKind); 15] = [
+const ENVIRONMENT: [(&str, ValueKind); 17] = [
     ("allow_deprecated_policies", ValueKind::Literal),
     ("connect_concurrency", ValueKind::Literal),
     ("cors_allowed_origins", ValueKind::Text),
@@ -207,11 +228,13 @@ const ENVIRONMENT: [(&str, ValueKind); 15] = [
     ("default_key", ValueKind::Text),
     ("default_server_certificate_policy", ValueKind::Text),
     ("default_validity_days", ValueKind::Literal),
+    ("encryption_at_rest", ValueKind::Literal),
     ("expiring_soon_days", ValueKind::Literal),
     ("insecure_allow_plain_http", ValueKind::Literal),
     ("listen", ValueKind::Text),
     ("log_format", ValueKind::Text),
     ("log_level", ValueKind::Text),
+    ("master_key_file", ValueKind::Text),
     ("organization", ValueKind::Text),
     ("retry_max_seconds", ValueKind::Literal),
 ];
@@ -260,8 +283,18 @@ impl Settings {
         if !figment.contains("data_dir") {
             figment = figment.merge(("data_dir", user_data_dir().ok_or(ConfigError::NoDataDirectory)?));
         }
-        let settings: Self = figment.extract().map_err(|source| ConfigError::Sources(Box::new(source)))?;
+        let mut settings: Self =
+            figment.extract().map_err(|source| ConfigError::Sources(Box::new(source)))?;
+        settings.master_key = master_key::find(settings.master_key_file.as_deref())?;
         settings.check()
+    }
+
+    /// How the data directory is opened.
+    pub(crate) fn store_options(&self) -> StoreOptions {
+        let mut options = StoreOptions::new(&self.data_dir);
+        options.master_key.clone_from(&self.master_key);
+        options.encryption_at_rest = self.encryption_at_rest;
+        options
     }
 
     /// How long before its end a certificate is `expiring_soon`.
@@ -304,6 +337,9 @@ impl Settings {
             Err(ConfigError::OutOfRange { key, value: value.to_string(), expected })
         }
 
+        if let Some(path) = &self.master_key_file {
+            within(!path.as_os_str().is_empty(), "master_key_file", &"empty", "the path of a file")?;
+        }
         within(!self.data_dir.as_os_str().is_empty(), "data_dir", &"empty", "the path of a folder")?;
         let days = self.default_validity_days;
         within((1..=VALIDITY_DAYS_MAX).contains(&days), "default_validity_days", &days, "1 to 9125 days")?;
@@ -347,6 +383,7 @@ struct Defaults {
     connect_concurrency: usize,
     allow_deprecated_policies: bool,
     insecure_allow_plain_http: bool,
+    encryption_at_rest: bool,
     log_level: LogLevel,
     log_format: LogFormat,
 }
@@ -365,6 +402,7 @@ impl Default for Defaults {
             connect_concurrency: 32,
             allow_deprecated_policies: false,
             insecure_allow_plain_http: false,
+            encryption_at_rest: false,
             log_level: LogLevel::Info,
             log_format: LogFormat::Text,
         }

@@ -14,6 +14,7 @@ mod config;
 mod error_chain;
 mod first_start;
 mod logging;
+mod master_key_command;
 mod secret_file;
 mod service;
 mod signals;
@@ -26,9 +27,11 @@ pub use audit_command::{AuditCommandError, audit};
 pub use backup_command::{BackupCommandError, back_up, restore};
 pub use check_command::{CheckCommandError, check};
 pub use command_line::{
-    Action, Arguments, AuditAction, BackupArguments, CheckArguments, RestoreArguments, TestArguments,
+    Action, Arguments, AuditAction, BackupArguments, CheckArguments, MasterKeyAction, RestoreArguments,
+    RotateArguments, TestArguments,
 };
 pub use config::{ConfigError, DefaultKey, DefaultServerCertificatePolicy, LogFormat, LogLevel, Settings};
 pub use error_chain::error_chain;
 pub use logging::start as start_logging;
+pub use master_key_command::{MasterKeyCommandError, decrypt_keys, generate_master_key, rotate_master_key};
 pub use test_command::{TestCommandError, test};

@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::Parser;
-use koiosd::{Action, Application, Arguments, ConfigError, Settings, StartError};
+use koiosd::{Action, Application, Arguments, ConfigError, MasterKeyAction, Settings, StartError};
 use zeroize::Zeroizing;
 
 /// Wrong usage or configuration.
@@ -24,6 +24,17 @@ fn main() -> ExitCode {
         }),
         Action::Check(check) => with_settings(&arguments, |settings| {
             koiosd::check(&settings, &check).map_err(|error| fail(&error, error.exit_code()))
+        }),
+        Action::DecryptKeys => with_settings(&arguments, |settings| {
+            koiosd::decrypt_keys(&settings).map_err(|error| fail(&error, error.exit_code()))
+        }),
+        // It is made before any configuration can name it.
+        Action::MasterKey(MasterKeyAction::Generate { file }) => match koiosd::generate_master_key(&file) {
+            Ok(code) => ExitCode::from(code),
+            Err(error) => fail(&error, error.exit_code()),
+        },
+        Action::MasterKey(MasterKeyAction::Rotate(rotate)) => with_settings(&arguments, |settings| {
+            koiosd::rotate_master_key(&settings, &rotate).map_err(|error| fail(&error, error.exit_code()))
         }),
         Action::Openapi => print_openapi(),
         Action::Restore(backup) => with_settings(&arguments, |settings| {

@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Who may read a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,11 +47,20 @@ pub(crate) fn write_new(path: &Path, contents: &[u8], access: Access) -> io::Res
 
 /// Writes a file in one step: whoever reads it sees what was there before or the new contents, whole.
 pub(crate) fn replace(path: &Path, contents: &[u8], access: Access) -> io::Result<()> {
-    let temporary = path.with_extension("new");
+    let temporary = replacement(path);
     remove_file(&temporary)?;
     write_new(&temporary, contents, access)?;
     std::fs::rename(&temporary, path)?;
     path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Removes what a [`replace`] that was cut off left behind.
+pub(crate) fn discard_replacement(path: &Path) -> io::Result<()> {
+    remove_file(&replacement(path))
+}
+
+fn replacement(path: &Path) -> PathBuf {
+    path.with_extension("new")
 }
 
 /// Sets the mode whatever the umask says.

@@ -130,6 +130,15 @@ pub enum BackupError {
         /// Its format.
         format: i64,
     },
+    /// The master key that it was made under is not given.
+    #[error(
+        "the secrets in the backup are sealed under a master key from outside of the data directory: {problem}; give the one \
+         that was in force when the backup was made"
+    )]
+    MasterKey {
+        /// What is wrong.
+        problem: String,
+    },
     /// A passphrase is given for a file that is not encrypted, so that it may not be the one that is meant.
     #[error("the backup is not encrypted; restore it without a passphrase, if it is the one that you mean")]
     NotEncrypted,

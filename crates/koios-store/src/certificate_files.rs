@@ -13,7 +13,7 @@ use crate::file_digest::FileDigest;
 use crate::file_stamp::FileStamp;
 use crate::hashed_files::HashedFiles;
 use crate::id::CertificateId;
-use crate::key_files;
+use crate::key_files::{self, KeyFile, KeyFiles};
 use crate::layout::Layout;
 
 /// Longest certificate file that is read; what an upload may carry (256 KiB) fits twice, as PEM.
@@ -31,11 +31,11 @@ pub(crate) struct Digests {
 pub(crate) struct GenerationFiles {
     certificate_der: Vec<u8>,
     chain_pem: String,
-    key: PrivateKeyPem,
+    key: KeyFile,
 }
 
 impl GenerationFiles {
-    pub(crate) fn new(chain: &CertificateChain, key: PrivateKeyPem) -> Self {
+    pub(crate) fn new(chain: &CertificateChain, key: KeyFile) -> Self {
         Self { certificate_der: chain.leaf().der().to_vec(), chain_pem: chain.to_pem(), key }
     }
 
@@ -43,7 +43,7 @@ impl GenerationFiles {
         Digests {
             certificate: FileDigest::of(&self.certificate_der),
             chain: FileDigest::of(self.chain_pem.as_bytes()),
-            private_key: key_files::digest(&self.key),
+            private_key: self.key.digest(),
         }
     }
 
@@ -81,12 +81,12 @@ impl GenerationFiles {
 
 /// The key of a certificate request, still in memory: a generation that an authority's answer may complete.
 pub(crate) struct StagedKey {
-    key: PrivateKeyPem,
+    key: KeyFile,
     generation: u32,
 }
 
 impl StagedKey {
-    pub(crate) fn new(key: PrivateKeyPem, generation: u32) -> Self {
+    pub(crate) fn new(key: KeyFile, generation: u32) -> Self {
         Self { key, generation }
     }
 
@@ -95,7 +95,7 @@ impl StagedKey {
     }
 
     pub(crate) fn digest(&self) -> FileDigest {
-        key_files::digest(&self.key)
+        self.key.digest()
     }
 
     /// Writes the key into its folder and waits until it is on the disk, as [`GenerationFiles::write`].
@@ -134,9 +134,7 @@ pub(crate) fn states(
         }
         let stamp = std::fs::metadata(&path).map(|metadata| FileStamp::of(&metadata));
         let digest = match file {
-            StoredFile::PrivateKey => {
-                key_files::read(layout, id, generation).map(|key| key_files::digest(&key))
-            }
+            StoredFile::PrivateKey => key_files::read(layout, id, generation).map(|file| file.digest()),
             _ => key_files::read_bounded(&path, MAX_BYTES).map(|contents| FileDigest::of(&contents)),
         };
         match digest {
@@ -156,15 +154,17 @@ pub(crate) fn states(
     FileStates { certificate: certificate.max(chain), private_key }
 }
 
-/// The private key of a generation, if it is the stored one.
+/// The private key of a generation, if its file is the stored one.
 pub(crate) fn read_key(
     layout: &Layout,
+    keys: &KeyFiles,
     id: CertificateId,
     generation: u32,
     digest: FileDigest,
 ) -> Result<PrivateKeyPem, FileState> {
     match key_files::read(layout, id, generation) {
-        Ok(key) if key_files::digest(&key) == digest => Ok(key),
+        // A file that was stored under another data key came here with rows of another directory.
+        Ok(file) if file.digest() == digest => keys.key_of(file).map_err(|_| FileState::Changed),
         Ok(_) => Err(FileState::Changed),
         Err(error) => Err(unreadable(&error)),
     }

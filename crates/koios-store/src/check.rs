@@ -21,6 +21,7 @@ use crate::database::Database;
 use crate::directory_lock::{self, DirectoryLock};
 use crate::error::{OpenError, StoreError};
 use crate::layout::Layout;
+use crate::master_key::MasterKey;
 use crate::restore::require_settled;
 use crate::secrets::SecretsKey;
 use crate::store::StoreOptions;
@@ -58,6 +59,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub struct DirectoryCheck {
     layout: Layout,
+    master_key: Option<MasterKey>,
     /// Held while mends may be carried out.
     lock: Option<DirectoryLock>,
 }
@@ -74,7 +76,7 @@ impl DirectoryCheck {
             Ok(_) => {
                 let layout = Layout::new(root);
                 require_settled(&layout)?;
-                Ok(Self { layout, lock: None })
+                Ok(Self { layout, master_key: options.master_key, lock: None })
             }
             Err(source) => Err(OpenError::Unavailable { path: root, source: source.into() }),
         }
@@ -86,7 +88,7 @@ impl DirectoryCheck {
     /// [`OpenError::InUse`] names the process that uses it; [`OpenError`] when there is no such directory, or no database
     /// in it: it may not be ours.
     pub fn to_repair(options: StoreOptions) -> Result<Self, OpenError> {
-        let Self { layout, .. } = Self::to_read(options)?;
+        let Self { layout, master_key, .. } = Self::to_read(options)?;
         if database::is_missing(&layout) {
             return Err(OpenError::Damaged {
                 path: layout.database(),
@@ -96,7 +98,7 @@ impl DirectoryCheck {
             });
         }
         let lock = DirectoryLock::acquire(&layout)?;
-        Ok(Self { layout, lock: Some(lock) })
+        Ok(Self { layout, master_key, lock: Some(lock) })
     }
 
     /// Goes through everything; `told` hears each part when it is done.
@@ -170,16 +172,19 @@ impl Look<'_> {
                 Ok(database) => Ok(database::examine(self.database.insert(database)).await),
                 Err(finding) => Ok(vec![finding]),
             },
-            CheckPart::Secrets => match secrets::open(layout) {
-                Ok(key) => {
-                    self.secrets = Some(key);
-                    Ok(Vec::new())
+            CheckPart::Secrets => {
+                let master = self.check.master_key.as_ref();
+                match secrets::open(layout, self.database.as_ref(), master).await? {
+                    Ok(key) => {
+                        self.secrets = Some(key);
+                        Ok(Vec::new())
+                    }
+                    Err(finding) => Ok(vec![finding]),
                 }
-                Err(finding) => Ok(vec![finding]),
-            },
+            }
             CheckPart::Certificates => {
                 let Some(database) = &self.database else { return Ok(needs(part, "the database")) };
-                let mut findings = certificates::examine(database, layout).await?;
+                let mut findings = certificates::examine(database, layout, self.secrets.as_ref()).await?;
                 // A row that cannot be read does not take away what was found of the others.
                 findings.extend(self.generations(database).await.unwrap_or_else(|error| {
                     vec![CheckFinding::not_examined(part, "the folders that no row names", &error)]
@@ -193,7 +198,7 @@ impl Look<'_> {
             CheckPart::TrustLists => self.trust_lists().await,
             CheckPart::Audit => {
                 let Some(database) = &self.database else { return Ok(needs(part, "the database")) };
-                let Some(secrets) = &self.secrets else { return Ok(needs(part, "secrets.key")) };
+                let Some(secrets) = &self.secrets else { return Ok(needs(part, "the master key")) };
                 let verified = audit::verify(database, secrets, &[]).await?;
                 Ok(verified.faults.iter().map(audit_fault).collect())
             }

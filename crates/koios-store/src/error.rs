@@ -9,6 +9,7 @@ use koios_pki::Sha256Thumbprint;
 
 use crate::certificate::FileState;
 use crate::id::{CertificateId, DeviceId};
+use crate::layout::Layout;
 use crate::name::NameError;
 use crate::trust_lists::TrustListName;
 
@@ -66,6 +67,16 @@ pub enum OpenError {
         path: PathBuf,
         /// The process that holds it, where it said so.
         pid: Option<u32>,
+    },
+    /// The master key is not there, or another one.
+    #[error("{} cannot be opened: {problem}; {remedy}", .path.display())]
+    MasterKey {
+        /// The data directory, or `secrets.key` in it.
+        path: PathBuf,
+        /// What is wrong with the key.
+        problem: String,
+        /// What to do about it.
+        remedy: &'static str,
     },
     /// The directory lies on a file system of another machine, on which SQLite's write-ahead log gets
     /// corrupted (<https://sqlite.org/wal.html>, section 1).
@@ -302,6 +313,21 @@ impl StoreError {
 }
 
 impl OpenError {
+    /// The error for a database that cannot be read, or a file that cannot be written, while a directory is opened.
+    pub(crate) fn store(layout: &Layout, error: StoreError) -> Self {
+        match error.located(layout.root()) {
+            StoreError::Corrupt { what, source } => Self::Damaged {
+                path: layout.database(),
+                problem: format!("it holds something unreadable in {what}"),
+                remedy: "restore koios.db from a backup",
+                source,
+            },
+            StoreError::StorageFull { path, source } => Self::StorageFull { path, source },
+            StoreError::Unavailable { path, source } => Self::Unavailable { path, source },
+            other => Self::Unavailable { path: layout.database(), source: other.into() },
+        }
+    }
+
     /// The error for what could not be created or written in the data directory.
     pub(crate) fn not_writable(path: &Path, source: io::Error) -> Self {
         match Self::io(path, source) {

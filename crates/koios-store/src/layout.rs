@@ -8,6 +8,9 @@ use crate::id::CertificateId;
 /// The name of the database inside the data directory.
 pub(crate) const DATABASE: &str = "koios.db";
 
+/// The name of the key that is to take the place of `secrets.key`.
+pub(crate) const NEXT_SECRETS_KEY: &str = "secrets.key.next";
+
 /// The data directory, and where everything lies in it.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
@@ -33,6 +36,11 @@ impl Layout {
 
     pub(crate) fn secrets_key(&self) -> PathBuf {
         self.root.join("secrets.key")
+    }
+
+    /// The key that is to take the place of `secrets.key`.
+    pub(crate) fn next_secrets_key(&self) -> PathBuf {
+        self.root.join(NEXT_SECRETS_KEY)
     }
 
     pub(crate) fn initial_admin_token(&self) -> PathBuf {

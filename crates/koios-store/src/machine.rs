@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::audit::AuditEntry;
-use crate::database::DatabaseResult;
 use crate::error::StoreError;
+use crate::facts;
 use crate::file_digest::{hex, sha256};
 use crate::instant;
 use crate::key_files::read_bounded;
@@ -19,11 +19,7 @@ impl Store {
     /// Warns, and leaves a trace, when the directory was last used on another machine.
     pub(crate) async fn notice_machine(&self, machine_id: &Path) -> Result<(), StoreError> {
         let Some(machine) = fingerprint(machine_id) else { return Ok(()) };
-        let known: Option<String> = sqlx::query_scalar("SELECT value FROM facts WHERE fact = $1")
-            .bind(FACT)
-            .fetch_optional(&mut *self.inner.database.read().await?)
-            .await
-            .database()?;
+        let known = facts::read(&mut *self.inner.database.read().await?, FACT).await?;
         if known.as_deref() == Some(&machine) {
             return Ok(());
         }
@@ -37,14 +33,7 @@ impl Store {
             store = self.recording(AuditEntry::new(instant::now(), "koios", "data_directory.moved"));
         }
         let mut write = store.begin().await?;
-        sqlx::query(
-            "INSERT INTO facts (fact, value) VALUES ($1, $2) ON CONFLICT (fact) DO UPDATE SET value = excluded.value",
-        )
-        .bind(FACT)
-        .bind(machine)
-        .execute(write.connection())
-        .await
-        .database()?;
+        facts::write(write.connection(), FACT, &machine).await?;
         write.finish(Apply::Commit).await
     }
 }

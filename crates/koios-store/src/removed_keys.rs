@@ -21,7 +21,7 @@ impl RemovedKey {
     /// What the disk says about its file.
     pub(crate) fn presence(&self, layout: &Layout) -> Presence {
         match key_files::read(layout, self.id, self.generation) {
-            Ok(key) if key_files::digest(&key) == self.digest => Presence::There,
+            Ok(file) if file.digest() == self.digest => Presence::There,
             Ok(_) => Presence::Gone,
             // Something that is no key of ours lies there.
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidData) => {

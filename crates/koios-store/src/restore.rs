@@ -4,6 +4,7 @@ mod differences;
 mod owner;
 mod swap;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,13 +15,15 @@ use zeroize::Zeroizing;
 use crate::atomic::{self, Access};
 use crate::audit::AuditEntry;
 use crate::backup::{self, BackupError, Manifest, Place, Unpacked, Verified, blocking, unpack};
-use crate::database::Database;
+use crate::database::{Database, DatabaseResult};
 use crate::directory_lock::DirectoryLock;
-use crate::error::{OpenError, StoreError, with_causes};
-use crate::file_system;
+use crate::error::{OpenError, StoreError, StoredFile, with_causes};
 use crate::instant;
+use crate::key_files::{KeyFile, KeyFiles, KeyForm};
 use crate::layout::Layout;
+use crate::master_key::{self, MasterKey, SetUp};
 use crate::store::{Apply, Store, StoreOptions};
+use crate::{data_key, file_system, key_conversion};
 
 pub use differences::{Difference, DifferenceKind};
 pub(crate) use swap::{KEPT_BY_RESTORE, require_settled, settle};
@@ -35,6 +38,11 @@ pub struct RestoreOrder {
     pub file: PathBuf,
     /// Opens the backup.
     pub passphrase: Option<Zeroizing<String>>,
+    /// The master key in force, where it is kept outside of the data directory ([`StoreOptions::master_key`]). A backup that
+    /// was made under `secrets.key` comes to be sealed under this one.
+    pub master_key: Option<MasterKey>,
+    /// Whether private keys are encrypted on their way ([`StoreOptions::encryption_at_rest`]).
+    pub encryption_at_rest: bool,
     /// Whether it is restored, or only said what restoring it would change, also beside a running daemon.
     pub apply: Apply,
 }
@@ -43,7 +51,14 @@ impl RestoreOrder {
     /// Restores an unencrypted backup.
     #[must_use]
     pub fn new(data_dir: impl Into<PathBuf>, file: impl Into<PathBuf>) -> Self {
-        Self { data_dir: data_dir.into(), file: file.into(), passphrase: None, apply: Apply::Commit }
+        Self {
+            data_dir: data_dir.into(),
+            file: file.into(),
+            passphrase: None,
+            master_key: None,
+            encryption_at_rest: false,
+            apply: Apply::Commit,
+        }
     }
 }
 
@@ -135,15 +150,35 @@ fn prepare(layout: &Layout) -> Result<DirectoryLock, OpenError> {
 
 /// Everything but the swap: what is in `staging` afterwards is on the disk and opens.
 async fn stage(layout: &Layout, staging: &Layout, order: RestoreOrder) -> Result<Restored, BackupError> {
+    let options = StoreOptions {
+        master_key: order.master_key.clone(),
+        encryption_at_rest: order.encryption_at_rest,
+        ..StoreOptions::new(staging.root())
+    };
     let (unpacked, verified) = read(order, staging.clone()).await?;
     let restored = compare(layout, &unpacked, &verified).await;
     let manifest = unpacked.manifest.clone();
     {
+        let (staging, unpacked) = (staging.clone(), Arc::clone(&unpacked));
+        blocking(move || Ok(write_files(&staging, &unpacked.files, |place| !place.is_private_key())?))
+            .await?;
+    }
+    let encrypted = match options.encryption_at_rest {
+        true => encrypt_keys(staging, &options, &unpacked).await?,
+        false => BTreeMap::new(),
+    };
+    {
         let staging = staging.clone();
-        blocking(move || Ok(write_files(&staging, &unpacked)?)).await?;
+        blocking(move || {
+            write_files(&staging, &encrypted, Place::is_private_key)?;
+            // What is there in its encrypted form already is not written in plain form, not even for a moment.
+            let plain = unpacked.files.iter().filter(|(name, _)| !encrypted.contains_key(*name));
+            Ok(write_files(&staging, plain, Place::is_private_key)?)
+        })
+        .await?;
     }
     // The proof that a daemon can start with it; and whoever reads the trail sees that time went back here.
-    let store = Store::open(StoreOptions::new(staging.root())).await?;
+    let store = Store::open(options).await?;
     let recorded = store.append_audit(entry(&manifest)).await;
     store.close().await;
     recorded?;
@@ -163,6 +198,7 @@ fn entry(manifest: &Manifest) -> AuditEntry {
 async fn read(order: RestoreOrder, folder: Layout) -> Result<(Arc<Unpacked>, Verified), BackupError> {
     let database_path = folder.database();
     let path = database_path.clone();
+    let master_key = order.master_key.clone();
     let unpacked = blocking(move || {
         let passphrase = order.passphrase.as_ref().map(|text| text.as_str());
         unpack(&order.file, passphrase, &path).map(Arc::new)
@@ -173,7 +209,7 @@ async fn read(order: RestoreOrder, folder: Layout) -> Result<(Arc<Unpacked>, Ver
         OpenError::NewerFormat { format, .. } => BackupError::Format { format },
         other => other.into(),
     })?;
-    let verified = backup::verify(&database, &unpacked).await;
+    let verified = backup::verify(&database, &unpacked, master_key.as_ref()).await;
     database.close().await;
     let verified = verified.map_err(|error| match error {
         BackupError::Store(StoreError::Corrupt { what, .. }) => {
@@ -207,14 +243,58 @@ async fn compare(layout: &Layout, unpacked: &Unpacked, verified: &Verified) -> R
     }
 }
 
-fn write_files(staging: &Layout, unpacked: &Unpacked) -> Result<(), StoreError> {
-    for (name, contents) in &unpacked.files {
-        let path = staging.root().join(name);
-        let access = match Place::parse(name) {
-            Some(Place::Trust { .. }) => Access::Public,
-            Some(Place::Certificate(_, _, file)) if file != crate::error::StoredFile::PrivateKey => {
-                Access::Public
+/// The private keys of the backup that are in plain form, encrypted. Rows that name them follow at the next opening.
+async fn encrypt_keys(
+    staging: &Layout,
+    options: &StoreOptions,
+    unpacked: &Arc<Unpacked>,
+) -> Result<BTreeMap<String, Zeroizing<Vec<u8>>>, BackupError> {
+    let database = Database::open(&staging.database()).await?;
+    let encrypted = async {
+        let depends = SetUp { passwords_stored: false, keys_encrypted: false };
+        let secrets = master_key::settle(staging, &database, options.master_key.as_ref(), depends).await?;
+        let keys = KeyFiles::new(data_key::open(&database, &secrets).await?, KeyForm::Encrypted);
+        let unpacked = Arc::clone(unpacked);
+        let encrypted = blocking(move || {
+            let mut encrypted = Vec::new();
+            for (name, contents) in &unpacked.files {
+                let file = KeyFile::from_bytes(contents.to_vec());
+                let Some(Place::Certificate(id, generation, StoredFile::PrivateKey)) = Place::parse(name)
+                else {
+                    continue;
+                };
+                if file.is_encrypted() {
+                    continue;
+                }
+                let Ok(pem) = keys.key_of(file) else { continue };
+                encrypted.push((name.clone(), id, generation, keys.file_of(&pem)?));
             }
+            Ok(encrypted)
+        })
+        .await?;
+        let (_turn, mut write) = database.write().await?;
+        for (_, id, generation, file) in &encrypted {
+            key_conversion::insert(&mut write, *id, *generation, file.digest()).await?;
+        }
+        write.commit().await.database()?;
+        Ok(encrypted.into_iter().map(|(name, _, _, file)| (name, file.into_bytes())).collect())
+    };
+    let encrypted = encrypted.await;
+    database.close().await;
+    encrypted
+}
+
+fn write_files<'a>(
+    staging: &Layout,
+    files: impl IntoIterator<Item = (&'a String, &'a Zeroizing<Vec<u8>>)>,
+    wanted: impl Fn(Place) -> bool,
+) -> Result<(), StoreError> {
+    for (name, contents) in files {
+        let path = staging.root().join(name);
+        let Some(place) = Place::parse(name).filter(|place| wanted(*place)) else { continue };
+        let access = match place {
+            Place::Trust { .. } => Access::Public,
+            Place::Certificate(..) if !place.is_private_key() => Access::Public,
             _ => Access::Secret,
         };
         let written = path

@@ -1,4 +1,5 @@
-//! Device passwords and other small secrets, encrypted under the key in `secrets.key`.
+//! Device passwords and other small secrets, encrypted under the master key, which is in `secrets.key` unless one from
+//! outside is given.
 //!
 //! AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce; what a secret belongs to is the associated data, so that a
 //! password moved to another device's row does not open.
@@ -17,12 +18,12 @@ use crate::key_files::read_bounded;
 use crate::layout::Layout;
 
 /// Length of the key in `secrets.key`, in bytes.
-const KEY_LEN: usize = 32;
+pub(crate) const KEY_LEN: usize = 32;
 
 /// First byte of a sealed password, so that another way of sealing can come beside this one.
 const FORMAT: u8 = 1;
 
-/// What wraps device passwords.
+/// What wraps device passwords and the keys of the database: the master key.
 pub(crate) struct SecretsKey(RandomizedNonceKey);
 
 impl SecretsKey {
@@ -55,21 +56,17 @@ impl SecretsKey {
         }
     }
 
-    /// Reads the key, which must be there.
-    pub(crate) fn open_existing(layout: &Layout) -> Result<Self, OpenError> {
-        let path = layout.secrets_key();
-        let bytes = read_bounded(&path, 4096).map_err(|source| OpenError::io(&path, source))?;
-        Self::from_bytes(&Zeroizing::new(bytes)).ok_or_else(|| damaged(&path, None))
+    /// Reads a key, which must be there.
+    pub(crate) fn read(path: &Path) -> Result<Self, OpenError> {
+        let bytes = read_bounded(path, 4096).map_err(|source| OpenError::io(path, source))?;
+        Self::from_bytes(&Zeroizing::new(bytes)).ok_or_else(|| damaged(path, None))
     }
 
     fn create(path: &Path) -> Result<Self, OpenError> {
-        let mut bytes = Zeroizing::new([0; KEY_LEN]);
-        let unavailable =
-            || OpenError::io(path, io::Error::other("the system's source of randomness failed"));
-        aws_lc_rs::rand::fill(bytes.as_mut()).map_err(|_| unavailable())?;
+        let (key, bytes) = generate().map_err(|error| OpenError::io(path, io::Error::other(error)))?;
         atomic::replace(path, bytes.as_ref(), Access::Secret)
             .map_err(|source| OpenError::io(path, source))?;
-        Self::from_bytes(bytes.as_ref()).ok_or_else(unavailable)
+        Ok(key)
     }
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
@@ -129,7 +126,16 @@ impl std::fmt::Debug for SecretsKey {
     }
 }
 
-fn associated_data(device: DeviceId) -> Vec<u8> {
+/// A new key, and the bytes to keep.
+pub(crate) fn generate() -> Result<(SecretsKey, Zeroizing<[u8; KEY_LEN]>), StoreError> {
+    let failed = || StoreError::corrupt("the system's source of randomness", "it failed");
+    let mut bytes = Zeroizing::new([0; KEY_LEN]);
+    aws_lc_rs::rand::fill(bytes.as_mut()).map_err(|_| failed())?;
+    let key = SecretsKey::from_bytes(bytes.as_ref()).ok_or_else(failed)?;
+    Ok((key, bytes))
+}
+
+pub(crate) fn associated_data(device: DeviceId) -> Vec<u8> {
     [b"koios device password ".as_slice(), device.as_uuid().as_bytes()].concat()
 }
 

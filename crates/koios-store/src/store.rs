@@ -15,17 +15,20 @@ use crate::certificates::EndReason;
 use crate::change::Change;
 use crate::database::{Connection, Database, DatabaseResult};
 use crate::directory_lock::DirectoryLock;
+use crate::encryption_at_rest::Encryption;
 use crate::error::{OpenError, StoreError};
 use crate::fault::Faults;
 use crate::hashed_files::HashedFiles;
 use crate::id::CertificateId;
+use crate::key_files::{KeyFiles, KeyForm};
 use crate::layout::Layout;
 use crate::machine::MACHINE_ID;
+use crate::master_key::{self, MasterKey, SetUp};
 use crate::removed_keys::{self, Presence};
 use crate::secrets::SecretsKey;
 use crate::trust_lists::{self, Folders};
 use crate::write::Write;
-use crate::{file_system, leftovers, restore};
+use crate::{data_key, file_system, key_conversion, leftovers, restore};
 
 /// How many changes a listener may lag behind before it loses some.
 const CHANGES_KEPT: usize = 1024;
@@ -38,13 +41,24 @@ pub struct StoreOptions {
     pub data_dir: PathBuf,
     /// The file that tells this machine from others (machine-id(5)).
     pub machine_id: PathBuf,
+    /// The key under which secrets are sealed; `None`: the one in the data directory (`secrets.key`), which is made when
+    /// there is none. Once one from outside was given, it is needed at every opening ([`Store::replace_master_key`]).
+    pub master_key: Option<MasterKey>,
+    /// Whether private keys are encrypted, with AES-256 under a key that is sealed under the master key. The first opening
+    /// with it encrypts those that are there; leaving it off later decrypts none ([`Store::decrypt_private_keys`]).
+    pub encryption_at_rest: bool,
 }
 
 impl StoreOptions {
-    /// A store in that directory.
+    /// A store in that directory, with its master key in it, and private keys in plain form.
     #[must_use]
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
-        Self { data_dir: data_dir.into(), machine_id: PathBuf::from(MACHINE_ID) }
+        Self {
+            data_dir: data_dir.into(),
+            machine_id: PathBuf::from(MACHINE_ID),
+            master_key: None,
+            encryption_at_rest: false,
+        }
     }
 }
 
@@ -85,6 +99,7 @@ pub(crate) struct Inner {
     pub(crate) layout: Layout,
     pub(crate) database: Database,
     pub(crate) secrets: SecretsKey,
+    pub(crate) key_files: Arc<KeyFiles>,
     audit_key: Arc<AuditKey>,
     /// Whoever compares rows with files reads; whoever makes another generation current and removes the old
     /// one writes.
@@ -109,33 +124,39 @@ impl Store {
         let data_dir = options.data_dir.clone();
         let (layout, lock) = blocking_open(move || prepare(&data_dir)).await?;
         let database = Database::open(&layout.database()).await?;
-        let found = Found::read(&database)
-            .await
-            .map_err(|error| open_error(&layout, error.located(layout.root())))?;
-        let set_up = found.known.set_up;
-        trust_lists::take_back_file_moves(&database, &layout)
-            .await
-            .map_err(|error| open_error(&layout, error.located(layout.root())))?;
-        let (secrets, gone, trust, layout) = blocking_open(move || {
-            leftovers::sweep(&layout, &found.known)?;
-            let secrets = SecretsKey::open(&layout, found.passwords_stored)?;
-            let mut gone = found.known.removed;
-            gone.retain(|key| key.presence(&layout) == Presence::Gone);
-            let trust = Folders::open(&layout).map_err(|source| OpenError::io(&layout.trust(), source))?;
-            Ok((secrets, gone, trust, layout))
-        })
-        .await?;
-        removed_keys::forget(&database, &gone)
-            .await
-            .map_err(|error| open_error(&layout, error.located(layout.root())))?;
-        let audit_key = AuditKey::open(&database, &secrets)
-            .await
-            .map_err(|error| open_error(&layout, error.located(layout.root())))?;
-        let store = Self::assembled(layout, database, (secrets, audit_key), trust, Some(lock), set_up);
-        store
-            .notice_machine(&options.machine_id)
-            .await
-            .map_err(|error| open_error(&store.inner.layout, error.located(store.data_dir())))?;
+        let failed = |error| OpenError::store(&layout, error);
+        let found = Found::read(&database).await.map_err(failed)?;
+        let Found { known, set_up: depends, encryption } = found;
+        let first = known.set_up;
+        trust_lists::take_back_file_moves(&database, &layout).await.map_err(failed)?;
+        let (gone, trust) = {
+            let layout = layout.clone();
+            blocking_open(move || {
+                leftovers::sweep(&layout, &known)?;
+                let mut gone = known.removed;
+                gone.retain(|key| key.presence(&layout) == Presence::Gone);
+                let trust =
+                    Folders::open(&layout).map_err(|source| OpenError::io(&layout.trust(), source))?;
+                Ok((gone, trust))
+            })
+            .await?
+        };
+        removed_keys::forget(&database, &gone).await.map_err(failed)?;
+        key_conversion::settle(&database, &layout).await.map_err(failed)?;
+        let secrets = master_key::settle(&layout, &database, options.master_key.as_ref(), depends).await?;
+        let keys = async {
+            let audit_key = AuditKey::open(&database, &secrets).await?;
+            let data_key = data_key::open(&database, &secrets).await?;
+            Ok((audit_key, KeyFiles::new(data_key, encryption.form(options.encryption_at_rest))))
+        };
+        let (audit_key, key_files) = keys.await.map_err(failed)?;
+        let keys = Keys { secrets, audit: audit_key, files: key_files };
+        let store = Self::assembled(layout, database, keys, trust, Some(lock), first);
+        let finish = async {
+            store.settle_encryption(options.encryption_at_rest, encryption).await?;
+            store.notice_machine(&options.machine_id).await
+        };
+        finish.await.map_err(|error| OpenError::store(&store.inner.layout, error))?;
         Ok(store)
     }
 
@@ -149,22 +170,26 @@ impl Store {
         let layout = Layout::new(root);
         restore::require_settled(&layout)?;
         let database = Database::open_for_reading(&layout.database()).await?;
-        let (secrets, trust, layout) = blocking_open(move || {
-            let secrets = SecretsKey::open_existing(&layout)?;
-            let trust = Folders::look_once(&layout);
-            Ok((secrets, trust, layout))
-        })
-        .await?;
-        let audit_key = AuditKey::for_reading(&database, &secrets)
-            .await
-            .map_err(|error| open_error(&layout, error.located(layout.root())))?;
-        Ok(Self::assembled(layout, database, (secrets, audit_key), trust, None, true))
+        let failed = |error| OpenError::store(&layout, error);
+        let secrets = master_key::for_reading(&layout, &database, options.master_key.as_ref()).await?;
+        let keys = async {
+            let audit_key = AuditKey::for_reading(&database, &secrets).await?;
+            let data_key = data_key::for_reading(&database, &secrets).await?;
+            Ok((audit_key, KeyFiles::new(data_key, KeyForm::Encrypted)))
+        };
+        let (audit_key, key_files) = keys.await.map_err(failed)?;
+        let keys = Keys { secrets, audit: audit_key, files: key_files };
+        let trust = {
+            let layout = layout.clone();
+            blocking_open(move || Ok(Folders::look_once(&layout))).await?
+        };
+        Ok(Self::assembled(layout, database, keys, trust, None, true))
     }
 
     fn assembled(
         layout: Layout,
         database: Database,
-        (secrets, audit_key): (SecretsKey, AuditKey),
+        keys: Keys,
         trust: Folders,
         lock: Option<DirectoryLock>,
         set_up: bool,
@@ -173,8 +198,9 @@ impl Store {
             inner: Arc::new(Inner {
                 layout,
                 database,
-                secrets,
-                audit_key: Arc::new(audit_key),
+                secrets: keys.secrets,
+                key_files: Arc::new(keys.files),
+                audit_key: Arc::new(keys.audit),
                 files: RwLock::new(()),
                 generations: tokio::sync::Mutex::new(()),
                 set_up: AtomicBool::new(set_up),
@@ -299,6 +325,13 @@ impl Store {
     }
 }
 
+/// The keys of an open store.
+struct Keys {
+    secrets: SecretsKey,
+    audit: AuditKey,
+    files: KeyFiles,
+}
+
 impl Inner {
     /// Tells a change that no commit brings.
     pub(crate) fn announce(&self, change: Change) {
@@ -362,7 +395,8 @@ fn refuse_lost_database(layout: &Layout) -> Result<(), OpenError> {
 /// What a start needs to know from the database.
 pub(crate) struct Found {
     pub(crate) known: leftovers::Known,
-    passwords_stored: bool,
+    pub(crate) set_up: SetUp,
+    pub(crate) encryption: Encryption,
 }
 
 impl Found {
@@ -409,24 +443,13 @@ impl Found {
             "SELECT (SELECT COUNT(*) FROM devices WHERE password IS NOT NULL), \
              (SELECT COUNT(*) FROM facts WHERE fact = 'set up')",
         )
-        .fetch_one(connection)
+        .fetch_one(&mut *connection)
         .await
         .database()?;
         let known = leftovers::Known { current, staged, removed, deleted, set_up: set_up > 0 };
-        Ok(Self { known, passwords_stored: passwords > 0 })
-    }
-}
-
-fn open_error(layout: &Layout, error: StoreError) -> OpenError {
-    match error {
-        StoreError::Corrupt { what, source } => OpenError::Damaged {
-            path: layout.database(),
-            problem: format!("it holds something unreadable in {what}"),
-            remedy: "restore koios.db from a backup",
-            source,
-        },
-        StoreError::StorageFull { path, source } => OpenError::StorageFull { path, source },
-        other => OpenError::Unavailable { path: layout.database(), source: other.into() },
+        let encryption = Encryption::read(connection).await?;
+        let set_up = SetUp { passwords_stored: passwords > 0, keys_encrypted: encryption != Encryption::Off };
+        Ok(Self { known, set_up, encryption })
     }
 }
 

@@ -52,7 +52,7 @@ impl AuditKey {
     }
 
     /// Every key that the master key opens.
-    pub(super) async fn all(
+    pub(crate) async fn all(
         connection: &mut Connection,
         secrets: &SecretsKey,
     ) -> Result<Vec<Self>, StoreError> {
@@ -103,6 +103,6 @@ impl AuditKey {
     }
 }
 
-fn associated_data(id: i64) -> Vec<u8> {
+pub(crate) fn associated_data(id: i64) -> Vec<u8> {
     [b"koios audit key ".as_slice(), &id.to_be_bytes()].concat()
 }

@@ -133,7 +133,9 @@ impl Known {
             unreadable.into_iter().map(|path| LeftOut { path, why: "it could not be read".to_owned() }),
         );
         files.extend(trust.into_iter().map(|(path, (_, contents))| (path, contents)));
-        files.insert(SECRETS_KEY.to_owned(), needed(&layout.secrets_key())?);
+        if !rows.external_master_key {
+            files.insert(SECRETS_KEY.to_owned(), needed(&layout.secrets_key())?);
+        }
         match read_bounded(&layout.initial_admin_token(), 4096) {
             Ok(token) => {
                 files.insert(INITIAL_ADMIN_TOKEN.to_owned(), Zeroizing::new(token));

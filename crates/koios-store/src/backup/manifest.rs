@@ -97,10 +97,9 @@ impl Manifest {
         if together > MAX_FILES_TOGETHER {
             return Err(BackupError::damaged("its files are larger together than they can be"));
         }
-        for needed in [DATABASE, SECRETS_KEY] {
-            if !seen.contains_key(needed) {
-                return Err(BackupError::damaged(format!("{needed} is not in it")));
-            }
+        // Whether secrets.key must be there, the database says.
+        if !seen.contains_key(DATABASE) {
+            return Err(BackupError::damaged(format!("{DATABASE} is not in it")));
         }
         Ok(manifest)
     }
@@ -145,6 +144,10 @@ impl Place {
             }
             _ => None,
         }
+    }
+
+    pub(crate) fn is_private_key(self) -> bool {
+        matches!(self, Self::Certificate(_, _, StoredFile::PrivateKey))
     }
 
     /// The longest file that is read there; the database may grow as it likes.
@@ -226,7 +229,6 @@ mod tests {
         let many: Vec<String> = (0..=crl).map(|n| format!("trust/issuer/crl/{n}.crl")).collect();
         let many: Vec<(&str, u64)> = many.iter().map(|path| (path.as_str(), 24 * 1024 * 1024)).collect();
         for members in [
-            vec![("koios.db", 1)],
             vec![("secrets.key", 32)],
             [&whole[..], &[("secrets.key", 32)]].concat(),
             [&whole[..], &[("initial-admin-token", 1_000_000)]].concat(),

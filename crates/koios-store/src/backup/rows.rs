@@ -11,6 +11,7 @@ use crate::database::{Database, DatabaseResult};
 use crate::error::{StoreError, StoredFile};
 use crate::file_digest::FileDigest;
 use crate::id::{CertificateId, DeviceId};
+use crate::master_key;
 
 /// What a database says, as far as backups look at it.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(crate) struct Rows {
     pub(crate) tokens: Vec<(String, String)>,
     /// Whether a change of the trust lists was under way.
     pub(crate) trust_moving: bool,
+    /// Whether the master key is kept outside of the data directory.
+    pub(crate) external_master_key: bool,
 }
 
 /// A certificate, with the request that may wait for an answer.
@@ -97,8 +100,10 @@ impl Rows {
             .fetch_one(&mut *connection)
             .await
             .database()?;
+        let external_master_key = master_key::is_external(&mut connection).await?;
         Ok(Self {
             certificates,
+            external_master_key,
             devices: devices.into_iter().map(FoundDevice::decode).collect::<Result<_, _>>()?,
             tokens,
             trust_moving: moving > 0,

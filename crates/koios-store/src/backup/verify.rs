@@ -11,9 +11,12 @@ use super::manifest::{Place, SECRETS_KEY};
 use super::rows::{CertificateRows, Rows};
 use super::{BackupError, Unpacked};
 use crate::audit;
+use crate::data_key;
 use crate::database::Database;
 use crate::error::StoredFile;
 use crate::file_digest::FileDigest;
+use crate::key_files::{KeyFile, KeyFiles, KeyForm};
+use crate::master_key::{MasterKey, Witness};
 use crate::secrets::SecretsKey;
 
 const MAX_PROBLEMS: usize = 100;
@@ -26,19 +29,24 @@ pub(crate) struct Verified {
 }
 
 /// Looks at everything. `database` is the one of the backup, in the present format.
-pub(crate) async fn verify(database: &Database, unpacked: &Arc<Unpacked>) -> Result<Verified, BackupError> {
+pub(crate) async fn verify(
+    database: &Database,
+    unpacked: &Arc<Unpacked>,
+    master: Option<&MasterKey>,
+) -> Result<Verified, BackupError> {
     let mut problems = database.damage().await?;
     problems.extend(database.broken_references().await?.iter().map(ToString::to_string));
     if !problems.is_empty() {
         return Err(BackupError::Contradictory { problems });
     }
-    let secrets = unpacked.files.get(SECRETS_KEY).and_then(|bytes| SecretsKey::from_bytes(bytes));
-    let secrets = secrets.ok_or_else(|| BackupError::damaged("its secrets.key holds no key"))?;
     let rows = Rows::read(database).await?;
+    let secrets = secrets(database, &rows, unpacked, master).await?;
+    let data_key = data_key::newest(&mut *database.read().await?, &secrets).await?;
+    let keys = data_key.map(|data_key| KeyFiles::new(data_key, KeyForm::Encrypted));
     let audit = audit::verify(database, &secrets, &[]).await?;
     let unpacked = Arc::clone(unpacked);
     blocking(move || {
-        let mut found = Findings::default();
+        let mut found = Findings { keys, problems: Vec::new(), warnings: Vec::new() };
         found.files(&rows, &unpacked);
         found.invariants(&rows);
         let unreadable = rows.devices.iter().filter(|device| {
@@ -58,8 +66,31 @@ pub(crate) async fn verify(database: &Database, unpacked: &Arc<Unpacked>) -> Res
     .await
 }
 
-#[derive(Default)]
+/// The master key that was in force.
+async fn secrets(
+    database: &Database,
+    rows: &Rows,
+    unpacked: &Unpacked,
+    master: Option<&MasterKey>,
+) -> Result<SecretsKey, BackupError> {
+    if !rows.external_master_key {
+        let bytes = unpacked.files.get(SECRETS_KEY);
+        let bytes = bytes.ok_or_else(|| BackupError::damaged(format!("{SECRETS_KEY} is not in it")))?;
+        return SecretsKey::from_bytes(bytes)
+            .ok_or_else(|| BackupError::damaged("its secrets.key holds no key"));
+    }
+    let master = master.ok_or_else(|| BackupError::MasterKey { problem: "none is given".to_owned() })?;
+    let witness = Witness::find(&mut *database.read().await?).await?;
+    let opens = |key: &SecretsKey| witness.as_ref().is_none_or(|witness| witness.opens(key));
+    master
+        .secrets_key()
+        .filter(opens)
+        .ok_or_else(|| BackupError::MasterKey { problem: format!("{} is another one", master.origin()) })
+}
+
 struct Findings {
+    /// `None` when no private key can be encrypted.
+    keys: Option<KeyFiles>,
     problems: Vec<String>,
     warnings: Vec<String>,
 }
@@ -99,7 +130,12 @@ impl Findings {
 
     /// A key of a generation in use belongs to the certificate, that of another one to the request that waits.
     fn key(&mut self, row: &CertificateRows, path: &str, contents: &Zeroizing<Vec<u8>>) {
-        let key = match PrivateKey::from_pem(&PrivateKeyPem::from_bytes(contents.to_vec())) {
+        let file = KeyFile::from_bytes(contents.to_vec());
+        let pem = match &self.keys {
+            Some(keys) => keys.key_of(file),
+            None => Ok(PrivateKeyPem::from_bytes(contents.to_vec())),
+        };
+        let key = match pem.and_then(|pem| PrivateKey::from_pem(&pem)) {
             Ok(key) => key,
             Err(error) => {
                 self.warnings.push(format!(

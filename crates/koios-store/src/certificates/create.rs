@@ -1,5 +1,9 @@
 //! Adding a certificate.
 
+use std::sync::Arc;
+
+use koios_pki::PrivateKeyPem;
+
 use crate::audit::AuditResource;
 use crate::certificate::CertificateRecord;
 use crate::certificate_files::{Digests, GenerationFiles};
@@ -12,6 +16,7 @@ use crate::error::StoreError;
 use crate::fault::FaultPoint;
 use crate::id::CertificateId;
 use crate::instant;
+use crate::key_files::KeyFile;
 use crate::store::{Apply, Store};
 use crate::write::Write;
 use serde_json::json;
@@ -33,6 +38,7 @@ impl Store {
             new;
         row::require_description(description.as_deref())?;
         require_validity_days(validity_days)?;
+        let key = self.key_file(key).await?;
         let id = CertificateId::generate();
         let now = instant::now();
         let mut write = self.begin().await?;
@@ -99,6 +105,12 @@ impl Store {
             self.discard_generation(id, 1).await;
         }
         committed
+    }
+
+    /// What is to be written for a key.
+    pub(crate) async fn key_file(&self, key: PrivateKeyPem) -> Result<KeyFile, StoreError> {
+        let keys = Arc::clone(&self.inner.key_files);
+        self.blocking(move |_| keys.file_of(&key)).await
     }
 
     /// Writes the files of the generation whose row stands in `write`, and shows the certificate as it will be

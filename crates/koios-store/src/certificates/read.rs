@@ -1,5 +1,7 @@
 //! Reading one certificate, and the key pair itself.
 
+use std::sync::Arc;
+
 use koios_pki::PrivateKeyPem;
 
 use crate::certificate::{CertificateRecord, StoredIdentity};
@@ -8,6 +10,7 @@ use crate::certificates::row::CertificateRow;
 use crate::database::DatabaseResult;
 use crate::error::{IdentityFilesError, Resource, StoreError, StoredFile};
 use crate::id::CertificateId;
+use crate::key_files::KeyFiles;
 use crate::layout::Layout;
 use crate::store::Store;
 
@@ -95,7 +98,8 @@ impl Store {
         self.reading(async {
             let _files = self.inner.files.read().await;
             let row = CertificateRow::find_uncounted(&mut *self.inner.database.read().await?, id).await?;
-            self.blocking(move |layout| read_identity(layout, id, &row)).await
+            let keys = Arc::clone(&self.inner.key_files);
+            self.blocking(move |layout| read_identity(layout, &keys, id, &row)).await
         })
         .await?
     }
@@ -111,6 +115,7 @@ impl Store {
 
 fn read_identity(
     layout: &Layout,
+    keys: &KeyFiles,
     id: CertificateId,
     row: &CertificateRow,
 ) -> Result<Result<StoredIdentity, IdentityFilesError>, StoreError> {
@@ -119,7 +124,7 @@ fn read_identity(
     if let Some(first) = certificate_files::first_fault(layout, id, generation, &digests) {
         return Ok(Err(fault(first)));
     }
-    Ok(certificate_files::read_key(layout, id, generation, digests.private_key)
+    Ok(certificate_files::read_key(layout, keys, id, generation, digests.private_key)
         .map(|key| StoredIdentity { name: row.name.clone(), chain, key, generation })
         .map_err(|state| fault((StoredFile::PrivateKey, state))))
 }

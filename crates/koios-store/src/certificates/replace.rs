@@ -116,7 +116,7 @@ impl Store {
         }
 
         let ReplacePair { origin, chain, key, validity_days, reason, .. } = pair;
-        let files = GenerationFiles::new(&chain, key);
+        let files = GenerationFiles::new(&chain, self.key_file(key).await?);
         let old_generation = old.generation()?;
         let staged = staged.flatten();
         let generation = old_generation.max(staged.unwrap_or(0)).saturating_add(1);

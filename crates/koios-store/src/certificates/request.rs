@@ -2,6 +2,7 @@
 //! until the authority's answer is installed.
 
 use std::fmt;
+use std::sync::Arc;
 
 use koios_pki::{CertificateChain, CertificateRequest, PrivateKeyPem};
 use time::OffsetDateTime;
@@ -84,6 +85,10 @@ impl Store {
         request: CertificateRequest,
         new_key: Option<PrivateKeyPem>,
     ) -> Result<PendingRequest, StoreError> {
+        let new_key = match new_key {
+            Some(key) => Some(self.key_file(key).await?),
+            None => None,
+        };
         let _generations = self.inner.generations.lock().await;
         let mut write = self.begin().await?;
         let row = CertificateRow::find(write.connection(), id).await?;
@@ -91,10 +96,8 @@ impl Store {
             return Err(StoreError::RequestPending { id, name: row.name });
         }
         let now = instant::now();
-        let staged = match new_key {
-            Some(key) => Some(StagedKey::new(key, row.generation()?.saturating_add(1))),
-            None => None,
-        };
+        let generation = row.generation()?.saturating_add(1);
+        let staged = new_key.map(|key| StagedKey::new(key, generation));
         sqlx::query(
             "INSERT INTO certificate_requests (certificate_id, request, generation, private_key_digest, created_at) \
              VALUES ($1, $2, $3, $4, $5)",
@@ -210,9 +213,10 @@ impl Store {
             Some(staged) => staged,
             None => (certificate.generation()?, certificate.digests()?.private_key),
         };
+        let keys = Arc::clone(&self.inner.key_files);
         let key = self.blocking(move |layout| {
             let file = StoredFile::PrivateKey;
-            Ok(certificate_files::read_key(layout, id, generation, digest)
+            Ok(certificate_files::read_key(layout, &keys, id, generation, digest)
                 .map_err(|state| IdentityFilesError::of(file, state, layout.file(id, generation, file))))
         });
         let key = key.await??;

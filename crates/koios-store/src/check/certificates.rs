@@ -1,6 +1,7 @@
 //! Certificates: each row beside its files, its key beside its certificate, and what waits for an authority.
 
 use std::io;
+use std::sync::Arc;
 
 use koios_pki::{Certificate, CertificateChain, KeyError, PrivateKey, PrivateKeyPem, PublicKey};
 use sqlx::FromRow;
@@ -11,13 +12,16 @@ use super::finding::{CheckCode, CheckFinding, CheckPart};
 use crate::certificate_files::{Digests, MAX_BYTES};
 use crate::certificates::request::RequestRow;
 use crate::certificates::row::CertificateRow;
+use crate::data_key;
 use crate::database::{Connection, Database, DatabaseResult};
+use crate::encryption_at_rest::Encryption;
 use crate::error::{StoreError, StoredFile, with_causes};
 use crate::file_digest::FileDigest;
 use crate::id::CertificateId;
 use crate::instant;
-use crate::key_files;
+use crate::key_files::{self, KeyFile, KeyFiles};
 use crate::layout::Layout;
+use crate::secrets::SecretsKey;
 
 const PART: CheckPart = CheckPart::Certificates;
 
@@ -26,7 +30,12 @@ const RESTORE_FILE: &str = "put the file back from a backup, or regenerate or re
 const DROP_REQUEST: &str = "drop the request and make a new one";
 
 /// Every certificate, one after the other.
-pub(super) async fn examine(database: &Database, layout: &Layout) -> Result<Vec<CheckFinding>, StoreError> {
+pub(super) async fn examine(
+    database: &Database,
+    layout: &Layout,
+    secrets: Option<&SecretsKey>,
+) -> Result<Vec<CheckFinding>, StoreError> {
+    let keys = Arc::new(Keys::read(database, secrets).await?);
     let all: Vec<(String, String)> =
         sqlx::query_as("SELECT id, name FROM certificates ORDER BY name_key, id")
             .fetch_all(&mut *database.read().await?)
@@ -35,7 +44,7 @@ pub(super) async fn examine(database: &Database, layout: &Layout) -> Result<Vec<
     let mut findings = Vec::new();
     for (id, name) in all {
         match id.parse() {
-            Ok(id) => findings.extend(certificate(database, layout, id, &name).await?),
+            Ok(id) => findings.extend(certificate(database, layout, &keys, id, &name).await?),
             Err(_) => findings.push(unreadable_row(&name, format!("{id:?} is no id of a certificate"))),
         }
     }
@@ -49,6 +58,7 @@ pub(super) async fn examine(database: &Database, layout: &Layout) -> Result<Vec<
 async fn certificate(
     database: &Database,
     layout: &Layout,
+    keys: &Arc<Keys>,
     id: CertificateId,
     name: &str,
 ) -> Result<Vec<CheckFinding>, StoreError> {
@@ -58,9 +68,10 @@ async fn certificate(
             Err(error) => return Ok(vec![unreadable_row(name, with_causes(&error))]),
             Ok(rows) => rows,
         };
-        let (layout, looked_at) = (layout.clone(), before.clone());
+        let (layout, keys, looked_at) = (layout.clone(), Arc::clone(keys), before.clone());
         let findings =
-            blocking(move || looked_at.0.parts().map(|parts| look(&layout, &looked_at, &parts))).await?;
+            blocking(move || looked_at.0.parts().map(|parts| look(&layout, &keys, &looked_at, &parts)))
+                .await?;
         let findings = match findings {
             Ok(findings) => findings,
             Err(error) => vec![unreadable_row(name, with_causes(&error))],
@@ -132,8 +143,8 @@ impl CertificateRow {
     }
 }
 
-fn look(layout: &Layout, (row, request, copies): &Rows, parts: &Parts) -> Vec<CheckFinding> {
-    let mut look = Look { layout, name: &row.name, findings: Vec::new() };
+fn look(layout: &Layout, keys: &Keys, (row, request, copies): &Rows, parts: &Parts) -> Vec<CheckFinding> {
+    let mut look = Look { layout, keys, name: &row.name, findings: Vec::new() };
     if FileDigest::of(parts.chain.leaf().der()) != parts.digests.certificate {
         look.findings
             .push(unreadable_row(&row.name, "its certificate is not the one that was stored".to_owned()));
@@ -155,8 +166,44 @@ fn look(layout: &Layout, (row, request, copies): &Rows, parts: &Parts) -> Vec<Ch
     look.findings
 }
 
+/// What files of private keys are to be like.
+struct Keys {
+    encryption: Encryption,
+    /// `None` without the master key, which is told elsewhere.
+    files: Option<KeyFiles>,
+}
+
+impl Keys {
+    async fn read(database: &Database, secrets: Option<&SecretsKey>) -> Result<Self, StoreError> {
+        let mut connection = database.read().await?;
+        let encryption = Encryption::read(&mut connection).await?;
+        let data_key = match secrets {
+            Some(secrets) => data_key::newest(&mut connection, secrets).await?,
+            None => None,
+        };
+        let files = data_key.map(|data_key| KeyFiles::new(data_key, encryption.form(false)));
+        Ok(Self { encryption, files })
+    }
+
+    /// Whether the key in the file is the private half of that one; `None` when only the master key could tell.
+    fn belongs(
+        &self,
+        file: KeyFile,
+        public_key: Result<&PublicKey, &KeyError>,
+    ) -> Result<Option<bool>, KeyError> {
+        let pem = match &self.files {
+            Some(files) => files.key_of(file)?,
+            None if file.is_encrypted() => return Ok(None),
+            None => PrivateKeyPem::from_bytes(file.bytes().to_vec()),
+        };
+        let key = PrivateKey::from_pem(&pem)?;
+        Ok(Some(public_key.map_err(Clone::clone)? == key.public_key()))
+    }
+}
+
 struct Look<'a> {
     layout: &'a Layout,
+    keys: &'a Keys,
     name: &'a str,
     findings: Vec<CheckFinding>,
 }
@@ -183,29 +230,50 @@ impl Look<'_> {
     ) {
         let (code, problem) = match key_files::read(self.layout, id, generation) {
             Err(error) => unreadable(&error),
-            Ok(key) => match (key_files::digest(&key) == digest, belongs(&key, public_key)) {
-                (true, Ok(true)) => return,
-                (true, Ok(false)) => (
-                    CheckCode::KeyOfAnotherCertificate,
-                    "it is the key that was stored, but it does not belong to the certificate".to_owned(),
-                ),
-                (true, Err(error)) => {
-                    (CheckCode::KeyUnreadable, format!("it holds no key that can be used: {error}"))
+            Ok(file) => {
+                let (stored, encrypted) = (file.digest() == digest, file.is_encrypted());
+                match (stored, self.keys.belongs(file, public_key)) {
+                    (true, Ok(Some(true))) if self.keys.encryption != Encryption::Off && !encrypted => {
+                        let path =
+                            below(self.layout, &self.layout.file(id, generation, StoredFile::PrivateKey));
+                        self.findings.push(CheckFinding::new(
+                            PART,
+                            CheckCode::KeyNotEncrypted,
+                            format!("{}, {path}", subject(self.name)),
+                            "it is in plain form, though private keys are to be encrypted",
+                            "start the daemon, which encrypts it; regenerate the certificate if somebody may have read it",
+                        ));
+                        return;
+                    }
+                    (true, Ok(Some(true) | None)) => return,
+                    (true, Ok(Some(false))) => (
+                        CheckCode::KeyOfAnotherCertificate,
+                        "it is the key that was stored, but it does not belong to the certificate".to_owned(),
+                    ),
+                    (true, Err(error)) => {
+                        (CheckCode::KeyUnreadable, format!("it holds no key that can be used: {error}"))
+                    }
+                    (false, Ok(Some(true))) => (
+                        CheckCode::FileChanged,
+                        "it is not the file that was stored; its key does belong to the certificate"
+                            .to_owned(),
+                    ),
+                    (false, Ok(None)) => {
+                        (CheckCode::FileChanged, "it is not the file that was stored".to_owned())
+                    }
+                    (false, Ok(Some(false))) => (
+                        CheckCode::KeyOfAnotherCertificate,
+                        "it is not the file that was stored, and its key does not belong to the certificate"
+                            .to_owned(),
+                    ),
+                    (false, Err(error)) => (
+                        CheckCode::FileChanged,
+                        format!(
+                            "it is not the file that was stored, and holds no key that can be used: {error}"
+                        ),
+                    ),
                 }
-                (false, Ok(true)) => (
-                    CheckCode::FileChanged,
-                    "it is not the file that was stored; its key does belong to the certificate".to_owned(),
-                ),
-                (false, Ok(false)) => (
-                    CheckCode::KeyOfAnotherCertificate,
-                    "it is not the file that was stored, and its key does not belong to the certificate"
-                        .to_owned(),
-                ),
-                (false, Err(error)) => (
-                    CheckCode::FileChanged,
-                    format!("it is not the file that was stored, and holds no key that can be used: {error}"),
-                ),
-            },
+            }
         };
         self.file(id, generation, StoredFile::PrivateKey, code, problem, remedy);
     }
@@ -254,11 +322,6 @@ impl Look<'_> {
         let subject = format!("{}, {path}", subject(self.name));
         self.findings.push(CheckFinding::new(PART, code, subject, problem, remedy));
     }
-}
-
-fn belongs(pem: &PrivateKeyPem, public_key: Result<&PublicKey, &KeyError>) -> Result<bool, KeyError> {
-    let key = PrivateKey::from_pem(pem)?;
-    Ok(public_key.map_err(Clone::clone)? == key.public_key())
 }
 
 fn changed() -> (CheckCode, String) {

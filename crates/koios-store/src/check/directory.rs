@@ -9,19 +9,32 @@ use super::finding::{CheckCode, CheckFinding, CheckPart, RepairKind};
 use crate::error::{OpenError, StoredFile};
 use crate::file_system;
 use crate::id::CertificateId;
-use crate::layout::{DATABASE, Layout};
+use crate::layout::{DATABASE, Layout, NEXT_SECRETS_KEY};
 use crate::restore::KEPT_BY_RESTORE;
 use crate::trust_lists::TrustListName;
 
 const PART: CheckPart = CheckPart::Directory;
 
 /// Files that hold secrets, or lead to them.
-const SECRET_FILES: [&str; 6] =
-    [DATABASE, "koios.db-wal", "koios.db-shm", "koios.db-journal", "secrets.key", "initial-admin-token"];
+const SECRET_FILES: [&str; 7] = [
+    DATABASE,
+    "koios.db-wal",
+    "koios.db-shm",
+    "koios.db-journal",
+    "secrets.key",
+    NEXT_SECRETS_KEY,
+    "initial-admin-token",
+];
 
 /// Files that are needed for a moment only.
-const MOMENTARY_FILES: [&str; 5] =
-    [".restoring", ".write-probe", "initial-admin-token.new", "restore-under-way.new", "secrets.new"];
+const MOMENTARY_FILES: [&str; 6] = [
+    ".restoring",
+    ".write-probe",
+    "initial-admin-token.new",
+    "restore-under-way.new",
+    "secrets.key.new",
+    "secrets.new",
+];
 
 /// Everything else that has its place at the top.
 const OTHER_ENTRIES: [&str; 4] = ["koios.lock", "certificates", "trust", "orphaned"];

@@ -14,7 +14,7 @@ text_enum! {
         Directory = "directory",
         /// `koios.db`: pages, indexes, references between rows.
         Database = "database",
-        /// `secrets.key`.
+        /// The master key: `secrets.key`, or one from outside.
         Secrets = "secrets",
         /// Certificates: rows, files, key pairs, requests, the default, and folders that no row names.
         Certificates = "certificates",
@@ -60,6 +60,8 @@ text_enum! {
         KeyOfAnotherCertificate = "key_of_another_certificate",
         /// A restore kept what was there before it.
         KeptByRestore = "kept_by_restore",
+        /// A private key is in plain form, though private keys are to be encrypted.
+        KeyNotEncrypted = "key_not_encrypted",
         /// What is stored as a private key is none that this build reads.
         KeyUnreadable = "key_unreadable",
         /// A file that is needed for a moment only was left behind.
@@ -68,6 +70,10 @@ text_enum! {
         LeftoverFileMoves = "leftover_file_moves",
         /// A key pair that is no longer in use is still there.
         LeftoverGeneration = "leftover_generation",
+        /// The master key is kept outside of the directory, and not given.
+        MasterKeyMissing = "master_key_missing",
+        /// The master key that is given is not the one that secrets are sealed under.
+        MasterKeyWrong = "master_key_wrong",
         /// The directory lies on another machine.
         NetworkFileSystem = "network_file_system",
         /// Something could not be examined.
@@ -109,6 +115,7 @@ impl CheckCode {
                 Severity::Info
             }
             Self::DatabaseFormat
+            | Self::KeyNotEncrypted
             | Self::LeftoverFileMoves
             | Self::LeftoverGeneration
             | Self::OpenToOthers
