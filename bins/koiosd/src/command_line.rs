@@ -41,7 +41,7 @@ pub enum Action {
     /// Examine the data directory, also beside a running daemon, and say what is wrong and how to mend it; the exit code is
     /// 0 when it is content, and 3 when somebody should do something.
     Check(CheckArguments),
-    /// Write the private keys in plain form again, after encryption_at_rest was turned off; with the daemon stopped.
+    /// Write the private keys in plain form again, after `encryption_at_rest` was turned off; with the daemon stopped.
     DecryptKeys,
     /// Make a master key, or put another one in the place of the present one.
     #[command(subcommand)]

@@ -205,3 +205,85 @@ pub(crate) async fn insert(
     .database()?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use koios_pki::{
+        CertificateChain, KeySpec, PrivateKey, SelfSignedParams, SerialNumber, Validity, self_signed,
+    };
+
+    use super::*;
+    use crate::{Name, NewCertificate, Origin, Store, StoreOptions, data_key};
+
+    fn pair() -> (CertificateChain, PrivateKey) {
+        let key = PrivateKey::generate(KeySpec::EcP256).unwrap();
+        let params = SelfSignedParams::new(
+            "Koios@test",
+            "Koios",
+            "urn:koios:test:a".parse().unwrap(),
+            Validity::starting_at(time::OffsetDateTime::now_utc(), 365),
+            SerialNumber::from_random_bytes([7; 16]),
+        );
+        (self_signed(&params, &key).unwrap().into(), key)
+    }
+
+    /// A directory with one certificate whose conversion was planned and noted.
+    async fn noted(folder: &std::path::Path) -> (Layout, Vec<(StoredKey, KeyFile)>, StoredKey) {
+        let store = Store::open(StoreOptions::new(folder)).await.unwrap();
+        let (chain, key) = pair();
+        let new = NewCertificate::new(Name::parse("A").unwrap(), Origin::Generated, chain, key.to_pem(), 365);
+        let id = store.create_certificate(new).await.unwrap().id;
+        let inner = &store.inner;
+        let data_key = data_key::open(&inner.database, &inner.secrets).await.unwrap();
+        let keys = KeyFiles::new(data_key, KeyForm::Encrypted);
+        let file = key_files::read(&inner.layout, id, 1).unwrap();
+        let before = StoredKey { id, generation: 1, digest: file.digest() };
+        let planned = plan(&inner.layout, &keys, &[before]);
+        assert_eq!((planned.files.len(), planned.left.len()), (1, 0));
+        note(&inner.database, &planned.files).await.unwrap();
+        let layout = inner.layout.clone();
+        store.close().await;
+        (layout, planned.files, before)
+    }
+
+    async fn is_whole(folder: &std::path::Path, id: CertificateId) -> bool {
+        let store = Store::open(StoreOptions::new(folder)).await.unwrap();
+        let left: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM key_conversions")
+            .fetch_one(&mut *store.inner.database.read().await.unwrap())
+            .await
+            .unwrap();
+        let loads = store.load_identity(id).await.is_ok();
+        store.close().await;
+        loads && left == 0
+    }
+
+    #[tokio::test]
+    async fn a_conversion_that_ended_before_its_file_was_written_never_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let (layout, _, key) = noted(folder.path()).await;
+        // What a write that was cut off leaves.
+        let half = key.path(&layout).with_extension("new");
+        std::fs::write(&half, "half").unwrap();
+        assert!(is_whole(folder.path(), key.id).await && !half.exists());
+        assert!(!key_files::read(&layout, key.id, 1).unwrap().is_encrypted());
+    }
+
+    #[tokio::test]
+    async fn a_conversion_that_ended_after_its_file_was_written_is_completed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (layout, planned, key) = noted(folder.path()).await;
+        let (_, file) = planned.first().unwrap();
+        key_files::rewrite(&layout, key.id, 1, file).unwrap();
+        assert!(is_whole(folder.path(), key.id).await);
+        assert!(key_files::read(&layout, key.id, 1).unwrap().is_encrypted());
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_neither_is_left_for_a_person_to_look_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let (layout, _, key) = noted(folder.path()).await;
+        std::fs::write(key.path(&layout), "other").unwrap();
+        assert!(!is_whole(folder.path(), key.id).await);
+        assert_eq!(std::fs::read(key.path(&layout)).unwrap(), b"other");
+    }
+}

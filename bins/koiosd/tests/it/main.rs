@@ -17,6 +17,7 @@ mod device_passwords;
 mod device_test;
 mod devices;
 mod downloads;
+mod encryption;
 mod generation_options;
 mod http;
 mod lifecycle;

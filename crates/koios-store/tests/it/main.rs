@@ -10,6 +10,7 @@ mod check;
 mod crash;
 mod database;
 mod devices;
+mod encryption;
 mod fixture;
 mod listing;
 mod model;
