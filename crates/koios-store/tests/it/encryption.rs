@@ -52,7 +52,7 @@ impl Directory {
     }
 
     async fn refused(&self, master_key: Option<MasterKey>, encryption_at_rest: bool) -> OpenError {
-        Store::open(self.options(master_key, encryption_at_rest)).await.err().expect("it is refused")
+        Store::open(self.options(master_key, encryption_at_rest)).await.expect_err("it is refused")
     }
 
     async fn findings(&self, master_key: Option<MasterKey>) -> Vec<(CheckCode, String)> {
