@@ -290,7 +290,7 @@ fn the_master_key_comes_from_a_file_the_environment_or_a_systemd_credential_and_
         daemon.stop();
         assert!(!setup.data_dir().join("secrets.key").exists());
     }
-    let twice = by_file.clone().with_environment("KOIOS_MASTER_KEY", &text);
+    let twice = by_file.with_environment("KOIOS_MASTER_KEY", &text);
     let refused = |setup: &Setup| {
         let ended = setup.run();
         assert_eq!(ended.status.code(), Some(2));

@@ -8,6 +8,7 @@ mod bad_input;
 mod bad_input_devices;
 mod certificates;
 mod check;
+mod clock;
 mod conventions;
 mod csr;
 mod daemon;
