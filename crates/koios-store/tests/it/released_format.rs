@@ -19,15 +19,41 @@ fn fixture_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v1")
 }
 
-#[tokio::test]
-async fn a_directory_of_format_1_opens_with_all_that_is_in_it() {
+/// A copy of the directory of format 1.
+fn format_1() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (path, contents) in snapshot(&fixture_folder()) {
         let copy = folder.path().join(path.strip_prefix(fixture_folder()).unwrap());
         std::fs::create_dir_all(copy.parent().unwrap()).unwrap();
         std::fs::write(copy, contents).unwrap();
     }
-    let store = Store::open(StoreOptions::new(folder.path())).await.unwrap();
+    folder
+}
+
+#[tokio::test]
+async fn a_directory_of_format_1_opens_with_all_that_is_in_it() {
+    require_all_of_format_1(format_1().path()).await;
+}
+
+#[tokio::test]
+async fn a_directory_of_each_format_since_opens_with_all_that_was_in_it() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let migrations = sqlx::migrate::Migrator::new(folder).await.unwrap();
+    let formats: Vec<i64> = migrations.iter().map(|migration| migration.version).collect();
+    assert!(formats.len() > 9);
+    for format in formats {
+        let folder = format_1();
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join("koios.db"));
+        let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+        migrations.run_to(format, &pool).await.unwrap();
+        pool.close().await;
+        require_all_of_format_1(folder.path()).await;
+    }
+}
+
+/// What [`write_the_fixture_of_this_format`] has written is there, and works.
+async fn require_all_of_format_1(folder: &Path) {
+    let store = Store::open(StoreOptions::new(folder)).await.unwrap();
     assert!(!store.is_first_start());
     let now = OffsetDateTime::now_utc();
     let page = store.certificates(CertificateQuery::default(), now, Duration::ZERO).await.unwrap();
@@ -65,7 +91,7 @@ async fn a_directory_of_format_1_opens_with_all_that_is_in_it() {
 
     // What an older version wrote is no damage; the copies made above are open to others.
     store.close().await;
-    let check = DirectoryCheck::to_read(StoreOptions::new(folder.path())).unwrap();
+    let check = DirectoryCheck::to_read(StoreOptions::new(folder)).unwrap();
     let found = check.examine(|_, _| {}).await;
     assert!(found.iter().all(|finding| finding.code == CheckCode::OpenToOthers), "{found:#?}");
 }
