@@ -3,10 +3,11 @@
 use std::sync::LazyLock;
 
 use koios_pki::{
-    ApplicationUri, Authority, AuthorityParams, Certificate, CertificateChain, CertificateRequest, HostName,
-    KeySpec, LintParams, LintRole, PeerRole, PrivateKey, PrivateKeyPem, RevocationList, SerialNumber,
-    Suppression, Suppressions, TrustList, UnknownRevocation, ValidationParams, Validity, common_name_for,
-    lint, read_certificates, read_pair, server_findings, slug, validate,
+    ApplicationUri, Authority, AuthorityParams, Certificate, CertificateChain, CertificateRequest,
+    EncryptionSeed, HostName, KeySpec, LintParams, LintRole, PeerRole, PrivateKey, PrivateKeyPem,
+    RevocationList, SerialNumber, Suppression, Suppressions, TrustList, UnknownRevocation, ValidationParams,
+    Validity, WrappingSecret, common_name_for, lint, read_certificates, read_pair, server_findings, slug,
+    validate,
 };
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -162,6 +163,13 @@ pub fn private_key(data: &[u8]) {
         let again = PrivateKey::from_pem(&key.to_pem());
         assert!(again.is_ok_and(|again| again.public_key() == key.public_key()));
     }
+    // What lies on the disk when keys are encrypted there, and the master key.
+    if let Ok(opened) = PrivateKeyPem::unwrap_from(data, &WRAPPING_SECRET) {
+        let wrapped = opened.wrap(&WRAPPING_SECRET, &EncryptionSeed::from_random_bytes([1; 64]));
+        let again = wrapped.and_then(|wrapped| PrivateKeyPem::unwrap_from(&wrapped, &WRAPPING_SECRET));
+        assert!(again.is_ok_and(|again| again.secret_bytes() == opened.secret_bytes()));
+    }
+    let _ = koios_store::MasterKey::parse(data, "");
     // The other encodings stand in uploads only; a certificate of another key leads to them all the same.
     let _ = read_pair(SOME_CERTIFICATE, Some(data), Some(PASSPHRASE));
 }
@@ -185,6 +193,10 @@ fn ask_everything(chain: &CertificateChain) {
     assert_eq!(CertificateChain::from_der_blob(&chain.to_der_blob(), MAX_CHAIN).as_ref(), Ok(chain));
     assert_eq!(CertificateChain::from_pem(chain.to_pem().as_bytes()).as_ref(), Ok(chain));
 }
+
+/// Opens `wrapped.pem` of the corpus.
+static WRAPPING_SECRET: LazyLock<WrappingSecret> =
+    LazyLock::new(|| WrappingSecret::from_random_bytes(&[7; 32]));
 
 const SOME_CERTIFICATE: &[u8] = include_bytes!("../corpus/certificate/self-signed.der");
 /// That of the encrypted keys in the corpus.
