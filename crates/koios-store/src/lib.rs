@@ -12,6 +12,7 @@
 //!   [`Store::record_rejected`].
 //! - Access: [`Store::create_token`], [`Store::idempotency_store`].
 //! - Backups, also beside a running daemon: [`back_up`], [`restore()`].
+//! - Identities of other products: [`look_for_identities`], [`Store::import_identities`].
 //! - Audit: [`Store::append_audit`], [`Store::recording`], [`Store::verify_audit`].
 //! - What is wrong with a directory, in whatever state it is: [`DirectoryCheck`].
 //!
@@ -80,12 +81,14 @@ pub mod fuzzing;
 mod hashed_files;
 mod id;
 mod idempotency;
+mod import;
 mod instant;
 mod key_files;
 mod layout;
 mod leftovers;
 mod machine;
 mod name;
+mod owner;
 mod page;
 mod removed_keys;
 mod restore;
@@ -119,6 +122,11 @@ pub use devices::{DeviceQuery, DeviceSortKey, ImportCode, ImportError, ImportPro
 pub use error::{IdentityFilesError, OpenError, Resource, StoreError, StoredFile};
 pub use id::{CertificateId, DeviceId, InvalidId, TokenId};
 pub use idempotency::{IdempotencyRecord, StoredAnswer};
+pub use import::{
+    FileNote, ForeignLayout, ForeignPki, IdentityOutcome, ImportOptions, ImportOrder, ImportRefused,
+    ImportReport, ImportedFile, ImportedIdentity, ImportedTrust, PairRules, Refusal, ServerTrust, TrustItem,
+    TrustOutcome, look_for_identities,
+};
 pub use name::{Name, NameError};
 pub use page::{Direction, Page, PageRequest, Sort};
 pub use restore::{Difference, DifferenceKind, RestoreOrder, Restored, restore};

@@ -1,11 +1,11 @@
-//! Whose the restored files are: when root restores, the daemon's user must be able to use them all the same.
+//! Whose the files are that a command writes: when root restores or imports, the daemon's user must be able to use them all the same.
 
 use std::io;
 use std::path::Path;
 
 /// Gives a file or folder to the owner of `root`.
 #[cfg(unix)]
-pub(super) fn give(path: &Path, root: &Path) -> io::Result<()> {
+pub(crate) fn give(path: &Path, root: &Path) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt, lchown};
 
     let wanted = std::fs::metadata(root)?;
@@ -17,12 +17,30 @@ pub(super) fn give(path: &Path, root: &Path) -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
-pub(super) fn give(_path: &Path, _root: &Path) -> io::Result<()> {
+pub(crate) fn give(_path: &Path, _root: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Gives what has the owner of `sample` to that of `root`; what is not there, nobody owns.
+#[cfg(unix)]
+pub(crate) fn give_what_is_like(sample: &Path, path: &Path, root: &Path) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(found) if found.uid() == std::fs::symlink_metadata(sample)?.uid() => give(path, root),
+        Ok(_) => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+pub(crate) fn give_what_is_like(_sample: &Path, _path: &Path, _root: &Path) -> io::Result<()> {
     Ok(())
 }
 
 /// Gives a folder with all that is in it to the owner of `root`.
-pub(super) fn give_all(folder: &Path, root: &Path) -> io::Result<()> {
+pub(crate) fn give_all(folder: &Path, root: &Path) -> io::Result<()> {
     give(folder, root)?;
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;

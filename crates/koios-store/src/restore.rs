@@ -1,7 +1,6 @@
 //! Restoring a backup: it is read, verified and unpacked whole beside the present files, which then make room in one step.
 
 mod differences;
-mod owner;
 mod swap;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +19,7 @@ use crate::error::{OpenError, StoreError, with_causes};
 use crate::file_system;
 use crate::instant;
 use crate::layout::Layout;
+use crate::owner;
 use crate::store::{Apply, Store, StoreOptions};
 
 pub use differences::{Difference, DifferenceKind};

@@ -71,6 +71,9 @@ static STORE: LazyLock<Vec<u8>> =
     LazyLock::new(|| KEY_2048.to_pkcs12(&CERTIFICATE.clone().into(), "own", "x", &seed()).unwrap());
 
 proptest! {
+    // What is damaged may still ask for the work of a passphrase.
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         let _ = read_contents(&bytes, &["x"]);
