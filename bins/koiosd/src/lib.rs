@@ -13,6 +13,7 @@ mod command_line;
 mod config;
 mod error_chain;
 mod first_start;
+mod import_command;
 mod logging;
 mod secret_file;
 mod service;
@@ -26,9 +27,11 @@ pub use audit_command::{AuditCommandError, audit};
 pub use backup_command::{BackupCommandError, back_up, restore};
 pub use check_command::{CheckCommandError, check};
 pub use command_line::{
-    Action, Arguments, AuditAction, BackupArguments, CheckArguments, RestoreArguments, TestArguments,
+    Action, Arguments, AuditAction, BackupArguments, CheckArguments, ImportArguments, RestoreArguments,
+    TestArguments,
 };
 pub use config::{ConfigError, DefaultKey, DefaultServerCertificatePolicy, LogFormat, LogLevel, Settings};
 pub use error_chain::error_chain;
+pub use import_command::{ImportCommandError, import};
 pub use logging::start as start_logging;
 pub use test_command::{TestCommandError, test};

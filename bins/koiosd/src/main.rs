@@ -25,6 +25,9 @@ fn main() -> ExitCode {
         Action::Check(check) => with_settings(&arguments, |settings| {
             koiosd::check(&settings, &check).map_err(|error| fail(&error, error.exit_code()))
         }),
+        Action::Import(import) => with_settings(&arguments, |settings| {
+            koiosd::import(&settings, &import).map_err(|error| fail(&error, error.exit_code()))
+        }),
         Action::Openapi => print_openapi(),
         Action::Restore(backup) => with_settings(&arguments, |settings| {
             koiosd::restore(&settings, &backup).map_err(|error| fail(&error, error.exit_code()))

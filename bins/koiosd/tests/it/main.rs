@@ -19,6 +19,7 @@ mod devices;
 mod downloads;
 mod generation_options;
 mod http;
+mod import;
 mod lifecycle;
 mod metrics;
 mod openapi;
