@@ -129,7 +129,7 @@ fn name_of(identity: &ImportedIdentity) -> &str {
         IdentityOutcome::WouldBeImported(name) => name.as_str(),
         _ => {
             let leaf = identity.chain.leaf();
-            leaf.common_name().unwrap_or(leaf.subject())
+            leaf.common_name().unwrap_or_else(|| leaf.subject())
         }
     }
 }
@@ -164,6 +164,9 @@ fn add_summary(lines: &mut Lines, report: &ImportReport, data_dir: &Path, dry_ru
         count(&["already_there"]),
         count(&["refused", "failed"])
     ));
+    if count(&["imported"]) > 0 {
+        lines.add("The other product has the keys still: stop it before Koios connects in its place, and delete them there when you are content.".to_owned());
+    }
     if dry_run {
         lines.add("dry run: nothing was changed".to_owned());
     }

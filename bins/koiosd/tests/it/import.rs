@@ -353,6 +353,10 @@ fn the_name_is_the_common_name_or_the_given_one() {
     let empty = folder_with(&setup, "empty", &[("readme.txt", b"nothing")]);
     let (code, said, _) = run(&setup, &["import", text(&empty)]);
     assert_eq!((code, said.contains("no private key was found")), (Some(1), true), "{said}");
+    let authority = CertificateSpec::authority("Plant CA").with_shared_key(2048, 4).make();
+    let pem = format!("{}{}", authority.pem(), authority.key_pem());
+    let (code, report) = import(&setup, &[text(&folder_with(&setup, "ca", &[("ca.pem", pem.as_bytes())]))]);
+    assert_eq!((code, outcomes(&report)), (1, vec!["refused"]), "nothing that an application could use");
 }
 
 #[test]

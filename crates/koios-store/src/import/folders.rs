@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::place::Place;
 use super::report::FileNote;
 use super::{ForeignLayout, ImportRefused, ReadFile};
+use crate::file_stamp::FileStamp;
 
 /// What has been read so far.
 pub(super) struct Walk<'a> {
@@ -153,7 +154,12 @@ impl<'a> Walk<'a> {
             return Ok(Outcome::Noted(FileNote::not_needed(why)));
         }
         let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1));
-        File::open(real)?.take(max).read_to_end(&mut bytes)?;
+        let file = File::open(real)?;
+        // Else a link has been put in its place, or it is being written.
+        if FileStamp::of(&file.metadata()?) != FileStamp::of(metadata) {
+            return Err(io::Error::other("it changed while it was read"));
+        }
+        file.take(max).read_to_end(&mut bytes)?;
         Ok(match read_contents(&bytes, self.passphrases) {
             Ok(held) => Outcome::Held(held),
             Err(error) => Outcome::Noted(note_of(error, real)),

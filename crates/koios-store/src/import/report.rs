@@ -40,7 +40,8 @@ impl ImportReport {
         });
         let trust = self.trust.iter().all(|trust| !matches!(trust.outcome, TrustOutcome::Failed(_)));
         let mut notes = self.files.iter().flat_map(|file| &file.notes);
-        let anything = !self.identities.is_empty()
+        let is_there = |identity: &ImportedIdentity| !matches!(identity.outcome, IdentityOutcome::Refused(_));
+        let anything = self.identities.iter().any(is_there)
             || self.trust.iter().any(|trust| !matches!(trust.outcome, TrustOutcome::Left));
         anything && identities && trust && !notes.any(FileNote::may_be_a_key)
     }
