@@ -115,15 +115,12 @@ fn run<T>(work: impl Future<Output = Result<T, BackupError>>) -> Result<T, Backu
     Ok(runtime.block_on(work)?)
 }
 
-/// An empty one would be a mistake that protects nothing.
 fn passphrase(path: Option<&Path>) -> Result<Option<Zeroizing<String>>, BackupCommandError> {
-    let Some(path) = path else { return Ok(None) };
-    let failed = |source| BackupCommandError::Passphrase { path: path.to_owned(), source };
-    let text = secret_file::first_line(path).map_err(failed)?;
-    match text.is_empty() {
-        true => Err(failed(io::Error::new(io::ErrorKind::InvalidData, "its first line is empty"))),
-        false => Ok(Some(text)),
-    }
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        |source| BackupCommandError::Passphrase { path, source }
+    };
+    path.map(|path| secret_file::passphrase(path).map_err(failed(path))).transpose()
 }
 
 fn print(restored: &Restored, dry_run: bool) -> io::Result<()> {

@@ -46,6 +46,14 @@ pub enum Action {
     /// Make a master key, or put another one in the place of the present one.
     #[command(subcommand)]
     MasterKey(MasterKeyAction),
+    /// Take over certificates with their keys from the folders or key stores of another OPC UA product. Key, certificate and
+    /// application URI stay as they are, so that servers need no change. No daemon may be using the data directory.
+    ///
+    /// Folders are read with everything below them: DER and PEM files, PFX and other PKCS#12 key stores, whatever their names.
+    /// A key belongs to the certificate with its public key. Each certificate is stored in a commit of its own; one that is
+    /// there already is left as it is, so that the command may be repeated. The exit code is 0 when every private key that
+    /// was found is in Koios, and 1 when not; the output says for every file what became of it.
+    Import(ImportArguments),
     /// Print the OpenAPI document of the REST API.
     Openapi,
     /// Put a backup in the place of the data directory, which no daemon may be using. What was there stays in a folder of
@@ -120,6 +128,30 @@ pub struct RestoreArguments {
     /// Verify the backup and say what restoring it would change, and change nothing; also beside a running daemon.
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+/// What is imported, and how.
+#[derive(Args, Clone, Debug)]
+pub struct ImportArguments {
+    /// Folders and files: the PKI folder of an application, a key store, a certificate and its key.
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) sources: Vec<PathBuf>,
+    /// The first line of this file opens protected keys and key stores. May be repeated: each is tried.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Vec<PathBuf>,
+    /// What the certificate is called, if it is one; else its common name.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Trust the servers that the other product trusts: add what lies in its trusted and issuer folders, revocation lists
+    /// included, to the trust lists.
+    #[arg(long)]
+    pub(crate) trust: bool,
+    /// Say what would be imported, and change nothing; also beside a running daemon.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print the report as JSON, and nothing else.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// How to examine the data directory.

@@ -13,6 +13,7 @@ mod command_line;
 mod config;
 mod error_chain;
 mod first_start;
+mod import_command;
 mod logging;
 mod master_key_command;
 mod secret_file;
@@ -27,11 +28,12 @@ pub use audit_command::{AuditCommandError, audit};
 pub use backup_command::{BackupCommandError, back_up, restore};
 pub use check_command::{CheckCommandError, check};
 pub use command_line::{
-    Action, Arguments, AuditAction, BackupArguments, CheckArguments, MasterKeyAction, RestoreArguments,
-    RotateArguments, TestArguments,
+    Action, Arguments, AuditAction, BackupArguments, CheckArguments, ImportArguments, MasterKeyAction,
+    RestoreArguments, RotateArguments, TestArguments,
 };
 pub use config::{ConfigError, DefaultKey, DefaultServerCertificatePolicy, LogFormat, LogLevel, Settings};
 pub use error_chain::error_chain;
+pub use import_command::{ImportCommandError, import};
 pub use logging::start as start_logging;
 pub use master_key_command::{MasterKeyCommandError, decrypt_keys, generate_master_key, rotate_master_key};
 pub use test_command::{TestCommandError, test};

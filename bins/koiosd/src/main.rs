@@ -36,6 +36,9 @@ fn main() -> ExitCode {
         Action::MasterKey(MasterKeyAction::Rotate(rotate)) => with_settings(&arguments, |settings| {
             koiosd::rotate_master_key(&settings, &rotate).map_err(|error| fail(&error, error.exit_code()))
         }),
+        Action::Import(import) => with_settings(&arguments, |settings| {
+            koiosd::import(&settings, &import).map_err(|error| fail(&error, error.exit_code()))
+        }),
         Action::Openapi => print_openapi(),
         Action::Restore(backup) => with_settings(&arguments, |settings| {
             koiosd::restore(&settings, &backup).map_err(|error| fail(&error, error.exit_code()))

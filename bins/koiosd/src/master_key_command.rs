@@ -138,7 +138,7 @@ pub fn rotate_master_key(
     };
     run(async {
         let store = Store::open(settings.store_options()).await?;
-        store.replace_master_key(new, entry("master_key.replaced")).await?;
+        store.replace_master_key(new, entry("koiosd master-key", "master_key.replaced")).await?;
         Ok(())
     })?;
     say(&format!(
@@ -158,7 +158,7 @@ pub fn decrypt_keys(settings: &Settings) -> Result<u8, MasterKeyCommandError> {
     }
     let done = run(async {
         let store = Store::open(settings.store_options()).await?;
-        Ok(store.decrypt_private_keys(entry("encryption_at_rest.off")).await?)
+        Ok(store.decrypt_private_keys(entry("koiosd decrypt-keys", "encryption_at_rest.off")).await?)
     })?;
     say(&format!("private keys written in plain form: {}", done.files))?;
     for path in &done.left {
@@ -170,8 +170,8 @@ pub fn decrypt_keys(settings: &Settings) -> Result<u8, MasterKeyCommandError> {
     Ok(if done.left.is_empty() { 0 } else { EXIT_NOT_CONTENT })
 }
 
-fn entry(action: &str) -> AuditEntry {
-    AuditEntry::new(OffsetDateTime::now_utc(), "command line", action)
+fn entry(command: &str, action: &str) -> AuditEntry {
+    AuditEntry::new(OffsetDateTime::now_utc(), command, action)
 }
 
 fn run<T>(work: impl Future<Output = Result<T, MasterKeyCommandError>>) -> Result<T, MasterKeyCommandError> {

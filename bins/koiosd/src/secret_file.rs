@@ -9,3 +9,12 @@ pub(crate) fn first_line(path: &Path) -> io::Result<Zeroizing<String>> {
     let text = fs::read_to_string(path).map(Zeroizing::new)?;
     Ok(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()))
 }
+
+/// A passphrase in a file. An empty one would be a mistake: it protects nothing, and opens nothing.
+pub(crate) fn passphrase(path: &Path) -> io::Result<Zeroizing<String>> {
+    let text = first_line(path)?;
+    match text.is_empty() {
+        true => Err(io::Error::new(io::ErrorKind::InvalidData, "its first line is empty")),
+        false => Ok(text),
+    }
+}

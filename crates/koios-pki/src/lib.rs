@@ -12,8 +12,9 @@
 //!   remedy.
 //! - **It comes in the wrong form.** [`read_pair`] and [`read_certificates`] take what people have: DER, PEM, bundles,
 //!   chains, PKCS#7, PKCS#12, keys of every common kind, encrypted or not. Content decides, not a file's name; what
-//!   cannot be used is called what it is ("a certificate request", "an HTML page"). [`Certificate::inspect`] shows all
-//!   that a certificate says.
+//!   cannot be used is called what it is ("a certificate request", "an HTML page"). [`read_contents`] takes files of which
+//!   nobody knows what they hold, such as those in the folders of another product. [`Certificate::inspect`] shows all that
+//!   a certificate says.
 //! - **The plant has an authority.** [`certificate_request`] asks it for a certificate (PKCS#10) that keeps names and URI;
 //!   [`PrivateKey::matches`] finds the key of its answer. [`Authority`] is a small one for tests and for plants without.
 //! - **It is not trusted.** [`validate`] takes the eleven steps of OPC 10000-4 §6.1.3 with a [`TrustList`] and gives a
@@ -200,6 +201,8 @@ pub use trust::{
     TrustStatus, UnknownRevocation, ValidationParams, ValidationStep, VerifiedChain, validate,
 };
 mod upload;
-pub use upload::{InputKind, ReadError, Unreadable, read_certificates, read_pair};
+pub use upload::{
+    FileContents, InputKind, ReadError, Unreadable, read_certificates, read_contents, read_pair,
+};
 mod validity;
 pub use validity::{VALIDITY_BACKDATE, Validity, ValidityStatus};

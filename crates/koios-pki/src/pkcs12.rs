@@ -50,8 +50,22 @@ impl From<Unopenable> for OpenError {
     }
 }
 
+/// How much a file may hold.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits {
+    certificates: usize,
+    bags: usize,
+}
+
+impl Limits {
+    /// One pair with its chain: files in use have two content infos and a handful of bags.
+    pub(crate) const PAIR: Self = Self { certificates: CertificateChain::MAX_LEN, bags: 64 };
+    /// A key store of several pairs, or one of all authorities that somebody trusts: a bag for each of them and for each key.
+    pub(crate) const STORE: Self = Self { certificates: MAX_STORED, bags: 4 * MAX_STORED };
+}
+
 /// Opens a file. Without a password the empty one is tried, in both ways that there are of writing none.
-pub(crate) fn open(bytes: &[u8], password: Option<&str>) -> Result<Contents, OpenError> {
+pub(crate) fn open(bytes: &[u8], password: Option<&str>, limits: Limits) -> Result<Contents, OpenError> {
     let (der, _) = ber::first_to_der(bytes).ok_or(OpenError::Malformed)?;
     let mut pfx = Elements::new(&der).expect(tlv::SEQUENCE)?.elements();
     if pfx.expect(tlv::INTEGER)?.content != [3] {
@@ -75,7 +89,7 @@ pub(crate) fn open(bytes: &[u8], password: Option<&str>) -> Result<Contents, Ope
             None => return Err(fault),
         }
     }
-    let mut reader = Reader { passwords, fault, budget, bags: 0, contents: Contents::default() };
+    let mut reader = Reader { passwords, fault, budget, limits, bags: 0, contents: Contents::default() };
     reader.authenticated_safe(authenticated)?;
     Ok(reader.contents)
 }
@@ -86,6 +100,7 @@ struct Reader<'a> {
     /// What it means when something does not decrypt.
     fault: OpenError,
     budget: WorkBudget,
+    limits: Limits,
     bags: usize,
     contents: Contents,
 }
@@ -188,15 +203,16 @@ impl Reader<'_> {
         if !self.contents.certificates.contains(&certificate) {
             self.contents.certificates.push(certificate);
         }
-        if self.contents.certificates.len() > CertificateChain::MAX_LEN {
-            return Err(OpenError::Certificate(CertificateError::TooMany { max: CertificateChain::MAX_LEN }));
+        let max = self.limits.certificates;
+        if self.contents.certificates.len() > max {
+            return Err(OpenError::Certificate(CertificateError::TooMany { max }));
         }
         Ok(())
     }
 
     fn count(&mut self) -> Result<(), OpenError> {
         self.bags += 1;
-        if self.bags > MAX_BAGS { Err(OpenError::TooMuch) } else { Ok(()) }
+        if self.bags > self.limits.bags { Err(OpenError::TooMuch) } else { Ok(()) }
     }
 }
 
@@ -234,6 +250,6 @@ const SAFE_CONTENTS_BAG: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.84
 const X509_CERTIFICATE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.22.1");
 /// `[0]`, primitive.
 const CONTEXT_0_PRIMITIVE: u8 = 0x80;
-/// Files in use have two content infos and a handful of bags.
-const MAX_BAGS: usize = 64;
+/// As many as fit into the longest file that is read, at less than a kilobyte each.
+pub(crate) const MAX_STORED: usize = 256;
 const MAX_NESTING: u32 = 4;

@@ -1,9 +1,11 @@
 //! Certificates and keys as people upload them: DER or PEM by content, chains, keys in either part, encrypted keys.
 //! Every refusal says what the input looks like and what to do.
 
+mod contents;
 mod input_kind;
 mod private_key;
 
+pub use self::contents::{FileContents, read_contents};
 pub use self::input_kind::InputKind;
 use self::private_key::KeyInput;
 use crate::pem::{self, PemError};
@@ -133,6 +135,12 @@ pub enum Unreadable {
     /// No private key in either part.
     #[error("there is none; give the key that belongs to the certificate")]
     NoPrivateKey,
+    /// A damaged revocation list.
+    #[error("the revocation list in it cannot be read: {reason}")]
+    RevocationList {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// More than one private key.
     #[error("there are {count} of them; give only the one that belongs to the certificate")]
     SeveralPrivateKeys {
@@ -163,7 +171,10 @@ impl Part {
                     let chain = pkcs7::certificates(bytes).map_err(Unreadable::Certificate);
                     Ok(Self { chain, keys: Vec::new() })
                 }
-                _ => Ok(Self { chain: chain_of_der(bytes), keys: Vec::new() }),
+                _ => {
+                    let chain = chain_of_der(bytes, CertificateChain::MAX_LEN);
+                    Ok(Self { chain, keys: Vec::new() })
+                }
             };
         }
         let blocks = pem::blocks(bytes).map_err(|error| unreadable(Unreadable::Pem(error)))?;
@@ -172,23 +183,31 @@ impl Part {
     }
 
     fn of_pkcs12(bytes: &[u8], passphrase: Option<&str>) -> Result<Self, ReadError> {
-        let unreadable = |reason| ReadError::CertificateUnreadable { reason };
-        let passphrase = passphrase.filter(|passphrase| !passphrase.is_empty());
-        let contents = pkcs12::open(bytes, passphrase).map_err(|error| match error {
-            pkcs12::OpenError::PasswordRequired => ReadError::PassphraseRequired,
-            pkcs12::OpenError::PasswordWrong => ReadError::PassphraseWrong,
-            pkcs12::OpenError::Unopenable(reason) => {
-                private_key::unsupported_encryption("the PKCS#12 file", &reason, CONVERT_PKCS12)
-            }
-            pkcs12::OpenError::Certificate(error) => unreadable(Unreadable::Certificate(error)),
-            pkcs12::OpenError::Malformed => unreadable(Unreadable::Pkcs12Malformed),
-            pkcs12::OpenError::PublicKeyMode => unreadable(Unreadable::Pkcs12PublicKeyMode),
-            pkcs12::OpenError::TooMuch => unreadable(Unreadable::Pkcs12TooMuch),
-        })?;
-        let pkcs12::Contents { certificates, keys } = contents;
+        let pkcs12::Contents { certificates, keys } = open_pkcs12(bytes, passphrase, pkcs12::Limits::PAIR)?;
         let chain = CertificateChain::from_unordered(certificates).map_err(Unreadable::Certificate);
         Ok(Self { chain, keys: keys.into_iter().map(KeyInput::pkcs8).collect() })
     }
+}
+
+fn open_pkcs12(
+    bytes: &[u8],
+    passphrase: Option<&str>,
+    limits: pkcs12::Limits,
+) -> Result<pkcs12::Contents, ReadError> {
+    let unreadable = |reason| ReadError::CertificateUnreadable { reason };
+    // An empty form field is a passphrase left out.
+    let passphrase = passphrase.filter(|passphrase| !passphrase.is_empty());
+    pkcs12::open(bytes, passphrase, limits).map_err(|error| match error {
+        pkcs12::OpenError::PasswordRequired => ReadError::PassphraseRequired,
+        pkcs12::OpenError::PasswordWrong => ReadError::PassphraseWrong,
+        pkcs12::OpenError::Unopenable(reason) => {
+            private_key::unsupported_encryption("the PKCS#12 file", &reason, CONVERT_PKCS12)
+        }
+        pkcs12::OpenError::Certificate(error) => unreadable(Unreadable::Certificate(error)),
+        pkcs12::OpenError::Malformed => unreadable(Unreadable::Pkcs12Malformed),
+        pkcs12::OpenError::PublicKeyMode => unreadable(Unreadable::Pkcs12PublicKeyMode),
+        pkcs12::OpenError::TooMuch => unreadable(Unreadable::Pkcs12TooMuch),
+    })
 }
 
 /// The certificates of `CERTIFICATE` blocks, or else those of the first PKCS#7 block.
@@ -211,8 +230,8 @@ fn check_size(bytes: &[u8]) -> Result<(), Unreadable> {
     Ok(())
 }
 
-fn chain_of_der(bytes: &[u8]) -> Result<CertificateChain, Unreadable> {
-    CertificateChain::from_der_blob(bytes, CertificateChain::MAX_LEN).map_err(|error| {
+fn chain_of_der(bytes: &[u8], max: usize) -> Result<CertificateChain, Unreadable> {
+    CertificateChain::from_der_blob(bytes, max).map_err(|error| {
         match (InputKind::of_bytes(bytes), error) {
             (InputKind::Certificate, error) => Unreadable::Certificate(error),
             // A certificate damaged at its end is still better named by what the decoder says.

@@ -12,6 +12,7 @@
 //!   [`Store::record_rejected`].
 //! - Access: [`Store::create_token`], [`Store::idempotency_store`].
 //! - Backups, also beside a running daemon: [`back_up`], [`restore()`].
+//! - Identities of other products: [`look_for_identities`], [`Store::import_identities`].
 //! - Audit: [`Store::append_audit`], [`Store::recording`], [`Store::verify_audit`].
 //! - What is wrong with a directory, in whatever state it is: [`DirectoryCheck`].
 //!
@@ -83,6 +84,7 @@ pub mod fuzzing;
 mod hashed_files;
 mod id;
 mod idempotency;
+mod import;
 mod instant;
 mod key_conversion;
 mod key_files;
@@ -91,6 +93,7 @@ mod leftovers;
 mod machine;
 mod master_key;
 mod name;
+mod owner;
 mod page;
 mod removed_keys;
 mod restore;
@@ -125,6 +128,11 @@ pub use encryption_at_rest::DecryptedKeys;
 pub use error::{IdentityFilesError, OpenError, Resource, StoreError, StoredFile};
 pub use id::{CertificateId, DeviceId, InvalidId, TokenId};
 pub use idempotency::{IdempotencyRecord, StoredAnswer};
+pub use import::{
+    FileNote, ForeignLayout, ForeignPki, IdentityOutcome, ImportOptions, ImportOrder, ImportRefused,
+    ImportReport, ImportedFile, ImportedIdentity, ImportedTrust, PairRules, Refusal, ServerTrust, TrustItem,
+    TrustOutcome, look_for_identities,
+};
 pub use master_key::{MasterKey, MasterKeyError, NewMasterKey};
 pub use name::{Name, NameError};
 pub use page::{Direction, Page, PageRequest, Sort};

@@ -1,7 +1,6 @@
 //! Restoring a backup: it is read, verified and unpacked whole beside the present files, which then make room in one step.
 
 mod differences;
-mod owner;
 mod swap;
 
 use std::collections::BTreeMap;
@@ -22,6 +21,7 @@ use crate::instant;
 use crate::key_files::{KeyFile, KeyFiles, KeyForm};
 use crate::layout::Layout;
 use crate::master_key::{self, MasterKey, SetUp};
+use crate::owner;
 use crate::store::{Apply, Store, StoreOptions};
 use crate::{data_key, file_system, key_conversion};
 

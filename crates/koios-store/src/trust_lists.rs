@@ -86,6 +86,12 @@ impl TrustLists {
         self.held.contains(&(list, thumbprint))
     }
 
+    /// Whether this very revocation list lies beside one of them.
+    #[must_use]
+    pub fn holds_revocation_list(&self, list: &RevocationList) -> bool {
+        self.revocation_lists.iter().any(|filed| filed.item == *list)
+    }
+
     /// What lies in the trusted and issuer folders here and not in the other lists, as `list/thumbprint`.
     fn without(&self, other: &Self) -> Vec<String> {
         let names = |lists: &Self| {

@@ -6,6 +6,7 @@
 //!   node-opcua, asyncua and open62541 as child processes. It rejects, and is told to trust, as an operator would do it.
 //! - [`ProsysStandIn`] is a server that keeps clients' certificates as the Prosys OPC UA Simulation Server does.
 //! - [`OddPeer`] is something else that listens: silent, HTTP, SSH, closing, resetting, dripping.
+//! - [`foreign_pki`] lets other products write the folders and key stores in which they keep certificates.
 //! - [`start_or_skip`] and [`skip`](fn@skip) leave a trace of what could not run, for `cargo xtask test`.
 //!
 //! This crate depends on none of the crates it tests, so that their mistakes cannot judge themselves. It panics
@@ -18,6 +19,8 @@ pub use certificate::{
     BasicConstraints, CertificateSpec, ExtendedKeyUsage, KeyUsage, San, SignatureHash, TestCertificate,
     revocation_list,
 };
+
+pub mod foreign_pki;
 
 mod key;
 pub use key::TestKey;

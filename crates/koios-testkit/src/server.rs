@@ -1,7 +1,7 @@
 //! Real OPC UA servers, each with a PKI folder of its own.
 
 mod child;
-mod foreign;
+pub(crate) mod foreign;
 mod prosys;
 pub use prosys::ProsysStandIn;
 mod stack;

@@ -26,7 +26,7 @@ use crate::config::Settings;
 pub(crate) use generation::{GenerateOrder, KeyOrder};
 pub(crate) use regeneration::{RegenerateOrder, Regenerated};
 pub(crate) use request::{InstallOrder, RequestOrder};
-pub(crate) use upload::{ReplaceOrder, UploadOrder, UploadedPair};
+pub(crate) use upload::{ReplaceOrder, UploadOrder, UploadedPair, judge_length, length_in_days};
 
 /// Most characters of a description.
 const DESCRIPTION_MAX_CHARS: usize = 1024;

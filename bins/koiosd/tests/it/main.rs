@@ -21,6 +21,7 @@ mod downloads;
 mod encryption;
 mod generation_options;
 mod http;
+mod import;
 mod lifecycle;
 mod metrics;
 mod openapi;

@@ -8,6 +8,7 @@
 
 mod authorities;
 mod containers;
+mod contents;
 #[cfg(feature = "deprecated-policies")]
 mod deprecated;
 mod findings;

@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use super::owner;
 use crate::atomic::{self, Access};
 use crate::backup::database_files;
 use crate::error::{OpenError, StoreError};
 use crate::layout::Layout;
+use crate::owner;
 
 /// Where the files that were there before go.
 pub(crate) const KEPT_BY_RESTORE: &str = "before-restore-";

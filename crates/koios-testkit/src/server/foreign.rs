@@ -18,7 +18,7 @@ use crate::server::stack::{Ability, Running};
 use crate::server::{Mode, Policy, ServerOptions};
 
 /// Why the server of this folder cannot be started; `None` when it can.
-pub(super) fn missing(fixture: &str) -> Option<String> {
+pub(crate) fn missing(fixture: &str) -> Option<String> {
     if interpreter(fixture).is_some() {
         return None;
     }
@@ -94,7 +94,7 @@ pub(super) fn script(fixture: &str, name: &str, argument: &str) -> Command {
 }
 
 /// A script of the fixture; `None` when its interpreter is not installed.
-pub(super) fn program(fixture: &str, name: &str) -> Option<Command> {
+pub(crate) fn program(fixture: &str, name: &str) -> Option<Command> {
     let folder = folder(fixture);
     let mut command = Command::new(interpreter(fixture)?);
     command.arg(folder.join(name)).current_dir(folder);
@@ -141,7 +141,7 @@ fn write_lists(name: &str, options: &ServerOptions, pki: &PkiFolders) {
 }
 
 /// The Node.js or Python that has the fixture's packages, or the server itself; `None` when it is not installed.
-pub(super) fn interpreter(fixture: &str) -> Option<PathBuf> {
+pub(crate) fn interpreter(fixture: &str) -> Option<PathBuf> {
     let folder = folder(fixture);
     // xtask writes the stamp after a complete installation; it names the interpreter.
     let stamp = fs::read_to_string(folder.join(STAMP)).ok()?;

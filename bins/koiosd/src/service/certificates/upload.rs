@@ -54,16 +54,23 @@ impl UploadedPair {
     }
 }
 
-/// A build with the deprecated policies reads the short keys that go with them; they are used where the setting is on.
 pub(super) fn expect_long_enough(
     key: &PrivateKey,
     deprecated: DeprecatedPolicies,
 ) -> Result<(), ServiceError> {
+    if deprecated == DeprecatedPolicies::Refused {
+        judge_length(key)?;
+    }
+    Ok(())
+}
+
+/// A build with the deprecated policies reads the short keys that go with them; they are used where the setting is on.
+pub(crate) fn judge_length(key: &PrivateKey) -> Result<(), ReadError> {
     match key.algorithm() {
-        KeyAlgorithm::Rsa { bits } if bits < 2048 && deprecated == DeprecatedPolicies::Refused => {
+        KeyAlgorithm::Rsa { bits } if bits < 2048 => {
             let what = format!("the private key is RSA with {bits} bits");
             let remedy = "use one of at least 2048 bits; where a PLC takes nothing else, set allow_deprecated_policies";
-            Err(ReadError::UnsupportedKey { what, remedy }.into())
+            Err(ReadError::UnsupportedKey { what, remedy })
         }
         _ => Ok(()),
     }
@@ -134,7 +141,7 @@ impl Certificates {
 }
 
 /// The length that a regeneration repeats.
-pub(super) fn length_in_days(validity: Validity) -> u32 {
+pub(crate) fn length_in_days(validity: Validity) -> u32 {
     let days = (validity.not_after - validity.not_before).whole_days();
     u32::try_from(days).unwrap_or(1).clamp(1, VALIDITY_DAYS_MAX)
 }
