@@ -60,7 +60,7 @@ pub(super) async fn require_acceptable(
         return Err(StoreError::NameTaken { name: settings.name.to_string() });
     }
     if let Some(certificate) = settings.certificate_id {
-        let known: Option<i64> = sqlx::query_scalar("SELECT 1 FROM certificates WHERE id = $1")
+        let known: Option<String> = sqlx::query_scalar("SELECT id FROM certificates WHERE id = $1")
             .bind(certificate.to_string())
             .fetch_optional(connection)
             .await
