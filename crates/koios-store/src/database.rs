@@ -1,6 +1,12 @@
 //! The database. What is particular to SQLite stands in `database/sqlite.rs` and, as words of DDL, in the migrations; every
-//! other statement is to run on `PostgreSQL` as it is.
+//! other statement runs on `PostgreSQL` as it is.
+//!
+//! That is tested: `--cfg koios_postgresql` compiles `database/postgresql.rs` in its place, and `cargo xtask postgresql`
+//! runs all tests so (ADR 16).
 
+#[cfg(koios_postgresql)]
+mod postgresql;
+#[cfg(not(koios_postgresql))]
 mod sqlite;
 
 use std::path::{Path, PathBuf};
@@ -14,6 +20,9 @@ use crate::atomic::{self, Access};
 use crate::error::{OpenError, StoreError};
 use crate::layout::DATABASE;
 
+#[cfg(koios_postgresql)]
+use postgresql as backend;
+#[cfg(not(koios_postgresql))]
 use sqlite as backend;
 
 pub(crate) use backend::{Db, HeldWrites, copy};
