@@ -2,6 +2,7 @@
 
 mod fixtures;
 mod interop;
+mod interrupt;
 mod openapi;
 mod prosys;
 mod repository;
