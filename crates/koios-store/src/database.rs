@@ -1,5 +1,5 @@
 //! The database. What is particular to SQLite stands in `database/sqlite.rs` and, as words of DDL, in the migrations; every
-//! other statement runs on `PostgreSQL` as it is.
+//! other statement runs on PostgreSQL as it is.
 //!
 //! That is tested: `--cfg koios_postgresql` compiles `database/postgresql.rs` in its place, and `cargo xtask postgresql`
 //! runs all tests so (ADR 16).

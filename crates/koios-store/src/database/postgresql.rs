@@ -1,4 +1,4 @@
-//! `PostgreSQL` in SQLite's place, for the test that every statement runs on it unchanged: `cargo xtask postgresql` starts a
+//! PostgreSQL in SQLite's place, for the test that every statement runs on it unchanged: `cargo xtask postgresql` starts a
 //! server and names it in [`SERVER`].
 //!
 //! Each database is a schema of that server; `koios.db` holds its name, so a data directory that is moved or opened anew
@@ -89,10 +89,11 @@ fn schema(path: &Path) -> Result<String, OpenError> {
 
 fn server() -> Result<PgConnectOptions, sqlx::Error> {
     let url = std::env::var(SERVER).map_err(|source| sqlx::Error::Configuration(source.into()))?;
-    PgConnectOptions::from_str(&url)
+    // Tells the server's log of statements whose they are.
+    Ok(PgConnectOptions::from_str(&url)?.application_name("koios-store"))
 }
 
-/// The migrations; SQLite's form of a trigger is turned into `PostgreSQL`'s.
+/// The migrations; SQLite's form of a trigger is turned into PostgreSQL's.
 fn migrations() -> Migrator {
     let migrations = MIGRATIONS.iter().map(|migration| Migration {
         sql: AssertSqlSafe(translated(migration.sql.as_str())).into_sql_str(),

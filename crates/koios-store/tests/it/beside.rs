@@ -1,6 +1,6 @@
 //! The database past its store: what somebody with its file could do to it.
 //!
-//! Statements are written as SQLite takes them. [`sql`] and [`trigger`] say the little that `PostgreSQL` wants
+//! Statements are written as SQLite takes them. [`sql`] and [`trigger`] say the little that PostgreSQL wants
 //! otherwise; of the store's own statements nothing is.
 
 use std::path::Path;
