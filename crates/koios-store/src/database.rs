@@ -143,6 +143,11 @@ impl Database {
     }
 }
 
+/// A text as every database takes it: U+0000 is in none of PostgreSQL's, and servers send what they like.
+pub(crate) fn storable(text: &str) -> String {
+    text.replace('\0', "\u{FFFD}")
+}
+
 /// Makes the file before the database does, which would make it readable for all; its companions inherit the mode.
 fn create_private(path: &Path) -> Result<(), OpenError> {
     match atomic::write_new(path, b"", Access::Secret) {

@@ -225,6 +225,9 @@ pub(crate) fn require_description(description: Option<&str>) -> Result<(), Store
     if description.is_some_and(|text| text.chars().count() > MAX_DESCRIPTION) {
         return Err(StoreError::InvalidSetting { field: "description", reason: "at most 1,024 characters" });
     }
+    if description.is_some_and(|text| text.contains('\0')) {
+        return Err(StoreError::InvalidSetting { field: "description", reason: "no character U+0000" });
+    }
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use super::finding::{CheckCode, CheckFinding, CheckPart};
 use crate::certificate_files::{Digests, MAX_BYTES};
 use crate::certificates::request::RequestRow;
 use crate::certificates::row::CertificateRow;
-use crate::database::{Connection, Database, DatabaseResult};
+use crate::database::{Connection, Database, DatabaseResult, storable};
 use crate::error::{StoreError, StoredFile, with_causes};
 use crate::file_digest::FileDigest;
 use crate::id::CertificateId;
@@ -87,8 +87,8 @@ struct Copies {
 impl Copies {
     fn of(leaf: &Certificate) -> Self {
         Self {
-            common_name: leaf.common_name().map(ToOwned::to_owned),
-            application_uri: leaf.application_uri().map(ToOwned::to_owned),
+            common_name: leaf.common_name().map(storable),
+            application_uri: leaf.application_uri().map(storable),
             not_before: instant::to_micros(leaf.validity().not_before),
             not_after: instant::to_micros(leaf.validity().not_after),
             thumbprint_sha1: leaf.thumbprint_sha1().to_string(),

@@ -24,6 +24,10 @@ impl Keyset<'_> {
             Direction::Descending => ("<", "DESC"),
         };
         if let Some((value, id)) = begin_of(self.request, self.sort_name, self.direction)? {
+            // Databases differ in what they make of a text beside a number.
+            if matches!(value, SortValue::Number(_)) != NUMBERS.contains(&column) {
+                return Err(StoreError::InvalidCursor);
+            }
             let bind = |query: &mut QueryBuilder| match &value {
                 SortValue::Number(number) => drop(query.push_bind(*number)),
                 SortValue::Text(text) => drop(query.push_bind(text.clone())),
@@ -63,3 +67,6 @@ impl Keyset<'_> {
         self.request.limit.max(1)
     }
 }
+
+/// The columns that hold numbers.
+const NUMBERS: [&str; 2] = ["created_at", "not_after"];

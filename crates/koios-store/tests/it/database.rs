@@ -1,13 +1,16 @@
 //! What the database refuses by itself, whatever the code above it does.
 
 use koios_pki::SecurityMode;
-use koios_store::{SaidServerIdentity, StoreError};
+use koios_store::{
+    AuditQuery, DeviceState, PageRequest, Rejection, SaidServerIdentity, StoreError, Transition,
+    TrustListName,
+};
 use sqlx::Connection;
 use sqlx::error::ErrorKind;
 use time::{Duration, OffsetDateTime};
 
 use crate::beside::{self, sql};
-use crate::fixture::{Fixture, chain, is_not_found, new_certificate, replacement};
+use crate::fixture::{Fixture, chain, is_not_found, new_certificate, replacement, settings};
 
 #[tokio::test]
 async fn r4_r10_invariants_are_held_by_the_database_too() {
@@ -144,6 +147,40 @@ async fn what_servers_say_they_are_is_kept_per_endpoint_and_bounded_in_all() {
         .unwrap();
     assert_eq!(kept, 10_000);
     assert!(store.server_identity(press).await.unwrap().is_some(), "the oldest go");
+}
+
+#[tokio::test]
+async fn texts_from_elsewhere_may_hold_any_character() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    let at = OffsetDateTime::UNIX_EPOCH + Duration::days(20_000);
+    let (hostile, kept) = ("a\0b", "a\u{FFFD}b");
+    let press = fixture.device("Press", SecurityMode::None, None).await.id;
+
+    let mut said = SaidServerIdentity::default();
+    said.application_name = hostile.to_owned();
+    store.record_server_identity("opc.tcp://press:4840", said, at).await.unwrap();
+    let said = store.server_identity("opc.tcp://press:4840").await.unwrap().unwrap();
+    assert_eq!(said.application_name, kept);
+
+    let mut transition = Transition::new(at, DeviceState::Failed);
+    transition.error_message = Some(hostile.to_owned());
+    store.record_transition(press, transition).await.unwrap();
+    let history = store.history(press, PageRequest::default()).await.unwrap();
+    assert_eq!(history.items[0].error_message.as_deref(), Some(kept));
+
+    let rejection = Rejection::new(chain(), "server_certificate_untrusted", hostile, at);
+    store.record_rejected(rejection).await.unwrap();
+    let rejected = store.trust_entries(Some(TrustListName::Rejected), PageRequest::default()).await.unwrap();
+    assert_eq!(rejected.items[0].reason.as_deref(), Some(kept));
+
+    let mut settings = settings("Oven", SecurityMode::None);
+    settings.description = Some(hostile.to_owned());
+    let refused = store.create_device(settings, false).await;
+    assert!(matches!(refused, Err(StoreError::InvalidSetting { field: "description", .. })), "{refused:?}");
+    let mut query = AuditQuery::default();
+    query.actor = Some(hostile.to_owned());
+    assert_eq!(store.audit(query).await.unwrap().total, 0);
 }
 
 #[tokio::test]

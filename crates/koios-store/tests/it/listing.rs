@@ -135,7 +135,11 @@ async fn cursors_that_were_not_handed_out_are_refused() {
     let cursor = list(&fixture, query).await.next_cursor;
     let mut other_order = sorted(CertificateSortKey::Name, Direction::Ascending);
     other_order.page.cursor = cursor;
-    for query in [other_order, {
+    // As the pages' own, with a text where the order has numbers.
+    let json = serde_json::json!({ "s": "not_after", "v": { "t": "9" }, "i": "0" }).to_string();
+    let mut forged = sorted(CertificateSortKey::NotAfter, Direction::Ascending);
+    forged.page.cursor = Some(json.bytes().map(|byte| format!("{byte:02x}")).collect());
+    for query in [other_order, forged, {
         let mut garbage = CertificateQuery::default();
         garbage.page.cursor = Some("zz'; DROP TABLE certificates; --".to_owned());
         garbage
