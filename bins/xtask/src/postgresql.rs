@@ -7,12 +7,14 @@ mod sources;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::{interrupt, repository};
 use executed::Executed;
@@ -96,13 +98,14 @@ fn wrapper(name: &str, body: &str) -> Result<PathBuf> {
 }
 
 fn finish(command: &mut Command, what: &str) -> Result<()> {
-    let mut child = command.spawn().context("cargo cannot be started")?;
+    // A group of its own: what cargo has started ends with it.
+    let mut child = command.process_group(0).spawn().context("cargo cannot be started")?;
     loop {
         match child.try_wait()? {
             Some(status) if status.success() => return Ok(()),
             Some(status) => bail!("{what} ended with {status}"),
             None if interrupt::is_requested() => {
-                child.kill()?;
+                kill_process_group(Pid::from_child(&child), Signal::KILL)?;
                 child.wait()?;
                 bail!("interrupted");
             }
