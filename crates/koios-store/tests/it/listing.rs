@@ -214,11 +214,9 @@ async fn a_page_of_certificates_found_by_its_order_is_the_page_of_the_whole_list
     let fixture = Fixture::new().await;
     let now = OffsetDateTime::now_utc();
     for number in 0..13_u32 {
-        let mut new = new_certificate(&format!(
-            "{} Plant {}",
-            (number * 5) % 13,
-            ["Ä", "b", "C"][usize::try_from(number % 3).unwrap()]
-        ));
+        // People would put them into another order than their bytes have.
+        let first = ["Ä", "b", "C", "z", "-a"][usize::try_from(number % 5).unwrap()];
+        let mut new = new_certificate(&format!("{first} Plant {}", (number * 5) % 13));
         new.chain = chain_with("Koios@x", &format!("urn:koios:x:{number}"), now, 100 + number % 4);
         fixture.store.create_certificate(new).await.unwrap();
     }
@@ -252,8 +250,10 @@ async fn a_page_found_by_its_order_is_the_page_of_the_whole_list() {
     let fixture = Fixture::new().await;
     for number in 0..23 {
         let mode = [SecurityMode::None, SecurityMode::Sign, SecurityMode::SignAndEncrypt][number % 3];
-        let mut settings = settings(&format!("{} Press", (number * 7) % 23), mode);
-        settings.endpoint_url = format!("opc.tcp://press{}:4840/", number % 4);
+        // People would put them into another order than their bytes have.
+        let first = ["Ä", "b", "C", "z", "-a"][number % 5];
+        let mut settings = settings(&format!("{first} Press {}", (number * 7) % 23), mode);
+        settings.endpoint_url = format!("opc.tcp://{}{}:4840/", ["press", "OVEN"][number % 2], number % 4);
         fixture.store.create_device(settings, number % 2 == 0).await.unwrap();
     }
     let all: Vec<_> =
