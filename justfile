@@ -46,6 +46,10 @@ clippy:
 deprecated:
     .ci/run deprecated
 
+# Run koios-store's tests on a PostgreSQL server of its own, and tell whether every statement was executed
+postgresql *arguments:
+    cargo xtask postgresql {{ arguments }}
+
 # Build the documentation, private items included
 doc:
     .ci/run doc

@@ -2,7 +2,9 @@
 
 mod fixtures;
 mod interop;
+mod interrupt;
 mod openapi;
+mod postgresql;
 mod prosys;
 mod repository;
 mod suites;
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
         ["interop", "--check"] => interop::run(Purpose::Check),
         ["openapi"] => openapi::write().map(|()| ExitCode::SUCCESS),
         ["openapi", "--check"] => openapi::check(),
+        ["postgresql", test_arguments @ ..] => postgresql::run(test_arguments),
         ["prosys", prosys_arguments @ ..] => return prosys::run(prosys_arguments),
         ["trust-guides"] => trust_guides::write().map(|()| ExitCode::SUCCESS),
         ["trust-guides", "--check"] => trust_guides::check(),
@@ -45,6 +48,9 @@ const USAGE: &str = "usage: cargo xtask <chore>
   interop [--check]  connect to the servers of all stacks in all ways, and write docs/INTEROP.md, or tell whether it has
                      drifted; fails where a verdict is not the one of its table
   openapi [--check]  write bins/koiosd/openapi.json, or tell whether it has drifted
+  postgresql [arguments]
+                     run koios-store's tests on a PostgreSQL server in SQLite's place (needs Debian's postgresql), and
+                     tell whether every statement was executed; with arguments for the test binaries only the former
   prosys [--stand-in] [arguments]
                      tell the README story to the Prosys OPC UA Simulation Server that KOIOS_PROSYS_ENDPOINT and
                      KOIOS_PROSYS_PKI name, or to a stand-in; `cargo xtask prosys --help` tells the rest

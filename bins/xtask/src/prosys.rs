@@ -3,7 +3,7 @@
 mod api;
 mod failure;
 mod folders;
-mod interrupt;
+mod patience;
 mod process;
 mod programs;
 mod settings;
@@ -21,6 +21,8 @@ use process::Running;
 use settings::{Server, Settings};
 use story::Story;
 use terminal::Terminal;
+
+use crate::interrupt;
 
 pub(crate) fn run(arguments: &[&str]) -> ExitCode {
     let settings = match Settings::read(arguments, |name| std::env::var(name).ok()) {
@@ -85,7 +87,7 @@ fn prove(settings: &Settings, terminal: &mut Terminal) -> Result<(), Failure> {
 /// A server that is starting for the first time is about to make them.
 fn await_folders(folders: &Folders, settings: &Settings) -> Result<(), Failure> {
     let mut last = Ok(());
-    interrupt::wait_for(settings.wait, || {
+    patience::wait_for(settings.wait, || {
         last = folders.check();
         Ok(last.is_ok().then_some(()))
     })?;

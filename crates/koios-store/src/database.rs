@@ -1,33 +1,43 @@
-//! The database. All that is particular to SQLite stands here and in the migrations; every other statement is
-//! to run on `PostgreSQL` as it is.
+//! The database. What is particular to SQLite stands in `database/sqlite.rs` and, as words of DDL, in the migrations; every
+//! other statement runs on PostgreSQL as it is.
+//!
+//! That is tested: `--cfg koios_postgresql` compiles `database/postgresql.rs` in its place, and `cargo xtask postgresql`
+//! runs all tests so (ADR 16).
 
-mod snapshot;
+#[cfg(koios_postgresql)]
+mod postgresql;
+#[cfg(not(koios_postgresql))]
+mod sqlite;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use sqlx::migrate::MigrateError;
 use sqlx::pool::PoolConnection;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{QueryBuilder, Row, Sqlite, SqlitePool, Transaction};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::atomic::{self, Access};
 use crate::error::{OpenError, StoreError};
 use crate::layout::DATABASE;
 
-pub(crate) use snapshot::{HeldWrites, copy};
-pub(crate) use sqlx::SqliteConnection as Connection;
+#[cfg(koios_postgresql)]
+use postgresql as backend;
+#[cfg(not(koios_postgresql))]
+use sqlite as backend;
+
+pub(crate) use backend::{Db, HeldWrites, copy};
+
+pub(crate) type Connection = <Db as sqlx::Database>::Connection;
+pub(crate) type QueryBuilder = sqlx::QueryBuilder<Db>;
+pub(crate) type Row = <Db as sqlx::Database>::Row;
+pub(crate) type Transaction = sqlx::Transaction<'static, Db>;
+type Pool = sqlx::Pool<Db>;
 
 /// One writer, and readers that do not wait for it.
 const CONNECTIONS: u32 = 4;
 
 /// Databases bound the number of values in one query.
 const IDS_PER_QUERY: usize = 500;
-
-/// How long SQLite waits for another process' lock, such as a backup's.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 const RESTORE: &str = "restore koios.db from a backup; the certificates' folders may be whole, so keep them";
 
@@ -36,7 +46,7 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 /// The open database.
 #[derive(Debug)]
 pub(crate) struct Database {
-    pool: SqlitePool,
+    pool: Pool,
     /// Writers wait here for their turn, in order; SQLite would let them starve.
     turn: Arc<Mutex<()>>,
 }
@@ -63,11 +73,11 @@ pub(crate) async fn rows_by_id<T>(
     ids: &[String],
 ) -> Result<Vec<T>, StoreError>
 where
-    T: for<'row> sqlx::FromRow<'row, sqlx::sqlite::SqliteRow> + Send + Unpin,
+    T: for<'row> sqlx::FromRow<'row, Row> + Send + Unpin,
 {
     let mut found = Vec::with_capacity(ids.len());
     for ids in ids.chunks(IDS_PER_QUERY) {
-        let mut query = QueryBuilder::<Sqlite>::new(select);
+        let mut query = QueryBuilder::new(select);
         query.push(" (");
         let mut separated = query.separated(", ");
         for id in ids {
@@ -82,38 +92,13 @@ where
 impl Database {
     /// Opens and checks the database, or makes a new one, and brings it to the present format.
     pub(crate) async fn open(path: &Path) -> Result<Self, OpenError> {
-        create_private(path)?;
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT);
-        let pool = SqlitePoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_with(options)
-            .await
-            .map_err(|source| open_error(path, source))?;
-        check(&pool, path).await?;
-        MIGRATIONS.run(&pool).await.map_err(|source| migrate_error(path, source))?;
+        let pool = backend::open(path).await?;
         Ok(Self { pool, turn: Arc::default() })
     }
 
     /// Opens a database that another process may be using, to read it. It must be there, and of the present format.
     pub(crate) async fn open_for_reading(path: &Path) -> Result<Self, OpenError> {
-        // Not SQLite's own read-only mode, in which it could not share the write-ahead log with the other process.
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(false)
-            .pragma("query_only", "ON")
-            .busy_timeout(BUSY_TIMEOUT);
-        let pool = SqlitePoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .connect_with(options)
-            .await
-            .map_err(|source| open_error(path, source))?;
+        let pool = backend::open_for_reading(path).await?;
         let applied: Vec<(i64, bool)> =
             sqlx::query_as("SELECT version, success FROM _sqlx_migrations ORDER BY version")
                 .fetch_all(&pool)
@@ -129,44 +114,25 @@ impl Database {
         Ok(Self { pool, turn: Arc::default() })
     }
 
-    /// Goes through the whole database; what is damaged, at most 20 sentences of SQLite.
+    /// Goes through the whole database; what is damaged, at most 20 sentences of the database itself.
     pub(crate) async fn damage(&self) -> Result<Vec<String>, StoreError> {
-        let mut said: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check(20)")
-            .fetch_all(&mut *self.read().await?)
-            .await
-            .database()?;
-        said.retain(|sentence| sentence != "ok");
-        Ok(said)
+        backend::damage(&mut *self.read().await?).await
     }
 
     /// Rows that name a row of another table which does not exist.
     pub(crate) async fn broken_references(&self) -> Result<Vec<BrokenReferences>, StoreError> {
-        let rows =
-            sqlx::query("PRAGMA foreign_key_check").fetch_all(&mut *self.read().await?).await.database()?;
-        let mut broken = std::collections::BTreeMap::new();
-        for row in rows {
-            let tables: (String, String) =
-                (row.try_get("table").database()?, row.try_get("parent").database()?);
-            let count: &mut u64 = broken.entry(tables).or_default();
-            *count = count.saturating_add(1);
-        }
-        let references = broken.into_iter();
-        Ok(references.map(|((table, parent), count)| BrokenReferences { table, parent, count }).collect())
+        backend::broken_references(&mut *self.read().await?).await
     }
 
     /// A connection for statements that change nothing.
-    pub(crate) async fn read(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
+    pub(crate) async fn read(&self) -> Result<PoolConnection<Db>, StoreError> {
         self.pool.acquire().await.database()
     }
 
     /// Waits for its turn and begins a transaction that can write.
-    pub(crate) async fn write(
-        &self,
-    ) -> Result<(OwnedMutexGuard<()>, Transaction<'static, Sqlite>), StoreError> {
+    pub(crate) async fn write(&self) -> Result<(OwnedMutexGuard<()>, Transaction), StoreError> {
         let turn = Arc::clone(&self.turn).lock_owned().await;
-        // IMMEDIATE takes the write lock at once; a transaction that begins as a reader may be refused it
-        // later.
-        let transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.database()?;
+        let transaction = backend::begin(&self.pool).await.database()?;
         Ok((turn, transaction))
     }
 
@@ -177,7 +143,12 @@ impl Database {
     }
 }
 
-/// Makes the file before SQLite does, which would make it readable for all; its companions inherit the mode.
+/// A text as every database takes it: U+0000 is in none of PostgreSQL's, and servers send what they like.
+pub(crate) fn storable(text: &str) -> String {
+    text.replace('\0', "\u{FFFD}")
+}
+
+/// Makes the file before the database does, which would make it readable for all; its companions inherit the mode.
 fn create_private(path: &Path) -> Result<(), OpenError> {
     match atomic::write_new(path, b"", Access::Secret) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
@@ -185,24 +156,7 @@ fn create_private(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Looks for damage: a database that is damaged gets worse by being used.
-async fn check(pool: &SqlitePool, path: &Path) -> Result<(), OpenError> {
-    let findings: Vec<String> = sqlx::query_scalar("PRAGMA quick_check(5)")
-        .fetch_all(pool)
-        .await
-        .map_err(|source| open_error(path, source))?;
-    if findings.iter().all(|finding| finding == "ok") {
-        return Ok(());
-    }
-    Err(OpenError::Damaged {
-        path: path.to_owned(),
-        problem: findings.join("; "),
-        remedy: RESTORE,
-        source: None,
-    })
-}
-
-/// What SQLite's primary result codes mean to us (<https://sqlite.org/rescode.html>).
+/// What the database's errors mean to us.
 enum Trouble {
     Damaged,
     Full,
@@ -212,22 +166,9 @@ enum Trouble {
 }
 
 fn trouble(error: &sqlx::Error) -> Trouble {
-    let sqlx::Error::Database(database) = error else {
-        return match error {
-            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => Trouble::Unavailable,
-            _ => Trouble::Other,
-        };
-    };
-    // The low byte of an extended code is the primary one.
-    match database.code().and_then(|code| code.parse::<u32>().ok()).map(|code| code & 0xFF) {
-        // SQLITE_CORRUPT, SQLITE_NOTADB
-        Some(11 | 26) => Trouble::Damaged,
-        // SQLITE_FULL
-        Some(13) => Trouble::Full,
-        // SQLITE_READONLY, SQLITE_PERM, SQLITE_AUTH
-        Some(8 | 3 | 23) => Trouble::ReadOnly,
-        // SQLITE_BUSY, SQLITE_LOCKED, SQLITE_NOMEM, SQLITE_IOERR, SQLITE_CANTOPEN, SQLITE_PROTOCOL
-        Some(5 | 6 | 7 | 10 | 14 | 15) => Trouble::Unavailable,
+    match error {
+        sqlx::Error::Database(error) => error.code().map_or(Trouble::Other, |code| backend::trouble(&code)),
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => Trouble::Unavailable,
         _ => Trouble::Other,
     }
 }
@@ -279,53 +220,5 @@ impl<T> DatabaseResult<T> for Result<T, sqlx::Error> {
             }
             (Trouble::Damaged | Trouble::Other, _) => StoreError::corrupt(DATABASE, source),
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    async fn open() -> (tempfile::TempDir, Database) {
-        let folder = tempfile::tempdir().unwrap();
-        let database = Database::open(&folder.path().join(DATABASE)).await.unwrap();
-        (folder, database)
-    }
-
-    #[tokio::test]
-    async fn every_connection_is_durable_and_checks_references() {
-        let (_folder, database) = open().await;
-        let mut connections = Vec::new();
-        for _ in 0..CONNECTIONS {
-            let mut connection = database.read().await.unwrap();
-            let journal: String =
-                sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *connection).await.unwrap();
-            let synchronous: i64 =
-                sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut *connection).await.unwrap();
-            let references: i64 =
-                sqlx::query_scalar("PRAGMA foreign_keys").fetch_one(&mut *connection).await.unwrap();
-            // 2 is FULL.
-            assert_eq!((journal.as_str(), synchronous, references), ("wal", 2, 1));
-            connections.push(connection);
-        }
-    }
-
-    #[tokio::test]
-    async fn a_full_database_is_told_from_one_that_cannot_be_written() {
-        let (_folder, database) = open().await;
-        let (_turn, mut write) = database.write().await.unwrap();
-        sqlx::query("PRAGMA max_page_count = 1").execute(&mut *write).await.unwrap();
-        let big = sqlx::query("INSERT INTO facts (fact, value) VALUES ('big', $1)")
-            .bind("x".repeat(1_000_000))
-            .execute(&mut *write)
-            .await
-            .database();
-        assert!(
-            matches!(&big, Err(StoreError::StorageFull { path, .. }) if path.as_os_str() == DATABASE),
-            "{big:?}"
-        );
-        sqlx::query("PRAGMA query_only = ON").execute(&mut *write).await.unwrap();
-        let refused = sqlx::query("DELETE FROM facts").execute(&mut *write).await.database();
-        assert!(matches!(refused, Err(StoreError::Unavailable { .. })), "{refused:?}");
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use sqlx::FromRow;
 use time::OffsetDateTime;
 
-use crate::database::{Connection, DatabaseResult};
+use crate::database::{Connection, DatabaseResult, storable};
 use crate::devices::row::DeviceRow;
 use crate::error::StoreError;
 use crate::id::DeviceId;
@@ -165,7 +165,7 @@ async fn insert(
     .bind(instant::to_micros(at))
     .bind(state.as_str())
     .bind(error_code)
-    .bind(error_message)
+    .bind(error_message.as_deref().map(storable))
     .execute(&mut *connection)
     .await
     .database()?;

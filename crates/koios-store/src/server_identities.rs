@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 use time::{Duration, OffsetDateTime};
 
-use crate::database::DatabaseResult;
+use crate::database::{DatabaseResult, storable};
 use crate::error::StoreError;
 use crate::instant;
 use crate::store::{Apply, Store};
@@ -51,6 +51,7 @@ impl SaidServerIdentity {
             if text.chars().count() > MAX_CHARS {
                 *text = text.chars().take(MAX_CHARS).collect();
             }
+            *text = storable(text);
         }
         self
     }

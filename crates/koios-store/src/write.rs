@@ -3,19 +3,18 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use sqlx::{Sqlite, Transaction};
 use tokio::sync::{OwnedMutexGuard, broadcast};
 
 use crate::audit::{self, AuditEntry, AuditKey, AuditResource};
 use crate::change::Change;
-use crate::database::{Connection, Database, DatabaseResult};
+use crate::database::{Connection, Database, DatabaseResult, Transaction};
 use crate::error::StoreError;
 use crate::store::Apply;
 
 /// A transaction under way. Dropping it rolls back.
 #[derive(Debug)]
 pub(crate) struct Write {
-    transaction: Transaction<'static, Sqlite>,
+    transaction: Transaction,
     changes: Vec<Change>,
     listeners: broadcast::Sender<Change>,
     /// What the commit adds to the audit trail.

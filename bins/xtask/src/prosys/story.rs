@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::api::Daemon;
 use super::failure::{Failure, Kind};
 use super::folders::{Folders, name_of};
-use super::interrupt::wait_for;
+use super::patience::wait_for;
 use super::settings::{REJECTED, Server, Settings, TRUSTED};
 use super::terminal::{Seen, Terminal};
 use super::verdict::Verdict;

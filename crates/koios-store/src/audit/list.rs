@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::row::Row;
 use super::{AuditEntry, AuditResource};
-use crate::database::{Connection, DatabaseResult};
+use crate::database::{Connection, DatabaseResult, storable};
 use crate::error::StoreError;
 use crate::instant;
 use crate::page::{Page, PageRequest};
@@ -57,6 +57,7 @@ impl Store {
     pub async fn audit(&self, query: AuditQuery) -> Result<Page<RecordedEntry>, StoreError> {
         self.reading(async {
             let AuditQuery { action, actor, resource_id, from, to, page } = query;
+            let [action, actor, resource_id] = [action, actor, resource_id].map(|text| text.map(|text| storable(&text)));
             let before: i64 = match &page.cursor {
                 None => i64::MAX,
                 Some(cursor) => cursor.parse().map_err(|_| StoreError::InvalidCursor)?,

@@ -10,7 +10,7 @@ use crate::certificate_files::{Digests, GenerationFiles};
 use crate::certificates::NewCertificate;
 use crate::certificates::row::{self, CertificateRow};
 use crate::change::Change;
-use crate::database::{Connection, DatabaseResult};
+use crate::database::{Connection, DatabaseResult, storable};
 use crate::devices::row::assign_certificate;
 use crate::error::StoreError;
 use crate::fault::FaultPoint;
@@ -65,8 +65,8 @@ impl Store {
         .bind(certificate.as_bytes())
         .bind(chain_digest.as_bytes())
         .bind(private_key.as_bytes())
-        .bind(leaf.common_name())
-        .bind(leaf.application_uri())
+        .bind(leaf.common_name().map(storable))
+        .bind(leaf.application_uri().map(storable))
         .bind(instant::to_micros(leaf.validity().not_before))
         .bind(instant::to_micros(leaf.validity().not_after))
         .bind(leaf.thumbprint_sha1().to_string())

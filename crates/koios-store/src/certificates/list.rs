@@ -5,16 +5,16 @@
 
 use std::sync::Arc;
 
-use sqlx::{FromRow, QueryBuilder, Sqlite};
+use sqlx::FromRow;
 use time::{Duration, OffsetDateTime};
 
 use koios_pki::Validity;
 
 use crate::certificate::{CertificateRecord, CertificateStatus, statuses};
 use crate::certificate_files::{self, Digests};
-use crate::certificates::row::{CertificateRow, certificate_counts};
+use crate::certificates::row::{CertificateRow, certificate_counts, uncounted};
 use crate::certificates::{CertificateQuery, CertificateSortKey};
-use crate::database::{Connection, DatabaseResult};
+use crate::database::{Connection, DatabaseResult, QueryBuilder};
 use crate::error::StoreError;
 use crate::file_digest::FileDigest;
 use crate::hashed_files::HashedFiles;
@@ -60,7 +60,7 @@ macro_rules! summaries {
 const SUMMARIES: &str = summaries!(certificate_counts!());
 
 /// Counting the devices of ten thousand certificates takes longer than all the rest.
-const UNCOUNTED_SUMMARIES: &str = summaries!("0 AS assigned, 0 AS through_default");
+const UNCOUNTED_SUMMARIES: &str = summaries!(uncounted!());
 
 impl Store {
     /// A page of the certificates asked for, as they are at the instant `now`; `expiring_soon` is how long
@@ -144,9 +144,8 @@ async fn by_order(
     page: &PageRequest,
 ) -> Result<Page<String>, StoreError> {
     let keyset = Keyset { column, sort_name: sort.key.as_str(), direction: sort.direction, request: page };
-    let mut query = QueryBuilder::<Sqlite>::new(
-        "SELECT id, name_key, not_after, created_at FROM certificates WHERE TRUE",
-    );
+    let mut query =
+        QueryBuilder::new("SELECT id, name_key, not_after, created_at FROM certificates WHERE TRUE");
     keyset.cut(&mut query)?;
     let places: Vec<Place> = query.build_query_as().fetch_all(&mut *connection).await.database()?;
     let total: i64 =

@@ -78,8 +78,8 @@ impl Store {
     /// [`StoreError::Unavailable`] and its like.
     pub async fn application_uri_in_use(&self, uri: &str) -> Result<bool, StoreError> {
         self.reading(async {
-            let found: Option<i64> =
-                sqlx::query_scalar("SELECT 1 FROM certificates WHERE application_uri = $1 LIMIT 1")
+            let found: Option<String> =
+                sqlx::query_scalar("SELECT id FROM certificates WHERE application_uri = $1 LIMIT 1")
                     .bind(uri)
                     .fetch_optional(&mut *self.inner.database.read().await?)
                     .await

@@ -44,7 +44,14 @@ macro_rules! certificate_counts {
     };
 }
 
-pub(crate) use certificate_counts;
+/// In the type of a count, which a literal does not have everywhere.
+macro_rules! uncounted {
+    () => {
+        "CAST(0 AS BIGINT) AS assigned, CAST(0 AS BIGINT) AS through_default"
+    };
+}
+
+pub(crate) use {certificate_counts, uncounted};
 
 /// A row, decoded as far as the database can.
 #[derive(Clone, Debug, PartialEq, FromRow)]
@@ -87,7 +94,7 @@ impl CertificateRow {
         connection: &mut Connection,
         id: CertificateId,
     ) -> Result<Self, StoreError> {
-        sqlx::query_as(select_certificates!("0 AS assigned, 0 AS through_default", "WHERE c.id = $1"))
+        sqlx::query_as(select_certificates!(uncounted!(), "WHERE c.id = $1"))
             .bind(id.to_string())
             .fetch_optional(connection)
             .await
@@ -106,7 +113,7 @@ impl CertificateRow {
 
     /// All of them in the order of their ids, without counting their devices.
     pub(crate) async fn all_uncounted(connection: &mut Connection) -> Result<Vec<Self>, StoreError> {
-        sqlx::query_as(select_certificates!("0 AS assigned, 0 AS through_default", "ORDER BY c.id"))
+        sqlx::query_as(select_certificates!(uncounted!(), "ORDER BY c.id"))
             .fetch_all(connection)
             .await
             .database()
@@ -217,6 +224,9 @@ const MAX_DESCRIPTION: usize = 1024;
 pub(crate) fn require_description(description: Option<&str>) -> Result<(), StoreError> {
     if description.is_some_and(|text| text.chars().count() > MAX_DESCRIPTION) {
         return Err(StoreError::InvalidSetting { field: "description", reason: "at most 1,024 characters" });
+    }
+    if description.is_some_and(|text| text.contains('\0')) {
+        return Err(StoreError::InvalidSetting { field: "description", reason: "no character U+0000" });
     }
     Ok(())
 }

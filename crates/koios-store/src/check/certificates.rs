@@ -13,7 +13,7 @@ use crate::certificate_files::{Digests, MAX_BYTES};
 use crate::certificates::request::RequestRow;
 use crate::certificates::row::CertificateRow;
 use crate::data_key;
-use crate::database::{Connection, Database, DatabaseResult};
+use crate::database::{Connection, Database, DatabaseResult, storable};
 use crate::encryption_at_rest::Encryption;
 use crate::error::{StoreError, StoredFile, with_causes};
 use crate::file_digest::FileDigest;
@@ -98,8 +98,8 @@ struct Copies {
 impl Copies {
     fn of(leaf: &Certificate) -> Self {
         Self {
-            common_name: leaf.common_name().map(ToOwned::to_owned),
-            application_uri: leaf.application_uri().map(ToOwned::to_owned),
+            common_name: leaf.common_name().map(storable),
+            application_uri: leaf.application_uri().map(storable),
             not_before: instant::to_micros(leaf.validity().not_before),
             not_after: instant::to_micros(leaf.validity().not_after),
             thumbprint_sha1: leaf.thumbprint_sha1().to_string(),

@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use koios_pki::SecurityMode;
-use sqlx::{FromRow, QueryBuilder, Sqlite};
+use sqlx::FromRow;
 
-use crate::database::{Connection, DatabaseResult, rows_by_id};
+use crate::database::{Connection, DatabaseResult, QueryBuilder, rows_by_id};
 use crate::device::Device;
 use crate::devices::row::{DeviceRow, Users, device_refs, mode_text};
 use crate::devices::{DeviceQuery, DeviceSortKey};
@@ -67,12 +67,12 @@ async fn by_order(
         DeviceSortKey::CreatedAt => "created_at",
     };
     let keyset = Keyset { column, sort_name: sort.key.as_str(), direction: sort.direction, request: page };
-    let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM devices WHERE TRUE");
+    let mut query = QueryBuilder::new("SELECT * FROM devices WHERE TRUE");
     wanted.restrict(&mut query);
     keyset.cut(&mut query)?;
     let rows: Vec<DeviceRow> = query.build_query_as().fetch_all(&mut *connection).await.database()?;
 
-    let mut counting = QueryBuilder::<Sqlite>::new("SELECT COUNT(*) FROM devices WHERE TRUE");
+    let mut counting = QueryBuilder::new("SELECT COUNT(*) FROM devices WHERE TRUE");
     wanted.restrict(&mut counting);
     let (total,): (i64,) = counting.build_query_as().fetch_one(connection).await.database()?;
 
@@ -98,7 +98,7 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn restrict(self, query: &mut QueryBuilder<Sqlite>) {
+    fn restrict(self, query: &mut QueryBuilder) {
         if let Some(enabled) = self.enabled {
             query.push(" AND enabled = ").push_bind(enabled);
         }

@@ -17,12 +17,18 @@ const MAX_CREDENTIAL: usize = 4096;
 /// Longest name of a trust guide's product, in bytes.
 const MAX_PRODUCT: usize = 128;
 
+/// It is in no text of PostgreSQL's.
+const NO_NUL: &str = "no character U+0000";
+
 /// Refuses settings that break a rule which does not depend on anything else.
 fn require_sound(settings: &DeviceSettings) -> Result<(), StoreError> {
     let refuse = |field, reason| Err(StoreError::InvalidSetting { field, reason });
     require_description(settings.description.as_deref())?;
     if settings.endpoint_url.is_empty() || settings.endpoint_url.len() > MAX_ENDPOINT_URL {
         return refuse("endpoint_url", "1 to 4,096 bytes");
+    }
+    if settings.endpoint_url.contains('\0') {
+        return refuse("endpoint_url", NO_NUL);
     }
     if !(0.1..=3600.0).contains(&settings.scan_rate_seconds) {
         return refuse("scan_rate_seconds", "0.1 to 3600");
@@ -33,9 +39,15 @@ fn require_sound(settings: &DeviceSettings) -> Result<(), StoreError> {
     if settings.trust_guide_product.as_ref().is_some_and(|product| product.len() > MAX_PRODUCT) {
         return refuse("trust_guide_product", "at most 128 bytes");
     }
+    if settings.trust_guide_product.as_ref().is_some_and(|product| product.contains('\0')) {
+        return refuse("trust_guide_product", NO_NUL);
+    }
     if let UserSettings::UserName { username, password } = &settings.user_identity {
         if username.is_empty() || username.len() > MAX_CREDENTIAL {
             return refuse("username", "1 to 4,096 bytes");
+        }
+        if username.contains('\0') {
+            return refuse("username", NO_NUL);
         }
         if matches!(password, PasswordChange::Set(password) if password.len() > MAX_CREDENTIAL) {
             return refuse("password", "at most 4,096 bytes");
@@ -60,7 +72,7 @@ pub(super) async fn require_acceptable(
         return Err(StoreError::NameTaken { name: settings.name.to_string() });
     }
     if let Some(certificate) = settings.certificate_id {
-        let known: Option<i64> = sqlx::query_scalar("SELECT 1 FROM certificates WHERE id = $1")
+        let known: Option<String> = sqlx::query_scalar("SELECT id FROM certificates WHERE id = $1")
             .bind(certificate.to_string())
             .fetch_optional(connection)
             .await

@@ -1,8 +1,7 @@
 //! Pages as the database's own indexes find them, however long the list is.
 
-use sqlx::{QueryBuilder, Sqlite};
-
 use super::{Direction, Page, PageRequest, SortValue, begin_of, cursor_behind};
+use crate::database::QueryBuilder;
 use crate::error::StoreError;
 use crate::store::count;
 
@@ -18,14 +17,18 @@ pub(crate) struct Keyset<'a> {
 
 impl Keyset<'_> {
     /// Completes a query that ends with its conditions; it then answers one row more than the page shows.
-    pub(crate) fn cut(&self, query: &mut QueryBuilder<Sqlite>) -> Result<(), StoreError> {
+    pub(crate) fn cut(&self, query: &mut QueryBuilder) -> Result<(), StoreError> {
         let column = self.column;
         let (beyond, order) = match self.direction {
             Direction::Ascending => (">", "ASC"),
             Direction::Descending => ("<", "DESC"),
         };
         if let Some((value, id)) = begin_of(self.request, self.sort_name, self.direction)? {
-            let bind = |query: &mut QueryBuilder<Sqlite>| match &value {
+            // Databases differ in what they make of a text beside a number.
+            if matches!(value, SortValue::Number(_)) != NUMBERS.contains(&column) {
+                return Err(StoreError::InvalidCursor);
+            }
+            let bind = |query: &mut QueryBuilder| match &value {
                 SortValue::Number(number) => drop(query.push_bind(*number)),
                 SortValue::Text(text) => drop(query.push_bind(text.clone())),
             };
@@ -64,3 +67,6 @@ impl Keyset<'_> {
         self.request.limit.max(1)
     }
 }
+
+/// The columns that hold numbers.
+const NUMBERS: [&str; 2] = ["created_at", "not_after"];

@@ -8,7 +8,7 @@ use time::{Duration, OffsetDateTime};
 use super::files::{certificates_folder, file_name};
 use super::{Rejection, TrustListName, TrustLists};
 use crate::atomic::{self, Access};
-use crate::database::{Connection, DatabaseResult};
+use crate::database::{Connection, DatabaseResult, storable};
 use crate::error::StoreError;
 use crate::id::DeviceId;
 use crate::instant;
@@ -192,7 +192,7 @@ async fn upsert(
     .bind(chain.leaf().thumbprint_sha256().to_string())
     .bind(chain.to_der_blob())
     .bind(code)
-    .bind(reason)
+    .bind(storable(reason))
     .bind(instant::to_micros(at))
     .execute(connection)
     .await

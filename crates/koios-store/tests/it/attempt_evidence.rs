@@ -4,6 +4,7 @@ use koios_pki::Sha256Thumbprint;
 use koios_store::AttemptEvidence;
 use time::{Duration, OffsetDateTime};
 
+use crate::beside::{self, sql};
 use crate::fixture::Fixture;
 
 const SERVER: &str = "press4:4840";
@@ -49,6 +50,28 @@ async fn evidence_is_of_one_server_and_one_certificate_and_of_sessions_without_a
     assert_eq!(newest(21, "certificate_uri_mismatch").await, at(21));
     assert_eq!(newest(22, "accepted").await, at(22));
     assert_eq!(newest(50, "accepted").await, at(50), "a day has passed");
+}
+
+#[tokio::test]
+async fn evidence_is_bounded_in_all_and_the_oldest_goes() {
+    let fixture = Fixture::new().await;
+    let mut connection = beside::connect(fixture.path()).await;
+    sqlx::query(sql(
+        "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 20050) \
+         INSERT INTO attempt_evidence SELECT 'host-' || n, '', '', 'None', 'accepted', n FROM number",
+    ))
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    let newest = seen(Some(b"a"), AttemptEvidence::ACCEPTED, at(0));
+    fixture.store.record_attempt_evidence(SERVER, newest.clone()).await.unwrap();
+    let (kept, oldest): (i64, i64) = sqlx::query_as("SELECT COUNT(*), MIN(at) FROM attempt_evidence")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!((kept, oldest), (20_000, 52));
+    let client = Some(Sha256Thumbprint::of(b"a"));
+    assert_eq!(fixture.store.attempt_evidence(SERVER, client).await.unwrap(), [newest]);
 }
 
 fn refused_again(accepted: &AttemptEvidence, outcome: &str) -> AttemptEvidence {

@@ -4,10 +4,10 @@ use koios_store::{
     AuditEntry, AuditFault, AuditHead, AuditQuery, AuditResource, PageRequest, Store, StoreError,
     StoreOptions,
 };
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use sqlx::Connection;
 use time::{Duration, OffsetDateTime};
 
+use crate::beside::{self, sql};
 use crate::fixture::Fixture;
 
 fn start() -> OffsetDateTime {
@@ -26,10 +26,6 @@ async fn with_entries(count: i64) -> Fixture {
         fixture.store.append_audit(entry).await.unwrap();
     }
     fixture
-}
-
-async fn beside(fixture: &Fixture) -> SqliteConnection {
-    SqliteConnectOptions::new().filename(fixture.path().join("koios.db")).connect().await.unwrap()
 }
 
 #[tokio::test]
@@ -79,7 +75,7 @@ async fn every_change_removal_and_reordering_is_found() {
         ("UPDATE audit SET after_json = '{}' WHERE sequence = 3", vec![AuditFault::Changed { sequence: 3 }]),
         ("UPDATE audit SET at = at + 1 WHERE sequence = 3", vec![AuditFault::Changed { sequence: 3 }]),
         (
-            "UPDATE audit SET hash = zeroblob(32) WHERE sequence = 3",
+            "UPDATE audit SET hash = x'0000000000000000000000000000000000000000000000000000000000000000' WHERE sequence = 3",
             vec![AuditFault::Changed { sequence: 3 }, AuditFault::Changed { sequence: 4 }],
         ),
         ("UPDATE audit SET key_id = NULL WHERE sequence = 3", vec![AuditFault::Changed { sequence: 3 }]),
@@ -105,9 +101,9 @@ async fn every_change_removal_and_reordering_is_found() {
         let fixture = with_entries(6).await;
         let whole = fixture.store.verify_audit(&[]).await.unwrap();
         assert_eq!((whole.entries, whole.unkeyed, whole.faults), (6, 0, vec![]));
-        let mut connection = beside(&fixture).await;
+        let mut connection = beside::connect(fixture.path()).await;
         for statement in statement.split(';') {
-            sqlx::query(AssertSqlSafe(statement.to_owned())).execute(&mut connection).await.unwrap();
+            sqlx::query(sql(statement)).execute(&mut connection).await.unwrap();
         }
         assert_eq!(fixture.store.verify_audit(&[]).await.unwrap().faults, faults, "{statement}");
     }
@@ -122,7 +118,7 @@ async fn an_end_that_was_cut_off_shows_against_a_head_that_was_noted() {
     fixture.store.append_audit(AuditEntry::new(start(), "x", "x")).await.unwrap();
     assert!(fixture.store.verify_audit(std::slice::from_ref(&head)).await.unwrap().faults.is_empty());
 
-    let mut connection = beside(&fixture).await;
+    let mut connection = beside::connect(fixture.path()).await;
     sqlx::query("DELETE FROM audit WHERE sequence >= 5").execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
     assert!(

@@ -386,6 +386,20 @@ async fn application_uris_in_use_are_those_of_current_certificates() {
 }
 
 #[tokio::test]
+async fn the_current_key_pair_is_that_of_the_certificate_named_or_else_of_the_default() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    assert_eq!(store.current_key_pair(None).await.unwrap(), None);
+    let default = fixture.certificate("Default").await.id;
+    let other = fixture.certificate("Other").await.id;
+    fixture.regenerate(other).await;
+    assert_eq!(store.current_key_pair(None).await.unwrap(), Some((default, 1)));
+    assert_eq!(store.current_key_pair(Some(other)).await.unwrap(), Some((other, 2)));
+    store.delete_certificate(other, Apply::Commit, None).await.unwrap();
+    assert!(is_not_found(store.current_key_pair(Some(other)).await));
+}
+
+#[tokio::test]
 async fn descriptions_and_validities_beyond_their_bounds_are_refused() {
     let fixture = Fixture::new().await;
     let mut new = new_certificate("Long");

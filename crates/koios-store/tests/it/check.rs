@@ -13,6 +13,7 @@ use koios_store::{
 use tempfile::TempDir;
 use time::OffsetDateTime;
 
+use crate::beside::{self, sql};
 use crate::fixture::{Fixture, chain, settings_with, snapshot};
 use crate::requests::{new_key, request};
 
@@ -84,11 +85,9 @@ impl Plant {
     }
 
     async fn execute(&self, statements: &[&'static str]) {
-        let options =
-            sqlx::sqlite::SqliteConnectOptions::new().filename(self.path("koios.db")).foreign_keys(false);
-        let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
+        let mut connection = beside::connect_unchecked(&self.data).await;
         for statement in statements {
-            sqlx::query(*statement).execute(&mut connection).await.unwrap();
+            sqlx::query(sql(statement)).execute(&mut connection).await.unwrap();
         }
         sqlx::Connection::close(connection).await.unwrap();
     }
@@ -261,8 +260,7 @@ async fn rows_that_fit_the_files_and_not_each_other_are_named() {
     let stranger = PrivateKey::generate(KeySpec::EcP256).unwrap().to_pem();
     std::fs::write(path.join("private-key.pem"), stranger.secret_bytes()).unwrap();
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, stranger.secret_bytes());
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(plant.path("koios.db"));
-    let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    let mut connection = beside::connect(&plant.data).await;
     sqlx::query("UPDATE certificates SET private_key_digest = $1 WHERE name = 'Other'")
         .bind(digest.as_ref())
         .execute(&mut connection)
@@ -361,6 +359,7 @@ async fn files_of_others_are_told_and_left_alone() {
 }
 
 #[tokio::test]
+#[cfg_attr(koios_postgresql, ignore = "it damages the SQLite file")]
 async fn a_damaged_missing_or_foreign_database_is_named_and_left_as_it_is() {
     let plant = Plant::new().await;
     let database = plant.path("koios.db");

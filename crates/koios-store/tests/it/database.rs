@@ -1,17 +1,16 @@
 //! What the database refuses by itself, whatever the code above it does.
 
 use koios_pki::SecurityMode;
-use koios_store::{SaidServerIdentity, StoreError};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use koios_store::{
+    AuditQuery, DeviceState, PageRequest, Rejection, SaidServerIdentity, StoreError, Transition,
+    TrustListName,
+};
+use sqlx::Connection;
+use sqlx::error::ErrorKind;
 use time::{Duration, OffsetDateTime};
 
-use crate::fixture::{Fixture, chain, is_not_found, new_certificate, replacement};
-
-/// A connection beside the store's own.
-async fn beside(fixture: &Fixture) -> SqliteConnection {
-    SqliteConnectOptions::new().filename(fixture.path().join("koios.db")).connect().await.unwrap()
-}
+use crate::beside::{self, sql};
+use crate::fixture::{Fixture, chain, is_not_found, new_certificate, replacement, settings};
 
 #[tokio::test]
 async fn r4_r10_invariants_are_held_by_the_database_too() {
@@ -19,27 +18,38 @@ async fn r4_r10_invariants_are_held_by_the_database_too() {
     let default = fixture.certificate("Default").await.id;
     let other = fixture.certificate("Other").await.id;
     fixture.device("Press", SecurityMode::Sign, Some(other)).await;
-    let mut connection = beside(&fixture).await;
-    for (statement, complaint) in [
-        (format!("UPDATE certificates SET is_default = TRUE WHERE id = '{other}'"), "is_default"),
+    let mut connection = beside::connect(fixture.path()).await;
+    for (statement, kind, complaint) in [
+        (
+            format!("UPDATE certificates SET is_default = TRUE WHERE id = '{other}'"),
+            ErrorKind::UniqueViolation,
+            "default",
+        ),
         (
             format!("DELETE FROM certificates WHERE id = '{default}'"),
+            ErrorKind::Other,
             "the default certificate is not deleted",
         ),
-        (format!("DELETE FROM certificates WHERE id = '{other}'"), "FOREIGN KEY"),
-        (format!("UPDATE certificates SET name_key = 'default' WHERE id = '{other}'"), "name_key"),
+        (format!("DELETE FROM certificates WHERE id = '{other}'"), ErrorKind::ForeignKeyViolation, ""),
+        (
+            format!("UPDATE certificates SET name_key = 'default' WHERE id = '{other}'"),
+            ErrorKind::UniqueViolation,
+            "name_key",
+        ),
         (
             "UPDATE certificates SET thumbprint_sha256 = (SELECT MIN(thumbprint_sha256) FROM certificates)"
                 .to_owned(),
+            ErrorKind::UniqueViolation,
             "thumbprint_sha256",
         ),
-        ("UPDATE devices SET certificate_id = 'nobody'".to_owned(), "FOREIGN KEY"),
-        ("UPDATE devices SET timeout_seconds = 0".to_owned(), "timeout_seconds"),
-        ("UPDATE devices SET password = x'00'".to_owned(), "password"),
+        ("UPDATE devices SET certificate_id = 'nobody'".to_owned(), ErrorKind::ForeignKeyViolation, ""),
+        ("UPDATE devices SET timeout_seconds = 0".to_owned(), ErrorKind::CheckViolation, "timeout_seconds"),
+        ("UPDATE devices SET password = x'00'".to_owned(), ErrorKind::CheckViolation, ""),
     ] {
-        let refused = sqlx::query(AssertSqlSafe(statement.clone())).execute(&mut connection).await;
-        let error = refused.expect_err(&statement).to_string();
-        assert!(error.contains(complaint), "{statement}: {error}");
+        let refused = sqlx::query(sql(&statement)).execute(&mut connection).await.expect_err(&statement);
+        let error = refused.as_database_error().unwrap();
+        assert_eq!(error.kind(), kind, "{statement}: {error}");
+        assert!(error.message().contains(complaint), "{statement}: {error}");
     }
 }
 
@@ -47,14 +57,16 @@ async fn r4_r10_invariants_are_held_by_the_database_too() {
 async fn a_commit_that_fails_leaves_the_old_state_and_no_files() {
     let fixture = Fixture::new().await;
     let default = fixture.certificate("Default").await;
-    let mut connection = beside(&fixture).await;
+    let mut connection = beside::connect(fixture.path()).await;
     // A reference that is looked at when the transaction commits, and then is found broken.
-    for statement in [
-        "CREATE TABLE broken (id TEXT REFERENCES certificates (id) DEFERRABLE INITIALLY DEFERRED)",
-        "CREATE TRIGGER broken_insert AFTER INSERT ON certificates BEGIN INSERT INTO broken VALUES ('nobody'); END",
-        "CREATE TRIGGER broken_update AFTER UPDATE ON certificates BEGIN INSERT INTO broken VALUES ('nobody'); END",
-    ] {
-        sqlx::query(statement).execute(&mut connection).await.unwrap();
+    let insert = "INSERT INTO broken VALUES ('nobody')";
+    let mut statements = vec![
+        "CREATE TABLE broken (id TEXT REFERENCES certificates (id) DEFERRABLE INITIALLY DEFERRED)".to_owned(),
+    ];
+    statements.extend(beside::trigger("broken_insert", "INSERT ON certificates", insert));
+    statements.extend(beside::trigger("broken_update", "UPDATE ON certificates", insert));
+    for statement in statements {
+        sqlx::query(sql(&statement)).execute(&mut connection).await.unwrap();
     }
     connection.close().await.unwrap();
     let mut changes = fixture.store.changes();
@@ -75,11 +87,11 @@ async fn a_commit_that_fails_leaves_the_old_state_and_no_files() {
 #[tokio::test]
 async fn certificates_seen_anywhere_are_bounded_in_all() {
     let fixture = Fixture::new().await;
-    let mut connection = beside(&fixture).await;
-    sqlx::query(
+    let mut connection = beside::connect(fixture.path()).await;
+    sqlx::query(sql(
         "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 10050) \
          INSERT INTO seen_certificates SELECT 'opc.tcp://host-' || n, 'AA', x'00', 7, 7 FROM number",
-    )
+    ))
     .execute(&mut connection)
     .await
     .unwrap();
@@ -120,7 +132,7 @@ async fn what_servers_say_they_are_is_kept_per_endpoint_and_bounded_in_all() {
     let at = later + Duration::DAY;
     store.record_server_identity(press, said("urn:lathe", ""), at).await.unwrap();
 
-    let mut connection = beside(&fixture).await;
+    let mut connection = beside::connect(fixture.path()).await;
     sqlx::query(
         "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 10050) \
          INSERT INTO server_identities SELECT 'opc.tcp://host-' || n, '', '', '', '', '', 7 FROM number",
@@ -138,11 +150,45 @@ async fn what_servers_say_they_are_is_kept_per_endpoint_and_bounded_in_all() {
 }
 
 #[tokio::test]
+async fn texts_from_elsewhere_may_hold_any_character() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    let at = OffsetDateTime::UNIX_EPOCH + Duration::days(20_000);
+    let (hostile, kept) = ("a\0b", "a\u{FFFD}b");
+    let press = fixture.device("Press", SecurityMode::None, None).await.id;
+
+    let mut said = SaidServerIdentity::default();
+    said.application_name = hostile.to_owned();
+    store.record_server_identity("opc.tcp://press:4840", said, at).await.unwrap();
+    let said = store.server_identity("opc.tcp://press:4840").await.unwrap().unwrap();
+    assert_eq!(said.application_name, kept);
+
+    let mut transition = Transition::new(at, DeviceState::Failed);
+    transition.error_message = Some(hostile.to_owned());
+    store.record_transition(press, transition).await.unwrap();
+    let history = store.history(press, PageRequest::default()).await.unwrap();
+    assert_eq!(history.items[0].error_message.as_deref(), Some(kept));
+
+    let rejection = Rejection::new(chain(), "server_certificate_untrusted", hostile, at);
+    store.record_rejected(rejection).await.unwrap();
+    let rejected = store.trust_entries(Some(TrustListName::Rejected), PageRequest::default()).await.unwrap();
+    assert_eq!(rejected.items[0].reason.as_deref(), Some(kept));
+
+    let mut settings = settings("Oven", SecurityMode::None);
+    settings.description = Some(hostile.to_owned());
+    let refused = store.create_device(settings, false).await;
+    assert!(matches!(refused, Err(StoreError::InvalidSetting { field: "description", .. })), "{refused:?}");
+    let mut query = AuditQuery::default();
+    query.actor = Some(hostile.to_owned());
+    assert_eq!(store.audit(query).await.unwrap().total, 0);
+}
+
+#[tokio::test]
 async fn a_row_that_no_version_wrote_is_an_error_and_not_a_panic() {
     let fixture = Fixture::new().await;
     let id = fixture.certificate("Default").await.id;
     let device = fixture.device("Press", SecurityMode::Sign, None).await.id;
-    let mut connection = beside(&fixture).await;
+    let mut connection = beside::connect(fixture.path()).await;
     let corrupt = |result: Result<(), StoreError>| {
         assert!(matches!(result, Err(StoreError::Corrupt { .. })), "{result:?}");
     };
@@ -151,27 +197,25 @@ async fn a_row_that_no_version_wrote_is_an_error_and_not_a_panic() {
     {
         let (change, restore) = (
             format!("UPDATE certificates SET {column} = {value}"),
-            format!("UPDATE certificates SET {column} = (SELECT value FROM temp.kept)"),
+            format!("UPDATE certificates SET {column} = (SELECT value FROM kept)"),
         );
-        sqlx::query(AssertSqlSafe(format!(
-            "CREATE TEMP TABLE kept AS SELECT {column} AS value FROM certificates"
-        )))
-        .execute(&mut connection)
-        .await
-        .unwrap();
-        sqlx::query(AssertSqlSafe(change)).execute(&mut connection).await.unwrap();
+        sqlx::query(sql(&format!("CREATE TEMP TABLE kept AS SELECT {column} AS value FROM certificates")))
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        sqlx::query(sql(&change)).execute(&mut connection).await.unwrap();
         corrupt(fixture.store.certificate(id).await.map(drop));
         corrupt(
             fixture.store.replace_key_pair(id, replacement(), koios_store::Apply::Commit).await.map(drop),
         );
-        sqlx::query(AssertSqlSafe(restore)).execute(&mut connection).await.unwrap();
-        sqlx::query("DROP TABLE temp.kept").execute(&mut connection).await.unwrap();
+        sqlx::query(sql(&restore)).execute(&mut connection).await.unwrap();
+        sqlx::query("DROP TABLE kept").execute(&mut connection).await.unwrap();
     }
     assert!(fixture.store.certificate(id).await.is_ok());
     for (column, value) in
         [("security_policy", "'ROT13'"), ("pinned_chain", "x'00'"), ("created_at", "9223372036854775807")]
     {
-        sqlx::query(AssertSqlSafe(format!("UPDATE devices SET {column} = {value}")))
+        sqlx::query(sql(&format!("UPDATE devices SET {column} = {value}")))
             .execute(&mut connection)
             .await
             .unwrap();

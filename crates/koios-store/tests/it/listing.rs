@@ -135,7 +135,11 @@ async fn cursors_that_were_not_handed_out_are_refused() {
     let cursor = list(&fixture, query).await.next_cursor;
     let mut other_order = sorted(CertificateSortKey::Name, Direction::Ascending);
     other_order.page.cursor = cursor;
-    for query in [other_order, {
+    // As the pages' own, with a text where the order has numbers.
+    let json = serde_json::json!({ "s": "not_after", "v": { "t": "9" }, "i": "0" }).to_string();
+    let mut forged = sorted(CertificateSortKey::NotAfter, Direction::Ascending);
+    forged.page.cursor = Some(json.bytes().map(|byte| format!("{byte:02x}")).collect());
+    for query in [other_order, forged, {
         let mut garbage = CertificateQuery::default();
         garbage.page.cursor = Some("zz'; DROP TABLE certificates; --".to_owned());
         garbage
@@ -210,11 +214,9 @@ async fn a_page_of_certificates_found_by_its_order_is_the_page_of_the_whole_list
     let fixture = Fixture::new().await;
     let now = OffsetDateTime::now_utc();
     for number in 0..13_u32 {
-        let mut new = new_certificate(&format!(
-            "{} Plant {}",
-            (number * 5) % 13,
-            ["Ä", "b", "C"][usize::try_from(number % 3).unwrap()]
-        ));
+        // People would put them into another order than their bytes have.
+        let first = ["Ä", "b", "C", "z", "-a"][usize::try_from(number % 5).unwrap()];
+        let mut new = new_certificate(&format!("{first} Plant {}", (number * 5) % 13));
         new.chain = chain_with("Koios@x", &format!("urn:koios:x:{number}"), now, 100 + number % 4);
         fixture.store.create_certificate(new).await.unwrap();
     }
@@ -248,8 +250,10 @@ async fn a_page_found_by_its_order_is_the_page_of_the_whole_list() {
     let fixture = Fixture::new().await;
     for number in 0..23 {
         let mode = [SecurityMode::None, SecurityMode::Sign, SecurityMode::SignAndEncrypt][number % 3];
-        let mut settings = settings(&format!("{} Press", (number * 7) % 23), mode);
-        settings.endpoint_url = format!("opc.tcp://press{}:4840/", number % 4);
+        // People would put them into another order than their bytes have.
+        let first = ["Ä", "b", "C", "z", "-a"][number % 5];
+        let mut settings = settings(&format!("{first} Press {}", (number * 7) % 23), mode);
+        settings.endpoint_url = format!("opc.tcp://{}{}:4840/", ["press", "OVEN"][number % 2], number % 4);
         fixture.store.create_device(settings, number % 2 == 0).await.unwrap();
     }
     let all: Vec<_> =

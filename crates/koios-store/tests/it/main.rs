@@ -4,6 +4,7 @@ mod access;
 mod attempt_evidence;
 mod audit;
 mod backups;
+mod beside;
 mod certificates;
 #[cfg(unix)]
 mod check;
