@@ -420,3 +420,26 @@ fn an_import_that_is_killed_leaves_whole_certificates_and_goes_on_when_it_is_rep
         assert_eq!(code, Some(0), "{said}");
     }
 }
+
+#[test]
+fn what_an_upload_would_refuse_is_left_with_the_same_words() {
+    let short = CertificateSpec::application("urn:plant:short").with_shared_key(1024, 0).make();
+    let setup = Setup::empty();
+    let pem = format!("{}{}", short.pem(), short.key_pem());
+    let folder = folder_with(&setup, "pki", &[("own/short.pem", pem.as_bytes())]);
+    let (code, report) = import(&setup, &[text(&folder)]);
+    assert_eq!(code, 1);
+    if cfg!(feature = "deprecated-policies") {
+        assert_eq!(outcomes(&report), ["refused"]);
+        assert!(report["certificates"][0]["reason"].as_str().unwrap().contains("allow_deprecated_policies"));
+        let allowed = setup.with_environment("KOIOS_ALLOW_DEPRECATED_POLICIES", "true");
+        let (code, report) = import(&allowed, &[text(&folder)]);
+        assert_eq!((code, outcomes(&report)), (0, vec!["imported"]));
+    } else {
+        assert_eq!(notes(&report, "short.pem"), ["key_unusable", "certificate_without_key"]);
+        assert!(
+            report["files"][0]["notes"][0]["detail"].as_str().unwrap().contains("1024 bits"),
+            "{report:#}"
+        );
+    }
+}
