@@ -183,7 +183,7 @@ fn install_python(folder: &Path) -> Result<PathBuf> {
     Ok(interpreter)
 }
 
-/// Builds server and client with the source that the lockfile names; returns the server, relative to the folder.
+/// Builds the programs with the source that the lockfile names; returns the server, relative to the folder.
 fn build_with_cmake(folder: &Path) -> Result<PathBuf> {
     output_of(Path::new("cmake"), &["--version"]).context("cmake was not found")?;
     let metadata = repository::cargo()

@@ -36,7 +36,7 @@ pub(super) fn text(report: &ImportReport, data_dir: &Path, dry_run: bool) -> Str
     for warning in &report.warnings {
         lines.add(format!("WARNING: {warning}"));
     }
-    add_trust_summary(&mut lines, report);
+    add_trust_summary(&mut lines, report, dry_run);
     add_summary(&mut lines, report, data_dir, dry_run);
     lines.0
 }
@@ -134,14 +134,15 @@ fn name_of(identity: &ImportedIdentity) -> &str {
     }
 }
 
-fn add_trust_summary(lines: &mut Lines, report: &ImportReport) {
+fn add_trust_summary(lines: &mut Lines, report: &ImportReport, dry_run: bool) {
     let count =
         |wanted: &str| report.trust.iter().filter(|trust| trust_word(&trust.outcome).0 == wanted).count();
     if report.trust.is_empty() {
         return;
     }
     let mut line = format!(
-        "trust lists of the other product: imported {}, already there {}, left {}",
+        "trust lists of the other product: {} {}, already there {}, left {}",
+        counted(dry_run),
         count("imported") + count("would_be_imported"),
         count("already_there"),
         count("left") + count("rejected") + count("failed")
@@ -158,8 +159,9 @@ fn add_summary(lines: &mut Lines, report: &ImportReport, data_dir: &Path, dry_ru
         words.filter(|word| wanted.contains(word)).count()
     };
     lines.add(format!(
-        "{}: certificates imported {}, already there {}, left {}",
+        "{}: certificates {} {}, already there {}, left {}",
         data_dir.display(),
+        counted(dry_run),
         count(&["imported", "would_be_imported"]),
         count(&["already_there"]),
         count(&["refused", "failed"])
@@ -177,6 +179,10 @@ fn add_summary(lines: &mut Lines, report: &ImportReport, data_dir: &Path, dry_ru
             false => "not everything could be taken over; what is in the way stands above".to_owned(),
         });
     }
+}
+
+fn counted(dry_run: bool) -> &'static str {
+    if dry_run { "to import" } else { "imported" }
 }
 
 /// The word for programs, and that for people.

@@ -4,7 +4,9 @@ use std::{
     fs,
     os::unix::fs::{MetadataExt, PermissionsExt, symlink},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
 };
 
 use koios_pki::read_certificates;
@@ -113,6 +115,8 @@ fn a_server_that_trusts_a_node_opcua_client_takes_koios_for_it() {
         (&json!(1), &json!("koiosd import")),
         "{audit}"
     );
+    let recorded = &audit["items"][0]["after"]["private_key_files"][0];
+    assert_eq!(*recorded, text(&pki.join("own/private/private_key.pem")), "{audit}");
     let (code, _, error) = run(&setup, &["import", text(&pki)]);
     assert_eq!(code, Some(3));
     assert!(error.contains(&format!("process id {}", daemon.pid())), "{error}");
@@ -382,4 +386,60 @@ fn an_imported_key_is_the_owners_alone_and_belongs_to_whom_the_directory_belongs
         assert_eq!(fs::metadata(setup.data_dir().join(path)).unwrap().uid(), owner, "{path}");
     }
     assert_eq!((key.uid(), fs::metadata(generation).unwrap().uid()), (owner, owner));
+}
+
+#[test]
+fn an_import_that_is_killed_leaves_whole_certificates_and_goes_on_when_it_is_repeated() {
+    const PAIRS: usize = 8;
+    let files: Vec<_> = (0..PAIRS)
+        .map(|slot| {
+            let uri = format!("urn:line:{slot}");
+            let made =
+                CertificateSpec::application(&uri).with_shared_key(256, slot.try_into().unwrap()).make();
+            (format!("{slot}.pem"), format!("{}{}", made.pem(), made.key_pem()))
+        })
+        .collect();
+    let files: Vec<_> = files.iter().map(|(name, pem)| (name.as_str(), pem.as_bytes())).collect();
+    for round in 0..8 {
+        let setup = Setup::empty();
+        let folder = folder_with(&setup, "pki", &files);
+        let mut child = setup
+            .command()
+            .args(["import", text(&folder)])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        // Not a wait for something: the moment of the kill is what differs between the rounds.
+        thread::sleep(Duration::from_millis(25 * round));
+        let _ = child.kill();
+        child.wait().expect("it ends");
+        let (code, report) = import(&setup, &[text(&folder)]);
+        assert_eq!((code, outcomes(&report).len()), (0, PAIRS), "{report:#}");
+        let (code, said, _) = run(&setup, &["check"]);
+        assert_eq!(code, Some(0), "{said}");
+    }
+}
+
+#[test]
+fn what_an_upload_would_refuse_is_left_with_the_same_words() {
+    let short = CertificateSpec::application("urn:plant:short").with_shared_key(1024, 0).make();
+    let setup = Setup::empty();
+    let pem = format!("{}{}", short.pem(), short.key_pem());
+    let folder = folder_with(&setup, "pki", &[("own/short.pem", pem.as_bytes())]);
+    let (code, report) = import(&setup, &[text(&folder)]);
+    assert_eq!(code, 1);
+    if cfg!(feature = "deprecated-policies") {
+        assert_eq!(outcomes(&report), ["refused"]);
+        assert!(report["certificates"][0]["reason"].as_str().unwrap().contains("allow_deprecated_policies"));
+        let allowed = setup.with_environment("KOIOS_ALLOW_DEPRECATED_POLICIES", "true");
+        let (code, report) = import(&allowed, &[text(&folder)]);
+        assert_eq!((code, outcomes(&report)), (0, vec!["imported"]));
+    } else {
+        assert_eq!(notes(&report, "short.pem"), ["key_unusable", "certificate_without_key"]);
+        assert!(
+            report["files"][0]["notes"][0]["detail"].as_str().unwrap().contains("1024 bits"),
+            "{report:#}"
+        );
+    }
 }

@@ -60,15 +60,12 @@ async fn import_identity(
 ) -> IdentityOutcome {
     let chain = identity.chain.clone();
     let days = (rules.validity_days)(chain.leaf().validity());
-    let sources = [&identity.certificate_files, &identity.key_files]
-        .map(|files| files.iter().map(|path| path.display().to_string()).collect::<Vec<_>>());
-    let [certificate_files, key_files] = sources;
     let mut entry = AuditEntry::new(instant::now(), options.actor.as_str(), "certificate.imported");
     entry.after = Some(json!({
         "thumbprint_sha256": chain.leaf().thumbprint_sha256().to_string(),
         "origin": Origin::Imported.as_str(),
-        "certificate_files": certificate_files,
-        "private_key_files": key_files,
+        "certificate_files": recorded(&identity.certificate_files),
+        "private_key_files": recorded(&identity.key_files),
     }));
     let new = NewCertificate::new(name, Origin::Imported, chain, key.to_pem(), days);
     match store.recording(entry).create_certificate(new).await {
@@ -82,7 +79,7 @@ async fn import_identity(
 }
 
 async fn import_trust(store: &Store, trust: &ImportedTrust, options: &ImportOptions) -> TrustOutcome {
-    let files: Vec<_> = trust.files.iter().map(|path| path.display().to_string()).collect();
+    let files = recorded(&trust.files);
     let entry = |action: &str, resource: AuditResource| {
         let mut entry = AuditEntry::new(instant::now(), options.actor.as_str(), action);
         entry.resource = Some(resource);
@@ -108,6 +105,12 @@ async fn import_trust(store: &Store, trust: &ImportedTrust, options: &ImportOpti
         Err(StoreError::InTrustList { .. }) => TrustOutcome::AlreadyThere,
         Err(error) => TrustOutcome::Failed(error),
     }
+}
+
+/// Files as the audit trail names them: wherever it is read, and whoever moves about.
+fn recorded(files: &[PathBuf]) -> Vec<String> {
+    let absolute = |file: &PathBuf| std::path::absolute(file).unwrap_or_else(|_| file.clone());
+    files.iter().map(|file| absolute(file).display().to_string()).collect()
 }
 
 /// What lies in the folders to which an import adds.
