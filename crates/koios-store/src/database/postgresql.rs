@@ -228,8 +228,12 @@ pub(crate) async fn copy(database: &Path, to: &Path) -> Result<(), OpenError> {
             .await
             .map_err(failed)?;
     for table in tables.iter().filter(|table| !table.starts_with('_')) {
-        let copy = format!("INSERT INTO {table} SELECT * FROM {source}.{table}");
-        sqlx::query(AssertSqlSafe(copy)).execute(&mut connection).await.map_err(failed)?;
+        // Migrations may have put rows there.
+        for statement in
+            [format!("DELETE FROM {table}"), format!("INSERT INTO {table} SELECT * FROM {source}.{table}")]
+        {
+            sqlx::query(AssertSqlSafe(statement)).execute(&mut connection).await.map_err(failed)?;
+        }
     }
     sqlx::query("COMMIT").execute(&mut connection).await.map_err(failed)?;
     connection.close().await.map_err(failed)
