@@ -1,5 +1,6 @@
 //! The handle on a data directory.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -119,7 +120,7 @@ impl Store {
         let (secrets, gone, trust, layout) = blocking_open(move || {
             leftovers::sweep(&layout, &found.known)?;
             let secrets = SecretsKey::open(&layout, found.passwords_stored)?;
-            let mut gone = found.known.removed;
+            let mut gone: Vec<_> = found.known.removed.into_values().flatten().collect();
             gone.retain(|key| key.presence(&layout) == Presence::Gone);
             let trust = Folders::open(&layout).map_err(|source| OpenError::io(&layout.trust(), source))?;
             Ok((secrets, gone, trust, layout))
@@ -394,7 +395,10 @@ impl Found {
         .database()?;
         let staged =
             generations(staged, ["certificate_requests.certificate_id", "certificate_requests.generation"])?;
-        let removed = removed_keys::all(&mut *connection).await?;
+        let mut removed: HashMap<_, Vec<_>> = HashMap::new();
+        for key in removed_keys::all(&mut *connection).await? {
+            removed.entry((key.id, key.generation)).or_default().push(key);
+        }
         let deleted: Vec<String> =
             sqlx::query_scalar("SELECT certificate_id FROM certificate_history WHERE reason = $1")
                 .bind(EndReason::Deleted.as_str())
