@@ -13,6 +13,7 @@ use crate::atomic::{self, Access};
 use crate::audit::{AuditEntry, AuditKey};
 use crate::blocking::run_blocking;
 use crate::certificates::EndReason;
+use crate::certificates::overview::FilesSeen;
 use crate::change::Change;
 use crate::database::{Connection, Database, DatabaseResult};
 use crate::directory_lock::DirectoryLock;
@@ -21,6 +22,7 @@ use crate::fault::Faults;
 use crate::hashed_files::HashedFiles;
 use crate::id::CertificateId;
 use crate::layout::Layout;
+use crate::listing::Listing;
 use crate::machine::MACHINE_ID;
 use crate::removed_keys::{self, Presence};
 use crate::secrets::SecretsKey;
@@ -96,6 +98,8 @@ pub(crate) struct Inner {
     pub(crate) set_up: AtomicBool,
     pub(crate) trust: Folders,
     pub(crate) hashed: Arc<HashedFiles>,
+    pub(crate) listing: Arc<Listing>,
+    pub(crate) files_seen: Mutex<Option<FilesSeen>>,
     changes: broadcast::Sender<Change>,
     lock: Mutex<Option<DirectoryLock>>,
     pub(crate) faults: Faults,
@@ -181,6 +185,8 @@ impl Store {
                 set_up: AtomicBool::new(set_up),
                 trust,
                 hashed: Arc::default(),
+                listing: Arc::default(),
+                files_seen: Mutex::default(),
                 changes: broadcast::Sender::new(CHANGES_KEPT),
                 lock: Mutex::new(lock),
                 faults: Faults::default(),

@@ -10,6 +10,7 @@ use crate::audit::{self, AuditEntry, AuditKey, AuditResource};
 use crate::change::Change;
 use crate::database::{Connection, Database, DatabaseResult};
 use crate::error::StoreError;
+use crate::row_changes;
 use crate::store::Apply;
 
 /// A transaction under way. Dropping it rolls back.
@@ -86,6 +87,7 @@ impl Write {
                 for entry in std::mem::take(&mut self.audit) {
                     audit::append(&mut self.transaction, entry, &self.audit_key).await?;
                 }
+                row_changes::note(&mut self.transaction, &self.changes).await?;
                 self.transaction.commit().await.database()?;
                 for change in self.changes {
                     // An error means that nobody listens.

@@ -6,7 +6,8 @@ use super::{Direction, Page, PageRequest, SortValue, begin_of, cursor_behind};
 use crate::error::StoreError;
 use crate::store::count;
 
-/// A page in the order of a column, which an index serves.
+/// A page in the order of a column, which an index serves together with the id: ascending; in both directions when no two
+/// rows have the same value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Keyset<'a> {
     pub(crate) column: &'static str,
@@ -24,21 +25,29 @@ impl Keyset<'_> {
             Direction::Ascending => (">", "ASC"),
             Direction::Descending => ("<", "DESC"),
         };
-        if let Some((value, id)) = begin_of(self.request, self.sort_name, self.direction)? {
+        if let Some((value, id)) = self.begin()? {
             let bind = |query: &mut QueryBuilder<Sqlite>| match &value {
                 SortValue::Number(number) => drop(query.push_bind(*number)),
                 SortValue::Text(text) => drop(query.push_bind(text.clone())),
             };
-            // The first condition is the one that an index serves.
-            query.push(format!(" AND {column} {beyond}= "));
+            // The values together: else all rows with the same value would be read again for each page of them.
+            query.push(format!(" AND ({column}, id) {beyond} ("));
             bind(query);
-            query.push(format!(" AND ({column} {beyond} "));
-            bind(query);
-            query.push(" OR id > ").push_bind(id).push(")");
+            query.push(", ").push_bind(id).push(")");
         }
         query.push(format!(" ORDER BY {column} {order}, id ASC LIMIT "));
-        query.push_bind(i64::try_from(self.limit()).unwrap_or(i64::MAX).saturating_add(1));
+        query.push_bind(self.rows());
         Ok(())
+    }
+
+    /// Behind which value and id the page begins.
+    pub(crate) fn begin(&self) -> Result<Option<(SortValue, String)>, StoreError> {
+        begin_of(self.request, self.sort_name, self.direction)
+    }
+
+    /// How many rows tell whether there is another page.
+    pub(crate) fn rows(&self) -> i64 {
+        i64::try_from(self.limit()).unwrap_or(i64::MAX).saturating_add(1)
     }
 
     /// The page that those rows make; `place` is a row's sort value and id.

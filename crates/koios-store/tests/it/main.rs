@@ -12,6 +12,7 @@ mod database;
 mod devices;
 mod fixture;
 mod listing;
+mod listing_model;
 mod model;
 mod opening;
 mod released_format;
