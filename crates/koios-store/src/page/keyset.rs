@@ -73,3 +73,47 @@ impl Keyset<'_> {
         self.request.limit.max(1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::database::Database;
+    use crate::layout::DATABASE;
+
+    use super::*;
+
+    /// However deep in a list, and however many rows have the same value: a page must not cost what lies before it.
+    #[tokio::test]
+    async fn every_page_is_a_range_of_an_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join(DATABASE)).await.unwrap();
+        let number = || SortValue::Number(7);
+        let text = || SortValue::Text("7".to_owned());
+        use Direction::{Ascending, Descending};
+        for (table, column, direction, value) in [
+            ("devices", "name_key", Ascending, text()),
+            ("devices", "name_key", Descending, text()),
+            ("devices", "endpoint_url", Ascending, text()),
+            ("devices", "created_at", Ascending, number()),
+            ("certificates", "name_key", Ascending, text()),
+            ("certificates", "name_key", Descending, text()),
+            ("certificates", "not_after", Ascending, number()),
+            ("certificates", "created_at", Ascending, number()),
+        ] {
+            let cursor = cursor_behind(value, "0193".to_owned(), column, direction).unwrap();
+            let request = PageRequest::new(50, Some(cursor));
+            let keyset = Keyset { column, sort_name: column, direction, request: &request };
+            let mut query =
+                QueryBuilder::<Sqlite>::new(format!("EXPLAIN QUERY PLAN SELECT * FROM {table} WHERE TRUE"));
+            keyset.cut(&mut query).unwrap();
+            let plan: Vec<(i64, i64, i64, String)> =
+                query.build_query_as().fetch_all(&mut *database.read().await.unwrap()).await.unwrap();
+            let steps: Vec<&str> = plan.iter().map(|(.., step)| step.as_str()).collect();
+            // One step: none sorts what was found.
+            assert!(
+                matches!(steps[..], [step] if step.starts_with(&format!("SEARCH {table} USING INDEX"))),
+                "{table} by {column}, {direction:?}: {steps:?}"
+            );
+        }
+        database.close().await;
+    }
+}
