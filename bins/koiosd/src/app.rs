@@ -17,7 +17,7 @@ use actix_web::{
 };
 use koios_opcua::{Supervisor, SupervisorSettings};
 use koios_pki::HostName;
-use koios_store::{OpenError, Store};
+use koios_store::{OpenError, Store, StoreError};
 use time::{OffsetDateTime, macros::datetime};
 use zeroize::Zeroizing;
 
@@ -149,6 +149,7 @@ impl Application {
         log_audit_head(&services.store).await;
         rt::spawn(log_audit_head_daily(services.store.clone()));
         announce(address);
+        rt::spawn(look_at_files(services.store.clone()));
         let ended = tokio::select! {
             ended = &mut server => Some(ended),
             () = signals.next() => None,
@@ -218,6 +219,23 @@ async fn build(
     warn_of_another_host(&store, &services.system_host).await?;
     let server = serve(listener, services.clone()).map_err(StartError::Serve)?;
     Ok((address, server, services))
+}
+
+/// Looks at the files of all certificates again and again: what counts them, or lists many of them, need not look at all.
+///
+/// The first look also reads into memory what lists need.
+async fn look_at_files(store: Store) {
+    loop {
+        let begun = Instant::now();
+        match store.look_at_files().await {
+            Ok(()) => {}
+            Err(StoreError::Interrupted) => return,
+            Err(error) => tracing::warn!(%error, "the files of certificates cannot be looked at"),
+        }
+        // At most a hundredth of the time; with ten thousand certificates, a look takes about a tenth of a second.
+        let pause = begun.elapsed().saturating_mul(100);
+        rt::time::sleep(pause.clamp(Duration::from_secs(5), Duration::from_secs(60))).await;
+    }
 }
 
 async fn log_audit_head_daily(store: Store) {

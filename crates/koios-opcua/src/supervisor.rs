@@ -126,6 +126,12 @@ impl Supervisor {
         self.registry.shared().board.statuses()
     }
 
+    /// The state of every device that the supervisor has seen, which takes less than all that [`Self::statuses`] tells.
+    #[must_use]
+    pub fn states(&self) -> HashMap<DeviceId, DeviceState> {
+        self.registry.shared().board.states()
+    }
+
     /// How many devices are in a state, of those that the supervisor has seen: a disabled one that never ran is not.
     #[must_use]
     pub fn count(&self, state: DeviceState) -> usize {

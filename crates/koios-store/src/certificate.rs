@@ -53,7 +53,7 @@ text_enum! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FileStates {
-    /// `certificate.der` and `chain.pem`: the worse of the two.
+    /// `certificate.der` and `chain.pem`: the worse of the two; of `chain.pem`, a list tells what was seen last.
     pub certificate: FileState,
     /// `private-key.pem`.
     pub private_key: FileState,

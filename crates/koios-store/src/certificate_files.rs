@@ -119,17 +119,35 @@ fn sync_folders(layout: &Layout, id: CertificateId, folder: &Path) -> io::Result
     atomic::sync_folder(layout.root())
 }
 
+/// Which files are looked at to say how they are.
+///
+/// Whatever is used is read and compared each time, all three files of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// All three.
+    All,
+    /// The two that a badge is about, `certificate.der` and `private-key.pem`, for lists of many certificates. `chain.pem`
+    /// begins with the same certificate and Koios reads it for nothing but this: it counts as it was last seen, and is looked
+    /// at when it was not seen yet or was not the stored one.
+    Badges,
+}
+
 /// What the disk says about the files of a generation. A file whose stamp is that of its last reading is not read again.
 pub(crate) fn states(
     layout: &Layout,
     hashed: &HashedFiles,
-    id: CertificateId,
-    generation: u32,
+    (id, generation): (CertificateId, u32),
     digests: &Digests,
+    look: Look,
 ) -> FileStates {
-    let state = |file: StoredFile, wanted: FileDigest| {
-        let path = layout.file(id, generation, file);
-        if let Some(digest) = hashed.digest(&path) {
+    let folder = layout.generation(id, generation);
+    let state = |file: StoredFile, wanted: FileDigest, look: Look| {
+        let key = (id, generation, file);
+        if look == Look::Badges && hashed.last_seen(key) == Some(wanted) {
+            return FileState::Present;
+        }
+        let path = folder.join(file.file_name());
+        if let Some(digest) = hashed.digest(key, &path) {
             return if digest == wanted { FileState::Present } else { FileState::Changed };
         }
         let stamp = std::fs::metadata(&path).map(|metadata| FileStamp::of(&metadata));
@@ -140,16 +158,16 @@ pub(crate) fn states(
         match digest {
             Ok(digest) => {
                 if let Ok(stamp) = stamp {
-                    hashed.remember(path, stamp, digest);
+                    hashed.remember(key, stamp, digest);
                 }
                 if digest == wanted { FileState::Present } else { FileState::Changed }
             }
             Err(error) => unreadable(&error),
         }
     };
-    let certificate = state(StoredFile::Certificate, digests.certificate);
-    let chain = state(StoredFile::Chain, digests.chain);
-    let private_key = state(StoredFile::PrivateKey, digests.private_key);
+    let certificate = state(StoredFile::Certificate, digests.certificate, Look::All);
+    let chain = state(StoredFile::Chain, digests.chain, look);
+    let private_key = state(StoredFile::PrivateKey, digests.private_key, Look::All);
     // The order of the variants is from good to bad.
     FileStates { certificate: certificate.max(chain), private_key }
 }
@@ -241,4 +259,129 @@ pub(crate) fn tell_old_key_remains(path: &Path, error: &io::Error) {
 pub(crate) fn holds_key(layout: &Layout, id: CertificateId, generation: u32) -> bool {
     std::fs::metadata(layout.file(id, generation, StoredFile::PrivateKey))
         .is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+
+    const FILES: [StoredFile; 3] = [StoredFile::Certificate, StoredFile::Chain, StoredFile::PrivateKey];
+
+    struct Fixture {
+        _folder: tempfile::TempDir,
+        layout: Layout,
+        hashed: HashedFiles,
+        id: CertificateId,
+        digests: Digests,
+    }
+
+    impl Fixture {
+        /// Files that were written and read long ago.
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let layout = Layout::new(folder.path().to_owned());
+            let id = CertificateId::generate();
+            std::fs::create_dir_all(layout.generation(id, 1)).unwrap();
+            let of = |file: StoredFile| FileDigest::of(file.file_name().as_bytes());
+            let digests = Digests {
+                certificate: of(StoredFile::Certificate),
+                chain: of(StoredFile::Chain),
+                private_key: of(StoredFile::PrivateKey),
+            };
+            let fixture = Self { _folder: folder, layout, hashed: HashedFiles::default(), id, digests };
+            FILES.into_iter().for_each(|file| fixture.put(file));
+            fixture
+        }
+
+        /// Writes what the file must hold, in place, and remembers it as if that were long ago.
+        fn put(&self, file: StoredFile) {
+            std::fs::write(self.path(file), file.file_name()).unwrap();
+            self.hashed.insert(
+                (self.id, 1, file),
+                FileStamp::of(&std::fs::metadata(self.path(file)).unwrap()),
+                FileDigest::of(file.file_name().as_bytes()),
+            );
+        }
+
+        fn path(&self, file: StoredFile) -> std::path::PathBuf {
+            self.layout.file(self.id, 1, file)
+        }
+
+        fn states(&self, look: Look) -> FileStates {
+            states(&self.layout, &self.hashed, (self.id, 1), &self.digests, look)
+        }
+
+        /// How many files a look looks at.
+        fn looks(&self, look: Look) -> usize {
+            let before = self.hashed.looks.load(Ordering::Relaxed);
+            self.states(look);
+            self.hashed.looks.load(Ordering::Relaxed) - before
+        }
+    }
+
+    #[test]
+    fn a_badge_costs_a_look_at_two_files_and_a_certificate_alone_at_three() {
+        let fixture = Fixture::new();
+        assert!(fixture.states(Look::Badges).all_present());
+        assert_eq!((fixture.looks(Look::Badges), fixture.looks(Look::All)), (2, 3));
+    }
+
+    #[test]
+    fn a_badge_shows_at_once_what_happens_to_certificate_and_key() {
+        for file in [StoredFile::Certificate, StoredFile::PrivateKey] {
+            let fixture = Fixture::new();
+            let path = fixture.path(file);
+            let other = fixture.path(StoredFile::Chain).with_extension("other");
+            let swapped = "x".repeat(file.file_name().len());
+            let changes: [(&str, &dyn Fn(), FileState); 4] = [
+                ("removed", &|| std::fs::remove_file(&path).unwrap(), FileState::Missing),
+                ("truncated", &|| std::fs::write(&path, "").unwrap(), FileState::Changed),
+                ("overwritten in place", &|| std::fs::write(&path, &swapped).unwrap(), FileState::Changed),
+                (
+                    "replaced by another of the same length",
+                    &|| {
+                        std::fs::write(&other, &swapped).unwrap();
+                        std::fs::rename(&other, &path).unwrap();
+                    },
+                    FileState::Changed,
+                ),
+            ];
+            for (what, change, expected) in changes {
+                change();
+                let FileStates { certificate, private_key } = fixture.states(Look::Badges);
+                assert_eq!(certificate.max(private_key), expected, "{what}: {file:?}");
+                fixture.put(file);
+                assert!(fixture.states(Look::Badges).all_present(), "{what}, and put back");
+            }
+        }
+    }
+
+    /// The third file: what a badge says of it is as old as the last look at all, once that was good; never after a bad one.
+    #[test]
+    fn a_chain_that_was_seen_changed_or_missing_is_looked_at_until_it_is_back() {
+        type Change = fn(&Path);
+        let changes: [(Change, FileState); 2] = [
+            (|path| std::fs::write(path, "other").unwrap(), FileState::Changed),
+            (|path| std::fs::remove_file(path).unwrap(), FileState::Missing),
+        ];
+        for (change, expected) in changes {
+            let fixture = Fixture::new();
+            change(&fixture.path(StoredFile::Chain));
+            assert!(fixture.states(Look::Badges).all_present(), "not looked at");
+            assert_eq!(fixture.states(Look::All).certificate, expected);
+            assert_eq!(fixture.states(Look::Badges).certificate, expected);
+            std::fs::write(fixture.path(StoredFile::Chain), StoredFile::Chain.file_name()).unwrap();
+            assert!(fixture.states(Look::Badges).all_present(), "clears without another look at all");
+        }
+    }
+
+    #[test]
+    fn a_chain_that_nobody_has_looked_at_is_looked_at() {
+        let fixture = Fixture::new();
+        fixture.hashed.forget((fixture.id, 1, StoredFile::Chain));
+        std::fs::write(fixture.path(StoredFile::Chain), "other").unwrap();
+        assert_eq!(fixture.states(Look::Badges).certificate, FileState::Changed);
+    }
 }

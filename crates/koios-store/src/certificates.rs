@@ -6,6 +6,7 @@ mod default;
 mod delete;
 mod history;
 mod list;
+pub(crate) mod overview;
 mod read;
 mod replace;
 pub(crate) mod request;
@@ -13,6 +14,7 @@ pub(crate) mod row;
 
 use std::fmt;
 
+pub use self::overview::{CertificateGlance, CertificateOverview};
 pub use self::request::{InstallAnswer, PendingRequest};
 use koios_pki::{CertificateChain, PrivateKeyPem};
 use time::OffsetDateTime;

@@ -11,6 +11,7 @@ mod repair;
 mod secrets;
 mod trust_lists;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 pub use finding::{CheckCode, CheckFinding, CheckPart, Repair, RepairKind};
@@ -211,6 +212,7 @@ impl Look<'_> {
         let mut looks = 1;
         while !leftovers.is_empty() && !self.check.is_settled(looks).await {
             let (known_now, now) = generations::survey(database, layout).await?;
+            let now: HashSet<_> = now.into_iter().collect();
             leftovers.retain(|leftover| now.contains(leftover));
             known = known_now;
             looks = looks.saturating_add(1);
@@ -226,7 +228,7 @@ impl Look<'_> {
             let mut moves = noted_file_moves(database).await?;
             let mut looks = 1;
             while !moves.is_empty() && !self.check.is_settled(looks).await {
-                let now = noted_file_moves(database).await?;
+                let now: HashSet<_> = noted_file_moves(database).await?.into_iter().collect();
                 moves.retain(|step| now.contains(step));
                 looks = looks.saturating_add(1);
             }

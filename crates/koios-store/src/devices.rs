@@ -8,6 +8,9 @@ pub(crate) mod row;
 mod settings;
 mod write;
 
+use std::fmt;
+use std::sync::Arc;
+
 use koios_pki::SecurityMode;
 
 use crate::error::StoreError;
@@ -40,12 +43,33 @@ pub struct DeviceQuery {
     pub certificate_id: Option<CertificateId>,
     /// Devices of this security mode.
     pub security_mode: Option<SecurityMode>,
-    /// Only these, for filters on what the store does not know (a connection's state).
-    pub ids: Option<Vec<DeviceId>>,
+    /// Only those that fit.
+    pub filter: Option<DeviceFilter>,
     /// Their order.
     pub sort: Sort<DeviceSortKey>,
     /// Which part of them.
     pub page: PageRequest,
+}
+
+/// Chooses devices by what the store does not know, such as a connection's state.
+#[derive(Clone)]
+pub struct DeviceFilter(Arc<dyn Fn(DeviceId, bool) -> bool + Send + Sync>);
+
+impl DeviceFilter {
+    /// Those of which `fits` says so, told the id and whether the device is enabled. It is asked about every device.
+    pub fn new(fits: impl Fn(DeviceId, bool) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(fits))
+    }
+
+    fn fits(&self, id: DeviceId, enabled: bool) -> bool {
+        (self.0)(id, enabled)
+    }
+}
+
+impl fmt::Debug for DeviceFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DeviceFilter")
+    }
 }
 
 text_enum! {

@@ -355,7 +355,7 @@ impl OpenError {
 }
 
 /// One of the files of a certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StoredFile {
     /// `certificate.der`, the leaf.

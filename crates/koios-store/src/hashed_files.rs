@@ -4,37 +4,77 @@
 //! time somebody opens a list.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::error::StoredFile;
 use crate::file_digest::FileDigest;
 use crate::file_stamp::FileStamp;
+use crate::id::CertificateId;
 
-/// Remembered digests of files, by path.
+/// A file of a generation, which a path would name at greater length.
+pub(crate) type FileKey = (CertificateId, u32, StoredFile);
+
+type Known = HashMap<FileKey, (FileStamp, FileDigest)>;
+
+/// Remembered digests of files.
 #[derive(Debug, Default)]
-pub(crate) struct HashedFiles(Mutex<HashMap<PathBuf, (FileStamp, FileDigest)>>);
+pub(crate) struct HashedFiles {
+    known: Mutex<Known>,
+    /// How often a file was looked at.
+    #[cfg(test)]
+    pub(crate) looks: std::sync::atomic::AtomicUsize,
+}
 
-/// Beyond this many, paths of generations that are long gone are forgotten with all others.
+/// Beyond this many, files of generations that are long gone are forgotten with all others.
 const MOST: usize = 200_000;
 
 impl HashedFiles {
     /// The digest of the file as it is now, without reading it, where that is known.
-    pub(crate) fn digest(&self, path: &Path) -> Option<FileDigest> {
-        let stamp = FileStamp::of(&std::fs::metadata(path).ok()?);
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(path).filter(|(known, _)| *known == stamp).map(|(_, digest)| *digest)
+    ///
+    /// A file that is not what it was is forgotten.
+    pub(crate) fn digest(&self, file: FileKey, path: &Path) -> Option<FileDigest> {
+        #[cfg(test)]
+        self.looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let stamp = std::fs::metadata(path).map(|metadata| FileStamp::of(&metadata));
+        let mut known = self.lock();
+        match (known.get(&file), stamp) {
+            (Some((known, digest)), Ok(stamp)) if *known == stamp => Some(*digest),
+            (Some(_), _) => {
+                known.remove(&file);
+                None
+            }
+            (None, _) => None,
+        }
+    }
+
+    /// What the file held when it was last looked at, and still held the same as at the time before.
+    pub(crate) fn last_seen(&self, file: FileKey) -> Option<FileDigest> {
+        self.lock().get(&file).map(|(_, digest)| *digest)
     }
 
     /// Remembers what a file held whose stamp was taken before it was read.
-    pub(crate) fn remember(&self, path: PathBuf, stamp: FileStamp, digest: FileDigest) {
-        if !stamp.is_settled() {
-            return;
+    pub(crate) fn remember(&self, file: FileKey, stamp: FileStamp, digest: FileDigest) {
+        if stamp.is_settled() {
+            self.insert(file, stamp, digest);
         }
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    }
+
+    /// The file was read and is not what it was: whoever asks next must look.
+    pub(crate) fn forget(&self, file: FileKey) {
+        self.lock().remove(&file);
+    }
+
+    pub(crate) fn insert(&self, file: FileKey, stamp: FileStamp, digest: FileDigest) {
+        let mut known = self.lock();
         if known.len() >= MOST {
             known.clear();
         }
-        known.insert(path, (stamp, digest));
+        known.insert(file, (stamp, digest));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -51,16 +91,17 @@ mod tests {
         let path = folder.path().join("file");
         std::fs::write(&path, b"one").unwrap();
         let hashed = HashedFiles::default();
+        let key = (CertificateId::generate(), 1, StoredFile::Chain);
         let stamp = FileStamp::of(&std::fs::metadata(&path).unwrap());
-        hashed.remember(path.clone(), stamp, FileDigest::of(b"one"));
-        assert_eq!(hashed.digest(&path), None);
+        hashed.remember(key, stamp, FileDigest::of(b"one"));
+        assert_eq!(hashed.digest(key, &path), None);
         // Nor is one that only says it is old.
         let hour_ago = SystemTime::now() - Duration::from_secs(3600);
         let file = File::options().write(true).open(&path).unwrap();
         file.set_times(FileTimes::new().set_modified(hour_ago)).unwrap();
         let stamp = FileStamp::of(&std::fs::metadata(&path).unwrap());
-        hashed.remember(path.clone(), stamp, FileDigest::of(b"one"));
-        assert_eq!(hashed.digest(&path), None);
+        hashed.remember(key, stamp, FileDigest::of(b"one"));
+        assert_eq!(hashed.digest(key, &path), None);
     }
 
     #[test]
@@ -69,14 +110,15 @@ mod tests {
         let path = folder.path().join("file");
         std::fs::write(&path, b"one").unwrap();
         let hashed = HashedFiles::default();
+        let key = (CertificateId::generate(), 1, StoredFile::Chain);
         let stamp = FileStamp::of(&std::fs::metadata(&path).unwrap());
-        hashed.0.lock().unwrap().insert(path.clone(), (stamp, FileDigest::of(b"one")));
-        assert_eq!(hashed.digest(&path), Some(FileDigest::of(b"one")));
+        hashed.insert(key, stamp, FileDigest::of(b"one"));
+        assert_eq!(hashed.digest(key, &path), Some(FileDigest::of(b"one")));
         // Another file of the same length in its place.
         std::fs::write(folder.path().join("other"), b"two").unwrap();
         std::fs::rename(folder.path().join("other"), &path).unwrap();
-        assert_eq!(hashed.digest(&path), None);
+        assert_eq!(hashed.digest(key, &path), None);
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(hashed.digest(&path), None);
+        assert_eq!(hashed.digest(key, &path), None);
     }
 }

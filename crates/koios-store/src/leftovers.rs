@@ -20,8 +20,8 @@ pub(crate) struct Known {
     pub(crate) current: HashMap<CertificateId, u32>,
     /// Where the keys of certificate requests wait for an authority's answer.
     pub(crate) staged: HashMap<CertificateId, u32>,
-    /// The keys that were given up.
-    pub(crate) removed: Vec<RemovedKey>,
+    /// The keys that were given up, by where they lay.
+    pub(crate) removed: HashMap<(CertificateId, u32), Vec<RemovedKey>>,
     /// The certificates that were deleted; their ids never come back.
     pub(crate) deleted: HashSet<CertificateId>,
     /// Whether setting up was done once; since then there was always a certificate.
@@ -39,7 +39,7 @@ enum Verdict {
 }
 
 /// What the folder of a generation that is not current is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     /// The database proves that it is needed no more.
     Obsolete,
@@ -52,7 +52,7 @@ pub(crate) enum Kind {
 }
 
 /// The folder of a generation that is not current.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Leftover {
     pub(crate) id: CertificateId,
     pub(crate) generation: u32,
@@ -68,7 +68,7 @@ impl Known {
             Some(current) if generation < *current => Verdict::Obsolete,
             None if self.deleted.contains(&id) => Verdict::Obsolete,
             _ => {
-                let removed = self.removed.iter().filter(|key| (key.id, key.generation) == (id, generation));
+                let removed = self.removed.get(&(id, generation)).into_iter().flatten();
                 match removed.map(|key| key.presence(layout)).max() {
                     Some(Presence::There) => Verdict::Obsolete,
                     Some(Presence::Unreadable) => Verdict::Unreadable,

@@ -17,8 +17,11 @@
 //! - What is wrong with a directory, in whatever state it is: [`DirectoryCheck`].
 //!
 //! A write is one transaction. Its files are on disk before the commit, its [`Change`]s are sent after it,
-//! and a caller who stops waiting stops neither. What is on disk is looked at on each call ([`FileStates`]),
-//! never remembered.
+//! and a caller who stops waiting stops neither. What is on disk is looked at on each call ([`FileStates`]); lists
+//! look at two of the three files of each certificate ([`Store::certificates`]).
+//!
+//! Lists are searched, filtered and sorted in memory, brought up to date by what each commit notes; the first one
+//! reads everything ([`Store::prepare_lists`]).
 //!
 //! # Examples
 //! ```
@@ -90,6 +93,7 @@ mod key_conversion;
 mod key_files;
 mod layout;
 mod leftovers;
+mod listing;
 mod machine;
 mod master_key;
 mod name;
@@ -97,6 +101,7 @@ mod owner;
 mod page;
 mod removed_keys;
 mod restore;
+mod row_changes;
 mod secrets;
 mod server_certificates;
 mod server_identities;
@@ -114,8 +119,9 @@ pub use certificate::{
     CertificateName, CertificateRecord, CertificateStatus, FileState, FileStates, Origin, StoredIdentity,
 };
 pub use certificates::{
-    Assigned, CertificatePatch, CertificateQuery, CertificateSortKey, DefaultChanged, Deleted, EndReason,
-    InstallAnswer, NewCertificate, PastGeneration, PendingRequest, ReplacePair, Replaced,
+    Assigned, CertificateGlance, CertificateOverview, CertificatePatch, CertificateQuery, CertificateSortKey,
+    DefaultChanged, Deleted, EndReason, InstallAnswer, NewCertificate, PastGeneration, PendingRequest,
+    ReplacePair, Replaced,
 };
 pub use change::Change;
 pub use check::{CheckCode, CheckFinding, CheckPart, DirectoryCheck, Repair, RepairKind};
@@ -123,7 +129,7 @@ pub use device::{
     Device, DeviceRef, DeviceSettings, DeviceUser, PasswordChange, ServerCertificatePolicy, UserSettings,
 };
 pub use device_history::{DeviceState, Transition};
-pub use devices::{DeviceQuery, DeviceSortKey, ImportCode, ImportError, ImportProblem};
+pub use devices::{DeviceFilter, DeviceQuery, DeviceSortKey, ImportCode, ImportError, ImportProblem};
 pub use encryption_at_rest::DecryptedKeys;
 pub use error::{IdentityFilesError, OpenError, Resource, StoreError, StoredFile};
 pub use id::{CertificateId, DeviceId, InvalidId, TokenId};

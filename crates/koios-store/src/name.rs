@@ -54,6 +54,14 @@ impl fmt::Display for Name {
 /// This is a little coarser than the full case folding of Unicode (the Turkish dotless `ı` equals `i`), which
 /// a uniqueness rule can afford.
 pub(crate) fn fold(text: &str) -> String {
+    // What the rest makes of it, many times as fast: most names and every URL.
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    fold_unicode(text)
+}
+
+fn fold_unicode(text: &str) -> String {
     let capitals = text.nfc().collect::<String>().to_lowercase().to_uppercase();
     capitals.chars().flat_map(char::to_lowercase).nfc().collect()
 }
@@ -120,6 +128,11 @@ mod tests {
             if let Ok(name) = Name::parse(&text) {
                 prop_assert_eq!(Name::parse(name.as_str()).unwrap(), name);
             }
+        }
+
+        #[test]
+        fn ascii_folds_as_any_text_does(text in "[\\x00-\\x7f]{0,60}") {
+            prop_assert_eq!(fold(&text), fold_unicode(&text));
         }
 
         #[test]

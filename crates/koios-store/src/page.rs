@@ -4,6 +4,7 @@
 //! two pages neither repeat nor hide others.
 
 mod keyset;
+mod ordered;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,7 @@ use crate::error::StoreError;
 use crate::file_digest::hex;
 
 pub(crate) use keyset::Keyset;
+pub(crate) use ordered::{Listed, Ordered, SortRef};
 
 /// A part of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! The handle on a data directory.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use crate::atomic::{self, Access};
 use crate::audit::{AuditEntry, AuditKey};
 use crate::blocking::run_blocking;
 use crate::certificates::EndReason;
+use crate::certificates::overview::FilesSeen;
 use crate::change::Change;
 use crate::database::{Connection, Database, DatabaseResult};
 use crate::directory_lock::DirectoryLock;
@@ -22,6 +24,7 @@ use crate::hashed_files::HashedFiles;
 use crate::id::CertificateId;
 use crate::key_files::{KeyFiles, KeyForm};
 use crate::layout::Layout;
+use crate::listing::Listing;
 use crate::machine::MACHINE_ID;
 use crate::master_key::{self, MasterKey, SetUp};
 use crate::removed_keys::{self, Presence};
@@ -110,6 +113,8 @@ pub(crate) struct Inner {
     pub(crate) set_up: AtomicBool,
     pub(crate) trust: Folders,
     pub(crate) hashed: Arc<HashedFiles>,
+    pub(crate) listing: Arc<Listing>,
+    pub(crate) files_seen: Mutex<Option<FilesSeen>>,
     changes: broadcast::Sender<Change>,
     lock: Mutex<Option<DirectoryLock>>,
     pub(crate) faults: Faults,
@@ -133,7 +138,7 @@ impl Store {
             let layout = layout.clone();
             blocking_open(move || {
                 leftovers::sweep(&layout, &known)?;
-                let mut gone = known.removed;
+                let mut gone: Vec<_> = known.removed.into_values().flatten().collect();
                 gone.retain(|key| key.presence(&layout) == Presence::Gone);
                 let trust =
                     Folders::open(&layout).map_err(|source| OpenError::io(&layout.trust(), source))?;
@@ -206,6 +211,8 @@ impl Store {
                 set_up: AtomicBool::new(set_up),
                 trust,
                 hashed: Arc::default(),
+                listing: Arc::default(),
+                files_seen: Mutex::default(),
                 changes: broadcast::Sender::new(CHANGES_KEPT),
                 lock: Mutex::new(lock),
                 faults: Faults::default(),
@@ -428,7 +435,10 @@ impl Found {
         .database()?;
         let staged =
             generations(staged, ["certificate_requests.certificate_id", "certificate_requests.generation"])?;
-        let removed = removed_keys::all(&mut *connection).await?;
+        let mut removed: HashMap<_, Vec<_>> = HashMap::new();
+        for key in removed_keys::all(&mut *connection).await? {
+            removed.entry((key.id, key.generation)).or_default().push(key);
+        }
         let deleted: Vec<String> =
             sqlx::query_scalar("SELECT certificate_id FROM certificate_history WHERE reason = $1")
                 .bind(EndReason::Deleted.as_str())

@@ -9,6 +9,7 @@ use crate::audit::{self, AuditEntry, AuditKey, AuditResource};
 use crate::change::Change;
 use crate::database::{Connection, Database, DatabaseResult, Transaction};
 use crate::error::StoreError;
+use crate::row_changes;
 use crate::store::Apply;
 
 /// A transaction under way. Dropping it rolls back.
@@ -85,6 +86,7 @@ impl Write {
                 for entry in std::mem::take(&mut self.audit) {
                     audit::append(&mut self.transaction, entry, &self.audit_key).await?;
                 }
+                row_changes::note(&mut self.transaction, &self.changes).await?;
                 self.transaction.commit().await.database()?;
                 for change in self.changes {
                     // An error means that nobody listens.

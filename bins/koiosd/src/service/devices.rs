@@ -4,12 +4,15 @@ mod change;
 mod import;
 mod safeguard;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use koios_opcua::{DeviceStatus, Supervisor, effective_certificate};
 use koios_store::{
-    CertificateId, CertificateRecord, Device, DeviceId, DeviceQuery, DeviceState, Page, PageRequest,
-    Resource, Store, StoreError, Transition,
+    CertificateId, CertificateRecord, Device, DeviceFilter, DeviceId, DeviceQuery, DeviceState, Page,
+    PageRequest, Store, StoreError, Transition,
 };
 
 use super::{access::Caller, error::ServiceError};
@@ -56,9 +59,11 @@ impl Devices {
         states: &[DeviceState],
     ) -> Result<Page<DeviceView>, ServiceError> {
         if !states.is_empty() {
-            let devices = self.store.all_devices().await?;
-            let fitting = devices.iter().filter(|device| states.contains(&self.status_of(device).state));
-            query.ids = Some(fitting.map(|device| device.id).collect());
+            let (seen, wanted) = (self.supervisor.states(), states.to_vec());
+            query.filter = Some(DeviceFilter::new(move |device, enabled| {
+                let seen = seen.get(&device).copied().unwrap_or(DeviceState::Stopped);
+                wanted.contains(&shown_state(seen, enabled))
+            }));
         }
         let page = self.store.devices(query).await?;
         let certificates = self.certificates_of(&page.items).await?;
@@ -165,13 +170,13 @@ impl Devices {
         Ok(self.store.history(id, page).await?)
     }
 
-    /// Between the change and the supervisor's hearing of it, an enabled device is about to start.
     fn status_of(&self, device: &Device) -> DeviceStatus {
         let mut status = self.supervisor.status(device.id);
         // A device that never ran is stopped since the start of the supervisor, which may lie before its creation.
         status.since = status.since.max(device.created_at);
-        if device.enabled && status.state == DeviceState::Stopped {
-            status.state = DeviceState::Starting;
+        let shown = shown_state(status.state, device.enabled);
+        if shown != status.state {
+            status.state = shown;
             status.since = status.since.max(device.updated_at);
         }
         status
@@ -192,22 +197,20 @@ impl Devices {
     /// The certificates that these devices use, each read once.
     async fn certificates_of(&self, devices: &[Device]) -> Result<Certificates, StoreError> {
         let default = self.store.default_certificate().await?;
-        let mut certificates =
-            Certificates { default: default.as_ref().map(|record| record.id), records: HashMap::new() };
-        certificates.records.extend(default.map(|record| (record.id, record)));
-        for id in devices.iter().filter_map(|device| device.certificate_id) {
-            if certificates.records.contains_key(&id) {
-                continue;
-            }
-            match self.store.certificate(id).await {
-                Ok(record) => drop(certificates.records.insert(id, record)),
-                // Deleted since the devices were read.
-                Err(StoreError::NotFound { resource: Resource::Certificate, .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(certificates)
+        let named: BTreeSet<CertificateId> =
+            devices.iter().filter_map(|device| device.certificate_id).collect();
+        let named: Vec<CertificateId> = named.into_iter().collect();
+        // One that was deleted since the devices were read is left out.
+        let records = self.store.certificates_by_id(&named).await?;
+        let default_id = default.as_ref().map(|record| record.id);
+        let records = records.into_iter().chain(default).map(|record| (record.id, record)).collect();
+        Ok(Certificates { default: default_id, records })
     }
+}
+
+/// Between the change and the supervisor's hearing of it, an enabled device is about to start.
+fn shown_state(seen: DeviceState, enabled: bool) -> DeviceState {
+    if enabled && seen == DeviceState::Stopped { DeviceState::Starting } else { seen }
 }
 
 struct Certificates {

@@ -1,14 +1,13 @@
 //! What is measured: counted as it happens, or read when somebody asks.
 
-use std::{sync::Arc, sync::atomic::AtomicU64, time::Duration};
-
 use koios_opcua::{Code, ConnectObserver, Supervisor};
-use koios_store::{CertificateQuery, CertificateRecord, CertificateStatus, DeviceState, PageRequest, Store};
+use koios_store::{CertificateStatus, DeviceState, Store};
 use prometheus_client::{
     encoding::{EncodeLabelSet, prometheus_text},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
     registry::Registry,
 };
+use std::{sync::Arc, sync::atomic::AtomicU64, time::Duration};
 use time::OffsetDateTime;
 
 use super::error::ServiceError;
@@ -17,9 +16,6 @@ use crate::config::Settings;
 /// Upper bounds in seconds: from a server next door to the longest timeout that a device can have.
 const CONNECT_SECONDS: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
-
-/// How many certificates are read at once.
-const CERTIFICATES_AT_ONCE: usize = 500;
 
 /// Counts the attempts of enabled devices.
 #[derive(Clone, Debug)]
@@ -133,37 +129,33 @@ impl Metrics {
             drop(by_status.get_or_create(&StatusLabel { status: status.as_str() }));
         }
         let expiry = Family::<CertificateLabel, Gauge<f64, AtomicU64>>::default();
-        for certificate in self.certificates(now).await? {
+        let overview = self.store.certificate_overview().await?;
+        for certificate in overview.certificates {
             for status in certificate.statuses(now, self.settings.expiring_soon()) {
                 by_status.get_or_create(&StatusLabel { status: status.as_str() }).inc();
             }
-            let label =
-                CertificateLabel { id: certificate.id.to_string(), name: certificate.name.to_string() };
-            let left = certificate.chain.leaf().validity().not_after - now;
+            let left = certificate.validity.not_after - now;
+            let label = CertificateLabel { id: certificate.id.to_string(), name: certificate.name };
             expiry.get_or_create(&label).set(left.as_seconds_f64());
         }
-        registry.register("koios_certificates", "Certificates by status; one may have several", by_status);
+        let age = Gauge::<f64, AtomicU64>::default();
+        age.set(overview.files_seen_at.elapsed().as_secs_f64());
+        registry.register(
+            "koios_certificates",
+            "Certificates by status, their files as they were last looked at; one may have several",
+            by_status,
+        );
         registry.register(
             "koios_certificate_expiry_seconds",
             "Time until a certificate expires, negative when it has",
             expiry,
         );
+        registry.register(
+            "koios_certificate_files_age_seconds",
+            "Time since the files of all certificates were last looked at",
+            age,
+        );
         Ok(())
-    }
-
-    async fn certificates(&self, now: OffsetDateTime) -> Result<Vec<CertificateRecord>, ServiceError> {
-        let mut all = Vec::new();
-        let mut cursor = None;
-        loop {
-            let mut query = CertificateQuery::default();
-            query.page = PageRequest::new(CERTIFICATES_AT_ONCE, cursor);
-            let page = self.store.certificates(query, now, self.settings.expiring_soon()).await?;
-            all.extend(page.items);
-            cursor = page.next_cursor;
-            if cursor.is_none() {
-                return Ok(all);
-            }
-        }
     }
 }
 

@@ -46,6 +46,7 @@ fn metrics_are_told_in_the_text_format_to_whoever_has_a_token() {
         "koios_certificates{status=\"valid\"} 1",
         "koios_certificates{status=\"expired\"} 0",
         "koios_certificates{status=\"missing_files\"} 0",
+        "# TYPE koios_certificate_files_age_seconds gauge",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}: {text}");
     }

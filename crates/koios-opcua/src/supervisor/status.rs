@@ -135,6 +135,10 @@ impl StatusBoard {
         self.lock().clone()
     }
 
+    pub(super) fn states(&self) -> HashMap<DeviceId, DeviceState> {
+        self.lock().iter().map(|(device, status)| (*device, status.state)).collect()
+    }
+
     /// How many devices are in each state, of those that were seen.
     pub(super) fn count(&self, state: DeviceState) -> usize {
         self.lock().values().filter(|status| status.state == state).count()

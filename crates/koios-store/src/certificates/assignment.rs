@@ -7,12 +7,13 @@ use crate::certificates::Assigned;
 use crate::certificates::row::CertificateRow;
 use crate::change::Change;
 use crate::device::DeviceRef;
-use crate::devices::row::{Users, assign_certificate, device_ref, device_refs, named_certificate};
+use crate::devices::DeviceSortKey;
+use crate::devices::row::{assign_certificate, device_ref, device_refs_by_id, named_certificate};
 use crate::error::StoreError;
 use crate::id::{CertificateId, DeviceId};
 use crate::instant;
-use crate::name::fold;
-use crate::page::{Direction, Entry, Page, PageRequest, SortValue, paginate};
+use crate::listing::{DeviceOrder, Lists};
+use crate::page::{Direction, Page, PageRequest};
 use crate::store::{Apply, Store};
 
 impl Store {
@@ -88,18 +89,15 @@ impl Store {
         page: PageRequest,
     ) -> Result<Page<DeviceRef>, StoreError> {
         self.reading(async {
-            let mut connection = self.inner.database.read().await?;
-            CertificateRow::find(&mut connection, id).await?;
-            let devices = device_refs(&mut connection, Users::Of(id)).await?;
-            let entries = devices
-                .into_iter()
-                .map(|device| Entry {
-                    value: SortValue::Text(fold(&device.name)),
-                    id: device.id.to_string(),
-                    item: device,
-                })
-                .collect();
-            paginate(entries, "name", Direction::Ascending, &page)
+            CertificateRow::find_uncounted(&mut *self.inner.database.read().await?, id).await?;
+            let order = (DeviceOrder::Name, DeviceSortKey::Name.as_str(), Direction::Ascending);
+            let id = id.as_uuid();
+            let users = move |lists: &Lists| {
+                lists.devices.page(order, &page, |device| device.uses(lists.default) == Some(id))
+            };
+            let users = self.listed(users).await?.map(|id| id.to_string());
+            let devices = device_refs_by_id(&mut *self.inner.database.read().await?, &users.items).await?;
+            Ok(users.with_items(devices))
         })
         .await
     }

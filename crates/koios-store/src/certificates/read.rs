@@ -5,10 +5,11 @@ use std::sync::Arc;
 use koios_pki::PrivateKeyPem;
 
 use crate::certificate::{CertificateRecord, StoredIdentity};
-use crate::certificate_files;
+use crate::certificate_files::{self, Look};
 use crate::certificates::row::CertificateRow;
 use crate::database::DatabaseResult;
 use crate::error::{IdentityFilesError, Resource, StoreError, StoredFile};
+use crate::hashed_files::HashedFiles;
 use crate::id::CertificateId;
 use crate::key_files::KeyFiles;
 use crate::layout::Layout;
@@ -24,6 +25,23 @@ impl Store {
             let _files = self.inner.files.read().await;
             let row = CertificateRow::find(&mut *self.inner.database.read().await?, id).await?;
             self.observed_one(row).await
+        })
+        .await
+    }
+
+    /// Certificates by their ids, as a list shows them; those that do not exist are left out.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] and its like.
+    pub async fn certificates_by_id(
+        &self,
+        ids: &[CertificateId],
+    ) -> Result<Vec<CertificateRecord>, StoreError> {
+        self.reading(async {
+            let _files = self.inner.files.read().await;
+            let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+            let rows = CertificateRow::find_all(&mut *self.inner.database.read().await?, &ids).await?;
+            self.observed(rows.into_values().collect(), Look::Badges).await
         })
         .await
     }
@@ -98,8 +116,8 @@ impl Store {
         self.reading(async {
             let _files = self.inner.files.read().await;
             let row = CertificateRow::find_uncounted(&mut *self.inner.database.read().await?, id).await?;
-            let keys = Arc::clone(&self.inner.key_files);
-            self.blocking(move |layout| read_identity(layout, &keys, id, &row)).await
+            let (keys, hashed) = (Arc::clone(&self.inner.key_files), Arc::clone(&self.inner.hashed));
+            self.blocking(move |layout| read_identity(layout, &keys, &hashed, id, &row)).await
         })
         .await?
     }
@@ -116,11 +134,15 @@ impl Store {
 fn read_identity(
     layout: &Layout,
     keys: &KeyFiles,
+    hashed: &HashedFiles,
     id: CertificateId,
     row: &CertificateRow,
 ) -> Result<Result<StoredIdentity, IdentityFilesError>, StoreError> {
     let (generation, digests, chain) = (row.generation()?, row.digests()?, row.chain()?);
-    let fault = |(file, state)| IdentityFilesError::of(file, state, layout.file(id, generation, file));
+    let fault = |(file, state)| {
+        hashed.forget((id, generation, file));
+        IdentityFilesError::of(file, state, layout.file(id, generation, file))
+    };
     if let Some(first) = certificate_files::first_fault(layout, id, generation, &digests) {
         return Ok(Err(fault(first)));
     }

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use crate::audit::AuditResource;
 use crate::certificate::{CertificateName, CertificateRecord, FileStates, Origin};
-use crate::certificate_files::{self, Digests};
+use crate::certificate_files::{self, Digests, Look};
 use crate::database::{Connection, DatabaseResult, rows_by_id};
 use crate::error::{Resource, StoreError};
 use crate::file_digest::FileDigest;
@@ -50,8 +50,6 @@ macro_rules! uncounted {
         "CAST(0 AS BIGINT) AS assigned, CAST(0 AS BIGINT) AS through_default"
     };
 }
-
-pub(crate) use {certificate_counts, uncounted};
 
 /// A row, decoded as far as the database can.
 #[derive(Clone, Debug, PartialEq, FromRow)]
@@ -185,13 +183,14 @@ impl Store {
     pub(crate) async fn observed(
         &self,
         rows: Vec<CertificateRow>,
+        look: Look,
     ) -> Result<Vec<CertificateRecord>, StoreError> {
         let hashed = Arc::clone(&self.inner.hashed);
         self.blocking(move |layout| {
             rows.iter()
                 .map(|row| {
-                    let (id, generation) = (row.id()?, row.generation()?);
-                    row.record(certificate_files::states(layout, &hashed, id, generation, &row.digests()?))
+                    let place = (row.id()?, row.generation()?);
+                    row.record(certificate_files::states(layout, &hashed, place, &row.digests()?, look))
                 })
                 .collect()
         })
@@ -201,7 +200,7 @@ impl Store {
     /// The record of one row.
     pub(crate) async fn observed_one(&self, row: CertificateRow) -> Result<CertificateRecord, StoreError> {
         let id = row.id()?;
-        let record = self.observed(vec![row]).await?.pop();
+        let record = self.observed(vec![row], Look::All).await?.pop();
         record.ok_or_else(|| StoreError::not_found(Resource::Certificate, id))
     }
 }

@@ -1,5 +1,7 @@
 //! The database: whether it can be opened, is whole, and its rows find each other.
 
+use futures_util::TryStreamExt;
+
 use super::finding::{CheckCode, CheckFinding, CheckPart};
 use crate::certificates::row::parse_chain;
 use crate::database::{Database, DatabaseResult};
@@ -77,50 +79,31 @@ pub(super) async fn examine(database: &Database) -> Vec<CheckFinding> {
     findings
 }
 
+/// One after the other: pages that are counted off from the beginning each time would read most rows many times.
 async fn unreadable_chains(
     database: &Database,
     table: &str,
     statement: &'static str,
 ) -> Result<usize, StoreError> {
-    let (mut unreadable, mut read) = (0_usize, 0_i64);
-    loop {
-        let chains: Vec<Vec<u8>> = sqlx::query_scalar(statement)
-            .bind(BATCH)
-            .bind(read)
-            .fetch_all(&mut *database.read().await?)
-            .await
-            .database()?;
-        if chains.is_empty() {
-            return Ok(unreadable);
+    let mut connection = database.read().await?;
+    let mut chains = sqlx::query_scalar(statement).fetch(&mut *connection);
+    let mut unreadable = 0_usize;
+    while let Some(chain) = chains.try_next().await.database()? {
+        let chain: Vec<u8> = chain;
+        if parse_chain(&chain, table).is_err() {
+            unreadable = unreadable.saturating_add(1);
         }
-        let wrong = chains.iter().filter(|chain| parse_chain(chain, table).is_err()).count();
-        unreadable = unreadable.saturating_add(wrong);
-        read = read.saturating_add(BATCH);
     }
+    Ok(unreadable)
 }
 
 /// The chains of other tables: those of the certificates and devices themselves are examined with them.
 const CHAINS: [(&str, &str); 4] = [
-    (
-        "certificate_history",
-        "SELECT chain FROM certificate_history ORDER BY certificate_id, generation LIMIT $1 OFFSET $2",
-    ),
-    (
-        "presented_certificates",
-        "SELECT chain FROM presented_certificates ORDER BY device_id LIMIT $1 OFFSET $2",
-    ),
-    (
-        "seen_certificates",
-        "SELECT chain FROM seen_certificates ORDER BY endpoint_url, thumbprint_sha256 LIMIT $1 OFFSET $2",
-    ),
-    (
-        "rejected_certificates",
-        "SELECT chain FROM rejected_certificates ORDER BY thumbprint_sha256 LIMIT $1 OFFSET $2",
-    ),
+    ("certificate_history", "SELECT chain FROM certificate_history"),
+    ("presented_certificates", "SELECT chain FROM presented_certificates"),
+    ("seen_certificates", "SELECT chain FROM seen_certificates"),
+    ("rejected_certificates", "SELECT chain FROM rejected_certificates"),
 ];
-
-/// Rows read at a time.
-const BATCH: i64 = 1_000;
 
 fn finding(code: CheckCode, problem: impl Into<String>, remedy: &str) -> CheckFinding {
     CheckFinding::new(PART, code, DATABASE, problem, remedy)

@@ -1,5 +1,7 @@
 //! Rows of the table `devices`, and the statements that several operations share.
 
+use std::collections::HashMap;
+
 use koios_pki::{SecurityMode, SecurityPolicy, Sha256Thumbprint};
 use serde_json::{Map, Value, json};
 use sqlx::FromRow;
@@ -7,7 +9,7 @@ use time::OffsetDateTime;
 
 use crate::audit::AuditResource;
 use crate::certificates::row::parse_chain;
-use crate::database::{Connection, DatabaseResult};
+use crate::database::{Connection, DatabaseResult, rows_by_id};
 use crate::device::{Device, DeviceRef, DeviceUser, ServerCertificatePolicy};
 use crate::error::{Resource, StoreError};
 use crate::id::{CertificateId, DeviceId};
@@ -226,7 +228,7 @@ pub(crate) fn mode_text(mode: SecurityMode) -> &'static str {
     }
 }
 
-fn mode_from_text(text: &str) -> Result<SecurityMode, StoreError> {
+pub(crate) fn mode_from_text(text: &str) -> Result<SecurityMode, StoreError> {
     [SecurityMode::None, SecurityMode::Sign, SecurityMode::SignAndEncrypt]
         .into_iter()
         .find(|mode| mode_text(*mode) == text)
@@ -302,14 +304,24 @@ impl RefRow {
 }
 
 macro_rules! select_device_refs {
-    ($condition:literal) => {
-        concat!(
-            "SELECT d.id, d.name, d.endpoint_url, d.security_mode, d.enabled, d.certificate_id IS NULL AS names_none ",
-            "FROM devices d WHERE ",
-            $condition,
-            " ORDER BY d.name_key, d.id"
-        )
+    () => {
+        "SELECT d.id, d.name, d.endpoint_url, d.security_mode, d.enabled, d.certificate_id IS NULL AS names_none \
+         FROM devices d"
     };
+    ($condition:literal) => {
+        concat!(select_device_refs!(), " WHERE ", $condition, " ORDER BY d.name_key, d.id")
+    };
+}
+
+/// Devices in their short form, in the order of these ids; those that are gone are left out.
+pub(crate) async fn device_refs_by_id(
+    connection: &mut Connection,
+    ids: &[String],
+) -> Result<Vec<DeviceRef>, StoreError> {
+    let rows: Vec<RefRow> =
+        rows_by_id(connection, concat!(select_device_refs!(), " WHERE d.id IN"), ids).await?;
+    let mut rows: HashMap<String, RefRow> = rows.into_iter().map(|row| (row.id.clone(), row)).collect();
+    ids.iter().filter_map(|id| rows.remove(id)).map(RefRow::device_ref).collect()
 }
 
 /// Devices in their short form, by name.

@@ -5,7 +5,8 @@ use crate::database::QueryBuilder;
 use crate::error::StoreError;
 use crate::store::count;
 
-/// A page in the order of a column, which an index serves.
+/// A page in the order of a column, which an index serves together with the id: ascending; in both directions when no two
+/// rows have the same value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Keyset<'a> {
     pub(crate) column: &'static str,
@@ -23,7 +24,7 @@ impl Keyset<'_> {
             Direction::Ascending => (">", "ASC"),
             Direction::Descending => ("<", "DESC"),
         };
-        if let Some((value, id)) = begin_of(self.request, self.sort_name, self.direction)? {
+        if let Some((value, id)) = self.begin()? {
             // Databases differ in what they make of a text beside a number.
             if matches!(value, SortValue::Number(_)) != NUMBERS.contains(&column) {
                 return Err(StoreError::InvalidCursor);
@@ -32,16 +33,24 @@ impl Keyset<'_> {
                 SortValue::Number(number) => drop(query.push_bind(*number)),
                 SortValue::Text(text) => drop(query.push_bind(text.clone())),
             };
-            // The first condition is the one that an index serves.
-            query.push(format!(" AND {column} {beyond}= "));
+            // The values together: else all rows with the same value would be read again for each page of them.
+            query.push(format!(" AND ({column}, id) {beyond} ("));
             bind(query);
-            query.push(format!(" AND ({column} {beyond} "));
-            bind(query);
-            query.push(" OR id > ").push_bind(id).push(")");
+            query.push(", ").push_bind(id).push(")");
         }
         query.push(format!(" ORDER BY {column} {order}, id ASC LIMIT "));
-        query.push_bind(i64::try_from(self.limit()).unwrap_or(i64::MAX).saturating_add(1));
+        query.push_bind(self.rows());
         Ok(())
+    }
+
+    /// Behind which value and id the page begins.
+    pub(crate) fn begin(&self) -> Result<Option<(SortValue, String)>, StoreError> {
+        begin_of(self.request, self.sort_name, self.direction)
+    }
+
+    /// How many rows tell whether there is another page.
+    pub(crate) fn rows(&self) -> i64 {
+        i64::try_from(self.limit()).unwrap_or(i64::MAX).saturating_add(1)
     }
 
     /// The page that those rows make; `place` is a row's sort value and id.
@@ -70,3 +79,46 @@ impl Keyset<'_> {
 
 /// The columns that hold numbers.
 const NUMBERS: [&str; 2] = ["created_at", "not_after"];
+#[cfg(test)]
+mod tests {
+    use crate::database::Database;
+    use crate::layout::DATABASE;
+
+    use super::*;
+
+    /// However deep in a list, and however many rows have the same value: a page must not cost what lies before it.
+    #[tokio::test]
+    #[cfg_attr(koios_postgresql, ignore = "it asks SQLite for its plan")]
+    async fn every_page_is_a_range_of_an_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join(DATABASE)).await.unwrap();
+        let number = || SortValue::Number(7);
+        let text = || SortValue::Text("7".to_owned());
+        use Direction::{Ascending, Descending};
+        for (table, column, direction, value) in [
+            ("devices", "name_key", Ascending, text()),
+            ("devices", "name_key", Descending, text()),
+            ("devices", "endpoint_url", Ascending, text()),
+            ("devices", "created_at", Ascending, number()),
+            ("certificates", "name_key", Ascending, text()),
+            ("certificates", "name_key", Descending, text()),
+            ("certificates", "not_after", Ascending, number()),
+            ("certificates", "created_at", Ascending, number()),
+        ] {
+            let cursor = cursor_behind(value, "0193".to_owned(), column, direction).unwrap();
+            let request = PageRequest::new(50, Some(cursor));
+            let keyset = Keyset { column, sort_name: column, direction, request: &request };
+            let mut query = QueryBuilder::new(format!("EXPLAIN QUERY PLAN SELECT * FROM {table} WHERE TRUE"));
+            keyset.cut(&mut query).unwrap();
+            let plan: Vec<(i64, i64, i64, String)> =
+                query.build_query_as().fetch_all(&mut *database.read().await.unwrap()).await.unwrap();
+            let steps: Vec<&str> = plan.iter().map(|(.., step)| step.as_str()).collect();
+            // One step: none sorts what was found.
+            assert!(
+                matches!(steps[..], [step] if step.starts_with(&format!("SEARCH {table} USING INDEX"))),
+                "{table} by {column}, {direction:?}: {steps:?}"
+            );
+        }
+        database.close().await;
+    }
+}

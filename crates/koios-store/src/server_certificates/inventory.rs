@@ -5,7 +5,7 @@ use super::seen::seen_at;
 use crate::database::DatabaseResult;
 use crate::devices::row::devices_at;
 use crate::error::StoreError;
-use crate::page::{Direction, Entry, Page, PageRequest, SortValue, paginate};
+use crate::page::{Direction, Keyset, Page, PageRequest, SortValue};
 use crate::store::Store;
 
 impl Store {
@@ -16,15 +16,38 @@ impl Store {
     pub async fn seen_endpoints(&self, page: PageRequest) -> Result<Page<SeenEndpoint>, StoreError> {
         self.reading(async {
             let mut connection = self.inner.database.read().await?;
-            let urls: Vec<String> = sqlx::query_scalar("SELECT DISTINCT endpoint_url FROM seen_certificates")
-                .fetch_all(&mut *connection)
+            let keyset = Keyset {
+                column: "endpoint_url",
+                sort_name: "endpoint_url",
+                direction: Direction::Ascending,
+                request: &page,
+            };
+            let urls: Vec<String> =
+                match keyset.begin()? {
+                    None => sqlx::query_scalar(
+                        "SELECT DISTINCT endpoint_url FROM seen_certificates ORDER BY endpoint_url LIMIT $1",
+                    )
+                    .bind(keyset.rows())
+                    .fetch_all(&mut *connection)
+                    .await,
+                    Some((SortValue::Text(last), _)) => {
+                        sqlx::query_scalar(
+                            "SELECT DISTINCT endpoint_url FROM seen_certificates WHERE endpoint_url > $1 \
+                         ORDER BY endpoint_url LIMIT $2",
+                        )
+                        .bind(last)
+                        .bind(keyset.rows())
+                        .fetch_all(&mut *connection)
+                        .await
+                    }
+                    Some((SortValue::Number(_), _)) => return Err(StoreError::InvalidCursor),
+                }
+                .database()?;
+            let total: i64 = sqlx::query_scalar("SELECT COUNT(DISTINCT endpoint_url) FROM seen_certificates")
+                .fetch_one(&mut *connection)
                 .await
                 .database()?;
-            let entries = urls
-                .into_iter()
-                .map(|url| Entry { value: SortValue::Text(url.clone()), id: String::new(), item: url })
-                .collect();
-            let page = paginate(entries, "endpoint_url", Direction::Ascending, &page)?;
+            let page = keyset.page(urls, total, |url| (SortValue::Text(url.clone()), String::new()))?;
             let mut items = Vec::with_capacity(page.items.len());
             for url in &page.items {
                 items.push(SeenEndpoint {

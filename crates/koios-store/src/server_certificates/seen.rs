@@ -173,13 +173,27 @@ async fn note_seen(
     chain: &CertificateChain,
     at: OffsetDateTime,
 ) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO seen_certificates (endpoint_url, thumbprint_sha256, chain, first_seen, last_seen) \
-         VALUES ($1, $2, $3, $4, $4) ON CONFLICT (endpoint_url, thumbprint_sha256) DO UPDATE SET \
-         chain = excluded.chain, last_seen = excluded.last_seen",
+    let thumbprint = chain.leaf().thumbprint_sha256().to_string();
+    let seen_again = sqlx::query(
+        "UPDATE seen_certificates SET chain = $3, last_seen = $4 WHERE endpoint_url = $1 AND thumbprint_sha256 = $2",
     )
     .bind(endpoint_url)
-    .bind(chain.leaf().thumbprint_sha256().to_string())
+    .bind(&thumbprint)
+    .bind(chain.to_der_blob())
+    .bind(instant::to_micros(at))
+    .execute(&mut *connection)
+    .await
+    .database()?;
+    // Thousands of devices connect at a start, and counting takes longer the more were seen: only a new one makes more.
+    if seen_again.rows_affected() > 0 {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT INTO seen_certificates (endpoint_url, thumbprint_sha256, chain, first_seen, last_seen) \
+         VALUES ($1, $2, $3, $4, $4)",
+    )
+    .bind(endpoint_url)
+    .bind(&thumbprint)
     .bind(chain.to_der_blob())
     .bind(instant::to_micros(at))
     .execute(&mut *connection)

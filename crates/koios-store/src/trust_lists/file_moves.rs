@@ -23,7 +23,7 @@ pub(super) struct FileMoves {
 }
 
 /// One file, from where to where.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Move {
     pub(crate) source: PathBuf,
     pub(crate) target: PathBuf,

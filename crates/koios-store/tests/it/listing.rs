@@ -2,8 +2,8 @@
 
 use koios_pki::SecurityMode;
 use koios_store::{
-    Apply, CertificateQuery, CertificateRecord, CertificateSortKey, CertificateStatus, DeviceQuery,
-    DeviceSortKey, Direction, Page, PageRequest, Sort, StoreError,
+    Apply, CertificateQuery, CertificateRecord, CertificateSortKey, CertificateStatus, DeviceFilter,
+    DeviceId, DeviceQuery, DeviceSortKey, Direction, Page, PageRequest, Sort, StoreError,
 };
 use time::{Duration, OffsetDateTime};
 
@@ -107,6 +107,58 @@ async fn r3_the_list_is_filtered_by_any_of_several_statuses() {
 }
 
 #[tokio::test]
+async fn an_overview_tells_every_certificate_with_its_files_as_they_were_last_looked_at() {
+    let fixture = with_three().await;
+    let now = OffsetDateTime::now_utc();
+    let overview = || async {
+        let overview = fixture.store.certificate_overview().await.unwrap();
+        let mut all: Vec<_> = overview
+            .certificates
+            .into_iter()
+            .map(|certificate| {
+                (certificate.name.clone(), certificate.validity, certificate.statuses(now, EXPIRING_SOON))
+            })
+            .collect();
+        all.sort_by(|a, b| a.0.cmp(&b.0));
+        all
+    };
+    let records = || async {
+        let shown = |record: CertificateRecord| {
+            let statuses = record.statuses(now, EXPIRING_SOON);
+            (record.name, record.chain.leaf().validity(), statuses)
+        };
+        list(&fixture, CertificateQuery::default()).await.items.into_iter().map(shown).collect::<Vec<_>>()
+    };
+    let before = overview().await;
+    assert_eq!(before, records().await);
+    let alpha = list(&fixture, CertificateQuery::default()).await.items.remove(0).id;
+    std::fs::remove_file(fixture.file(alpha, 1, "chain.pem")).unwrap();
+    assert_eq!(overview().await, before, "nobody looked");
+    fixture.store.look_at_files().await.unwrap();
+    assert_eq!(overview().await, records().await);
+    assert_ne!(overview().await, before);
+    // What was added since is believed to have its files; what was deleted is gone at once.
+    fixture.certificate("Delta").await;
+    fixture.store.delete_certificate(alpha, Apply::Commit, None).await.unwrap();
+    let names: Vec<_> = overview().await.into_iter().map(|(name, ..)| name).collect();
+    assert_eq!(names, ["Delta", "beta", "gamma"]);
+    assert_eq!(overview().await[0].2, [CertificateStatus::Valid]);
+}
+
+#[tokio::test]
+async fn certificates_are_read_by_their_ids() {
+    let fixture = with_three().await;
+    let all = list(&fixture, CertificateQuery::default()).await.items;
+    let ids = [all[2].id, all[0].id, all[2].id];
+    let mut found = fixture.store.certificates_by_id(&ids).await.unwrap();
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    assert_eq!(found.iter().map(|record| record.id).collect::<Vec<_>>(), [all[0].id, all[2].id]);
+    fixture.store.delete_certificate(all[2].id, Apply::Commit, None).await.unwrap();
+    assert_eq!(fixture.store.certificates_by_id(&ids).await.unwrap().len(), 1);
+    assert!(fixture.store.certificates_by_id(&[]).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_cursor_survives_inserts_and_deletes_between_pages() {
     let fixture = Fixture::new().await;
     for name in ["a", "b", "c", "d", "e"] {
@@ -198,7 +250,7 @@ async fn devices_are_filtered_by_everything_at_once() {
     );
     let oven = fixture.store.all_devices().await.unwrap()[2].id;
     let mut query = DeviceQuery::default();
-    query.ids = Some(vec![oven]);
+    query.filter = Some(DeviceFilter::new(move |id, enabled| id == oven && enabled));
     assert_eq!(fixture.store.devices(query).await.unwrap().items[0].name, "Oven");
     let mut query = DeviceQuery::default();
     query.sort = Sort { key: DeviceSortKey::CreatedAt, direction: Direction::Descending };
@@ -267,10 +319,11 @@ async fn a_page_found_by_its_order_is_the_page_of_the_whole_list() {
                 (Some(false), Some(SecurityMode::None)),
             ] {
                 for limit in [1, 5, 100] {
-                    let query = |ids: Option<Vec<_>>, cursor: Option<String>| {
+                    let query = |ids: Option<Vec<DeviceId>>, cursor: Option<String>| {
                         let mut query = DeviceQuery::default();
                         query.sort = Sort { key, direction };
-                        (query.enabled, query.security_mode, query.ids) = (enabled, mode, ids);
+                        (query.enabled, query.security_mode) = (enabled, mode);
+                        query.filter = ids.map(|ids| DeviceFilter::new(move |id, _| ids.contains(&id)));
                         query.page = PageRequest::new(limit, cursor);
                         query
                     };

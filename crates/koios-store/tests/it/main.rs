@@ -14,6 +14,7 @@ mod devices;
 mod encryption;
 mod fixture;
 mod listing;
+mod listing_model;
 mod model;
 mod opening;
 mod released_format;

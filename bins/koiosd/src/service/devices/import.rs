@@ -1,5 +1,7 @@
 //! Many devices at once: out as a document, and in again, all or none.
 
+use std::collections::HashMap;
+
 use koios_pki::{CertificateChain, Sha256Thumbprint};
 use koios_store::{
     Apply, CertificateId, CertificateQuery, CertificateRecord, Device, DeviceRef, DeviceSettings, ImportCode,
@@ -64,9 +66,11 @@ impl Devices {
         let mut devices = self.store.all_devices().await?;
         devices.sort_by(|one, other| one.name.cmp(&other.name));
         let certificates = self.all_certificates().await?;
+        let references: HashMap<CertificateId, CertificateReference> =
+            certificates.iter().map(|record| (record.id, CertificateReference::of(record))).collect();
         let exported = devices.into_iter().map(|device| {
-            let record = certificates.iter().find(|record| Some(record.id) == device.certificate_id);
-            ExportedDevice { certificate: record.map(CertificateReference::of), device }
+            let reference = device.certificate_id.and_then(|id| references.get(&id)).cloned();
+            ExportedDevice { certificate: reference, device }
         });
         Ok(exported.collect())
     }
@@ -78,7 +82,7 @@ impl Devices {
         devices: Vec<Result<ImportedDevice, Problem>>,
         apply: Apply,
     ) -> Result<Import, ServiceError> {
-        let certificates = self.all_certificates().await?;
+        let certificates = KnownCertificates::of(&self.all_certificates().await?);
         let rules = self.settings.device_rules();
         let (mut sound, mut problems) = (Vec::new(), Vec::new());
         for (index, device) in devices.into_iter().enumerate() {
@@ -125,27 +129,40 @@ impl CertificateReference {
     fn of(record: &CertificateRecord) -> Self {
         Self { name: Some(record.name.clone()), thumbprint_sha256: Some(thumbprint(&record.chain)) }
     }
+}
+
+/// The certificates here, by what a reference names: each of thousands of devices may name one of thousands.
+struct KnownCertificates {
+    by_thumbprint: HashMap<Sha256Thumbprint, CertificateId>,
+    by_name: HashMap<String, (CertificateId, String)>,
+}
+
+impl KnownCertificates {
+    fn of(records: &[CertificateRecord]) -> Self {
+        let mut by_name = HashMap::new();
+        for record in records {
+            by_name.entry(record.name.to_lowercase()).or_insert_with(|| (record.id, record.name.clone()));
+        }
+        let by_thumbprint = records.iter().map(|record| (thumbprint(&record.chain), record.id)).collect();
+        Self { by_thumbprint, by_name }
+    }
 
     /// The certificate meant. A thumbprint says exactly which; a name without one may be anybody's.
-    fn find(&self, certificates: &[CertificateRecord]) -> Result<CertificateId, String> {
-        let named = |record: &&CertificateRecord| {
-            self.name.as_ref().is_some_and(|name| record.name.to_lowercase() == name.trim().to_lowercase())
-        };
-        if let Some(wanted) = self.thumbprint_sha256 {
-            if let Some(record) = certificates.iter().find(|record| thumbprint(&record.chain) == wanted) {
-                return Ok(record.id);
+    fn find(&self, reference: &CertificateReference) -> Result<CertificateId, String> {
+        let named = reference.name.as_ref().and_then(|name| self.by_name.get(&name.trim().to_lowercase()));
+        if let Some(wanted) = reference.thumbprint_sha256 {
+            if let Some(id) = self.by_thumbprint.get(&wanted) {
+                return Ok(*id);
             }
-            return Err(match certificates.iter().find(named) {
-                Some(record) => format!(
-                    "the certificate {:?} is another one here; leave thumbprint_sha256 out if it is meant",
-                    record.name
+            return Err(match named {
+                Some((_, name)) => format!(
+                    "the certificate {name:?} is another one here; leave thumbprint_sha256 out if it is meant"
                 ),
                 None => "there is no such certificate here; upload it first, or use null for the default"
                     .to_owned(),
             });
         }
-        let found = certificates.iter().find(named).map(|record| record.id);
-        found.ok_or_else(|| {
+        named.map(|(id, _)| *id).ok_or_else(|| {
             "there is no certificate of that name here; upload it first, or use null".to_owned()
         })
     }
@@ -169,13 +186,13 @@ fn thumbprint(chain: &CertificateChain) -> Sha256Thumbprint {
 fn resolved(
     index: usize,
     device: ImportedDevice,
-    certificates: &[CertificateRecord],
+    certificates: &KnownCertificates,
     rules: DeviceRules,
 ) -> Result<(DeviceSettings, bool), Vec<Problem>> {
     let ImportedDevice { mut change, certificate, enabled } = device;
     let problem = |field: &str, kind, detail| Problem { index, field: field.to_owned(), kind, detail };
     let mut problems = Vec::new();
-    match certificate.map(|reference| reference.find(certificates)).transpose() {
+    match certificate.map(|reference| certificates.find(&reference)).transpose() {
         Ok(id) => change.certificate_id = Some(id),
         Err(detail) => problems.push(problem("certificate", ProblemKind::UnknownCertificate, detail)),
     }

@@ -124,7 +124,7 @@ impl World {
 
     /// Puts the last backup in the place of everything, with the keys of its day.
     pub(super) async fn restore(&mut self, model: &mut Model) {
-        let Some(kept) = &self.kept else { return };
+        let Some(kept) = self.kept.take() else { return };
         self.store.clone().close().await;
         (self.master, self.encrypted) = (kept.master, kept.encrypted);
         let mut order = RestoreOrder::new(&self.data, &kept.file);
@@ -133,6 +133,10 @@ impl World {
         assert_eq!(restore(order).await.unwrap().warnings, Vec::<String>::new());
         *model = kept.model.clone();
         self.store = Store::open(self.options()).await.unwrap();
+        // On PostgreSQL a backup names a schema, which the restored directory uses from now on.
+        if cfg!(not(koios_postgresql)) {
+            self.kept = Some(kept);
+        }
     }
 
     pub(super) fn keep_requested(&mut self, key: PrivateKey) {
