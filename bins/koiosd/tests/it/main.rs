@@ -18,6 +18,7 @@ mod device_passwords;
 mod device_test;
 mod devices;
 mod downloads;
+mod faults;
 mod generation_options;
 mod http;
 mod kills;
