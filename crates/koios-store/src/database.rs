@@ -10,7 +10,7 @@ use std::time::Duration;
 use sqlx::migrate::MigrateError;
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{QueryBuilder, Row, Sqlite, SqlitePool, Transaction};
+use sqlx::{Connection as _, QueryBuilder, Row, Sqlite, SqlitePool, Transaction};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::atomic::{self, Access};
@@ -93,6 +93,7 @@ impl Database {
             .max_connections(CONNECTIONS)
             .idle_timeout(None)
             .max_lifetime(None)
+            .after_release(|connection, _| Box::pin(is_usable(connection)))
             .connect_with(options)
             .await
             .map_err(|source| open_error(path, source))?;
@@ -183,6 +184,16 @@ fn create_private(path: &Path) -> Result<(), OpenError> {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         other => other.map_err(|source| OpenError::io(path, source)),
     }
+}
+
+/// Whether a connection that was given back can begin a transaction.
+///
+/// When a write or a sync fails, SQLite ends the transaction by itself; sqlx then counts it as begun for ever, and refuses
+/// every later one on that connection.
+async fn is_usable(connection: &mut Connection) -> Result<bool, sqlx::Error> {
+    // The rollback of a transaction that was dropped comes before the answer to this.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 /// Looks for damage: a database that is damaged gets worse by being used.
@@ -308,6 +319,26 @@ mod tests {
             assert_eq!((journal.as_str(), synchronous, references), ("wal", 2, 1));
             connections.push(connection);
         }
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_sqlite_ended_by_itself_spoils_no_later_one() {
+        let (_folder, database) = open().await;
+        for _ in 0..2 * CONNECTIONS {
+            let (_turn, mut write) = database.write().await.unwrap();
+            sqlx::query("PRAGMA max_page_count = 1").execute(&mut *write).await.unwrap();
+            let big = sqlx::query("INSERT INTO facts (fact, value) VALUES ('big', $1)")
+                .bind("x".repeat(1_000_000))
+                .execute(&mut *write)
+                .await;
+            big.unwrap_err();
+        }
+        let (_turn, mut write) = database.write().await.unwrap();
+        sqlx::query("INSERT INTO facts (fact, value) VALUES ('small', '')")
+            .execute(&mut *write)
+            .await
+            .unwrap();
+        write.commit().await.unwrap();
     }
 
     #[tokio::test]
