@@ -285,10 +285,11 @@ impl<T> DatabaseResult<T> for Result<T, sqlx::Error> {
             (Trouble::Full, _) => {
                 StoreError::StorageFull { path: PathBuf::from(DATABASE), source: source.into() }
             }
-            (Trouble::ReadOnly | Trouble::Unavailable, _) => {
+            // SQLite also says that a file is malformed when the system failed to read it (`SQLITE_IOERR_CORRUPTFS`).
+            (Trouble::Damaged | Trouble::ReadOnly | Trouble::Unavailable, _) => {
                 StoreError::Unavailable { path: PathBuf::from(DATABASE), source: source.into() }
             }
-            (Trouble::Damaged | Trouble::Other, _) => StoreError::corrupt(DATABASE, source),
+            (Trouble::Other, _) => StoreError::corrupt(DATABASE, source),
         })
     }
 }
