@@ -4,13 +4,14 @@
 mod snapshot;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::migrate::MigrateError;
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection as _, QueryBuilder, Row, Sqlite, SqlitePool, Transaction};
+use sqlx::{ConnectOptions, Connection as _, QueryBuilder, Row, Sqlite, SqlitePool, Transaction};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::atomic::{self, Access};
@@ -33,12 +34,17 @@ const RESTORE: &str = "restore koios.db from a backup; the certificates' folders
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
-/// The open database.
-#[derive(Debug)]
+/// The open database; clones are handles on the same one.
+#[derive(Clone, Debug)]
 pub(crate) struct Database {
     pool: SqlitePool,
     /// Writers wait here for their turn, in order; SQLite would let them starve.
     turn: Arc<Mutex<()>>,
+    /// Whether a commit that failed may still come into force; see [`Database::settle`].
+    unsettled: Arc<AtomicBool>,
+    /// Never used: when the last connection of a process is closed, the next one looks for commits in the write-ahead log
+    /// anew, and finds one that failed. Connections of the pool are closed when they are spoilt.
+    anchor: Arc<Mutex<Option<Connection>>>,
 }
 
 /// How many rows of a table name rows of another that do not exist.
@@ -94,12 +100,15 @@ impl Database {
             .idle_timeout(None)
             .max_lifetime(None)
             .after_release(|connection, _| Box::pin(is_usable(connection)))
-            .connect_with(options)
+            .connect_with(options.clone())
             .await
             .map_err(|source| open_error(path, source))?;
         check(&pool, path).await?;
         MIGRATIONS.run(&pool).await.map_err(|source| migrate_error(path, source))?;
-        Ok(Self { pool, turn: Arc::default() })
+        // Setting the journal mode makes it read, which is what ties it to the log.
+        let anchor = options.connect().await.map_err(|source| open_error(path, source))?;
+        let anchor = Arc::new(Mutex::new(Some(anchor)));
+        Ok(Self { pool, turn: Arc::default(), unsettled: Arc::default(), anchor })
     }
 
     /// Opens a database that another process may be using, to read it. It must be there, and of the present format.
@@ -127,7 +136,12 @@ impl Database {
         if applied.len() < known.len() || applied.iter().any(|(_, success)| !success) {
             return Err(OpenError::OlderFormat { path: path.to_owned() });
         }
-        Ok(Self { pool, turn: Arc::default() })
+        Ok(Self {
+            pool,
+            turn: Arc::default(),
+            unsettled: Arc::default(),
+            anchor: Arc::default(),
+        })
     }
 
     /// Goes through the whole database; what is damaged, at most 20 sentences of SQLite.
@@ -165,16 +179,69 @@ impl Database {
         &self,
     ) -> Result<(OwnedMutexGuard<()>, Transaction<'static, Sqlite>), StoreError> {
         let turn = Arc::clone(&self.turn).lock_owned().await;
+        let transaction = self.begin().await.database()?;
+        Ok((turn, transaction))
+    }
+
+    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
         // IMMEDIATE takes the write lock at once; a transaction that begins as a reader may be refused it
         // later.
-        let transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.database()?;
-        Ok((turn, transaction))
+        const BEGIN: &str = "BEGIN IMMEDIATE";
+        self.pool.begin_with(BEGIN).await
+    }
+
+    /// Commits; when that fails, what was to be committed is not in force, nor will it be.
+    ///
+    /// The caller has its turn still.
+    pub(crate) async fn commit(&self, transaction: Transaction<'static, Sqlite>) -> Result<(), StoreError> {
+        match transaction.commit().await.database() {
+            Ok(()) => {
+                self.unsettled.store(false, Ordering::Release);
+                Ok(())
+            }
+            Err(error) => {
+                self.unsettled.store(true, Ordering::Release);
+                if let Err(error) = Box::pin(self.overwrite()).await {
+                    tracing::warn!(%error, "a change that failed may be in force after a sudden end of this program");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes sure that no commit that failed comes into force any more; an error when that is still uncertain.
+    ///
+    /// To be called before the files of such a commit are removed.
+    pub(crate) async fn settle(&self) -> Result<(), StoreError> {
+        if !self.unsettled.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let _turn = self.turn.lock().await;
+        self.overwrite().await
+    }
+
+    /// When only the sync of a commit failed, the change lies whole in the write-ahead log, although nobody sees it: the
+    /// next start after a sudden end would take it for committed. Another commit takes its place in the log.
+    async fn overwrite(&self) -> Result<(), StoreError> {
+        if !self.unsettled.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let mut transaction = self.begin().await.database()?;
+        // Ours to use, and writes a page whatever stood there.
+        sqlx::query("PRAGMA user_version = 0").execute(&mut *transaction).await.database()?;
+        transaction.commit().await.database()?;
+        self.unsettled.store(false, Ordering::Release);
+        Ok(())
     }
 
     /// Waits for the running write and closes; every later call fails.
     pub(crate) async fn close(&self) {
         let _turn = self.turn.lock().await;
         self.pool.close().await;
+        if let Some(anchor) = self.anchor.lock().await.take() {
+            // Closing fails only where there is nothing to be done about it.
+            let _ = anchor.close().await;
+        }
     }
 }
 
@@ -188,8 +255,8 @@ fn create_private(path: &Path) -> Result<(), OpenError> {
 
 /// Whether a connection that was given back can begin a transaction.
 ///
-/// When a write or a sync fails, SQLite ends the transaction by itself; sqlx then counts it as begun for ever, and refuses
-/// every later one on that connection.
+/// When a write or a sync fails, SQLite ends the transaction by itself. The rollback that sqlx sends fails then, and it
+/// takes the transaction for begun for ever: every later one on that connection would be refused.
 async fn is_usable(connection: &mut Connection) -> Result<bool, sqlx::Error> {
     // The rollback of a transaction that was dropped comes before the answer to this.
     connection.ping().await?;
@@ -333,6 +400,7 @@ mod tests {
                 .execute(&mut *write)
                 .await;
             big.unwrap_err();
+            sqlx::query("PRAGMA max_page_count = 0xfffffffe").execute(&mut *write).await.unwrap();
         }
         let (_turn, mut write) = database.write().await.unwrap();
         sqlx::query("INSERT INTO facts (fact, value) VALUES ('small', '')")

@@ -225,7 +225,10 @@ impl Store {
     /// Removes a staged key whose request did not come about.
     async fn discard_staged(&self, id: CertificateId, generation: u32) {
         // After a failed commit it is uncertain which state holds: a pending key is not removed.
-        let pending = async { RequestRow::find(&mut *self.inner.database.read().await?, id).await };
+        let pending = async {
+            self.inner.database.settle().await?;
+            RequestRow::find(&mut *self.inner.database.read().await?, id).await
+        };
         if !matches!(pending.await, Ok(None)) {
             return;
         }

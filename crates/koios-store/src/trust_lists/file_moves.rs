@@ -83,9 +83,9 @@ impl Store {
 
     /// Takes back the moves of a change that failed.
     pub(super) async fn undo(&self, moved: Moved) {
-        let undone = self.blocking(move |layout| take_back_moves(layout, &moved.0)).await;
         let forgotten = async {
-            undone?;
+            self.inner.database.settle().await?;
+            self.blocking(move |layout| take_back_moves(layout, &moved.0)).await?;
             let mut write = Self { audit: None, ..self.clone() }.begin().await?;
             forget(write.connection()).await?;
             write.finish(Apply::Commit).await
@@ -101,6 +101,7 @@ impl Store {
         if moves.is_empty() {
             return Ok(());
         }
+        self.inner.database.settle().await?;
         self.blocking(move |layout| take_back_moves(layout, &moves)).await?;
         let mut write = Self { audit: None, ..self.clone() }.begin().await?;
         forget(write.connection()).await?;
