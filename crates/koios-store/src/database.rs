@@ -5,8 +5,8 @@ mod snapshot;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 use sqlx::migrate::MigrateError;
 use sqlx::pool::PoolConnection;
@@ -45,6 +45,8 @@ pub(crate) struct Database {
     /// Never used: when the last connection of a process is closed, the next one looks for commits in the write-ahead log
     /// anew, and finds one that failed. Connections of the pool are closed when they are spoilt.
     anchor: Arc<Mutex<Option<Connection>>>,
+    /// Connections opened before are not used any more; see [`Database::begin`].
+    distrusted: Arc<std::sync::Mutex<Option<Instant>>>,
 }
 
 /// How many rows of a table name rows of another that do not exist.
@@ -95,10 +97,17 @@ impl Database {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT);
+        let distrusted = Arc::<std::sync::Mutex<Option<Instant>>>::default();
+        let known = Arc::clone(&distrusted);
         let pool = SqlitePoolOptions::new()
             .max_connections(CONNECTIONS)
             .idle_timeout(None)
             .max_lifetime(None)
+            .before_acquire(move |_, connection| {
+                let distrusted = *known.lock().unwrap_or_else(PoisonError::into_inner);
+                let trusted = distrusted.is_none_or(|since| connection.age < since.elapsed());
+                Box::pin(async move { Ok(trusted) })
+            })
             .after_release(|connection, _| Box::pin(is_usable(connection)))
             .connect_with(options.clone())
             .await
@@ -108,7 +117,7 @@ impl Database {
         // Setting the journal mode makes it read, which is what ties it to the log.
         let anchor = options.connect().await.map_err(|source| open_error(path, source))?;
         let anchor = Arc::new(Mutex::new(Some(anchor)));
-        Ok(Self { pool, turn: Arc::default(), unsettled: Arc::default(), anchor })
+        Ok(Self { pool, turn: Arc::default(), unsettled: Arc::default(), anchor, distrusted })
     }
 
     /// Opens a database that another process may be using, to read it. It must be there, and of the present format.
@@ -141,6 +150,7 @@ impl Database {
             turn: Arc::default(),
             unsettled: Arc::default(),
             anchor: Arc::default(),
+            distrusted: Arc::default(),
         })
     }
 
@@ -187,7 +197,16 @@ impl Database {
         // IMMEDIATE takes the write lock at once; a transaction that begins as a reader may be refused it
         // later.
         const BEGIN: &str = "BEGIN IMMEDIATE";
-        self.pool.begin_with(BEGIN).await
+        let mut begun = self.pool.begin_with(BEGIN).await;
+        for _ in 0..CONNECTIONS {
+            // What SQLite opens while the disk cannot be written, it opens to read, for as long as the connection is open.
+            if !begun.as_ref().is_err_and(|error| matches!(trouble(error), Trouble::ReadOnly)) {
+                break;
+            }
+            *self.distrusted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            begun = self.pool.begin_with(BEGIN).await;
+        }
+        begun
     }
 
     /// Commits; when that fails, what was to be committed is not in force, nor will it be.
