@@ -189,7 +189,10 @@ impl Store {
         apply: Apply,
     ) -> Result<Replaced, IdentityFilesError> {
         let store = self.clone();
-        self.run(async move { Ok(store.install(id, answer, apply).await) }).await?
+        match self.run(async move { Ok(store.install(id, answer, apply).await) }).await? {
+            Err(IdentityFilesError::Store(error)) => Err(Box::pin(self.told(error)).await.into()),
+            installed => installed,
+        }
     }
 
     async fn install(
@@ -212,8 +215,9 @@ impl Store {
         };
         let key = self.blocking(move |layout| {
             let file = StoredFile::PrivateKey;
-            Ok(certificate_files::read_key(layout, id, generation, digest)
-                .map_err(|state| IdentityFilesError::of(file, state, layout.file(id, generation, file))))
+            Ok(certificate_files::read_key(layout, id, generation, digest).map_err(|state| {
+                IdentityFilesError::of_needed(file, state, layout.file(id, generation, file))
+            }))
         });
         let key = key.await??;
         let mut pair = ReplacePair::new(Origin::Issued, chain, key, validity_days, EndReason::Installed);
