@@ -28,6 +28,14 @@ openapi:
 interop:
     cargo xtask interop
 
+# Kill the daemon under load, 1,000 times unless told otherwise, and look what is lost
+kills *arguments:
+    cargo xtask kills {{ arguments }}
+
+# Let every file and database call of the daemon fail
+faults *arguments:
+    cargo xtask faults {{ arguments }}
+
 # Format all code
 fmt:
     cargo fmt --all

@@ -6,6 +6,7 @@ mod interrupt;
 mod openapi;
 mod postgresql;
 mod prosys;
+mod reliability;
 mod repository;
 mod suites;
 mod test;
@@ -21,9 +22,11 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments.as_slice() {
         ["test", cargo_arguments @ ..] => test::run(cargo_arguments),
+        ["faults", arguments @ ..] => reliability::faults(arguments),
         ["fixtures"] => fixtures::run(),
         ["interop"] => interop::run(Purpose::Write),
         ["interop", "--check"] => interop::run(Purpose::Check),
+        ["kills", arguments @ ..] => reliability::kills(arguments),
         ["openapi"] => openapi::write().map(|()| ExitCode::SUCCESS),
         ["openapi", "--check"] => openapi::check(),
         ["postgresql", test_arguments @ ..] => postgresql::run(test_arguments),
@@ -44,9 +47,12 @@ fn main() -> ExitCode {
 const USAGE: &str = "usage: cargo xtask <chore>
   test [arguments]   install the fixtures that can be, run `cargo test --workspace --locked [arguments]`,
                      and tell which suites ran; KOIOS_REQUIRE_INTEROP=1 makes a skipped suite a failure
+  faults [number]    let every file and database call of every change, and of a start, fail (or so many of each)
   fixtures           install the OPC UA servers of other languages (needs npm; python3; cmake and a C compiler)
   interop [--check]  connect to the servers of all stacks in all ways, and write docs/INTEROP.md, or tell whether it has
                      drifted; fails where a verdict is not the one of its table
+  kills [number [seed]]
+                     kill the daemon under load so many times (1000); a seed repeats the choices of an earlier run
   openapi [--check]  write bins/koiosd/openapi.json, or tell whether it has drifted
   postgresql [arguments]
                      run koios-store's tests on a PostgreSQL server in SQLite's place (needs Debian's postgresql), and

@@ -56,7 +56,7 @@ async fn create(database: &Database, secrets: &SecretsKey, id: i64) -> Result<Wr
         .execute(&mut *write)
         .await
         .database()?;
-    write.commit().await.database()?;
+    database.commit(write).await?;
     Ok(WrappingSecret::from_random_bytes(&bytes))
 }
 

@@ -11,6 +11,7 @@ mod sqlite;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sqlx::migrate::MigrateError;
 use sqlx::pool::PoolConnection;
@@ -43,12 +44,15 @@ const RESTORE: &str = "restore koios.db from a backup; the certificates' folders
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
-/// The open database.
-#[derive(Debug)]
+/// The open database; clones are handles on the same one.
+#[derive(Clone, Debug)]
 pub(crate) struct Database {
     pool: Pool,
     /// Writers wait here for their turn, in order; SQLite would let them starve.
     turn: Arc<Mutex<()>>,
+    /// Whether a commit that failed may still come into force; see [`Database::settle`].
+    unsettled: Arc<AtomicBool>,
+    guard: backend::Guard,
 }
 
 /// How many rows of a table name rows of another that do not exist.
@@ -92,8 +96,8 @@ where
 impl Database {
     /// Opens and checks the database, or makes a new one, and brings it to the present format.
     pub(crate) async fn open(path: &Path) -> Result<Self, OpenError> {
-        let pool = backend::open(path).await?;
-        Ok(Self { pool, turn: Arc::default() })
+        let (pool, guard) = backend::open(path).await?;
+        Ok(Self { pool, turn: Arc::default(), unsettled: Arc::default(), guard })
     }
 
     /// Opens a database that another process may be using, to read it. It must be there, and of the present format.
@@ -111,7 +115,7 @@ impl Database {
         if applied.len() < known.len() || applied.iter().any(|(_, success)| !success) {
             return Err(OpenError::OlderFormat { path: path.to_owned() });
         }
-        Ok(Self { pool, turn: Arc::default() })
+        Ok(Self { pool, turn: Arc::default(), unsettled: Arc::default(), guard: backend::Guard::default() })
     }
 
     /// Goes through the whole database; what is damaged, at most 20 sentences of the database itself.
@@ -132,14 +136,58 @@ impl Database {
     /// Waits for its turn and begins a transaction that can write.
     pub(crate) async fn write(&self) -> Result<(OwnedMutexGuard<()>, Transaction), StoreError> {
         let turn = Arc::clone(&self.turn).lock_owned().await;
-        let transaction = backend::begin(&self.pool).await.database()?;
+        let transaction = backend::begin(&self.pool, &self.guard).await.database()?;
         Ok((turn, transaction))
+    }
+
+    /// Commits; when that fails, what was to be committed is not in force, nor will it be.
+    ///
+    /// The caller has its turn still.
+    pub(crate) async fn commit(&self, transaction: Transaction) -> Result<(), StoreError> {
+        match transaction.commit().await.database() {
+            Ok(()) => {
+                self.unsettled.store(false, Ordering::Release);
+                Ok(())
+            }
+            Err(error) => {
+                self.unsettled.store(true, Ordering::Release);
+                if let Err(error) = Box::pin(self.overwrite()).await {
+                    tracing::warn!(%error, "a change that failed may be in force after a sudden end of this program");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes sure that no commit that failed comes into force any more; an error when that is still uncertain.
+    ///
+    /// To be called before the files of such a commit are removed.
+    pub(crate) async fn settle(&self) -> Result<(), StoreError> {
+        if !self.unsettled.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let _turn = self.turn.lock().await;
+        self.overwrite().await
+    }
+
+    /// When only the sync of a commit failed, the change lies whole in the write-ahead log, although nobody sees it: the
+    /// next start after a sudden end would take it for committed. Another commit takes its place in the log.
+    async fn overwrite(&self) -> Result<(), StoreError> {
+        if !self.unsettled.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let mut transaction = backend::begin(&self.pool, &self.guard).await.database()?;
+        backend::overwrite(&mut transaction).await.database()?;
+        transaction.commit().await.database()?;
+        self.unsettled.store(false, Ordering::Release);
+        Ok(())
     }
 
     /// Waits for the running write and closes; every later call fails.
     pub(crate) async fn close(&self) {
         let _turn = self.turn.lock().await;
         self.pool.close().await;
+        self.guard.close().await;
     }
 }
 
@@ -215,10 +263,11 @@ impl<T> DatabaseResult<T> for Result<T, sqlx::Error> {
             (Trouble::Full, _) => {
                 StoreError::StorageFull { path: PathBuf::from(DATABASE), source: source.into() }
             }
-            (Trouble::ReadOnly | Trouble::Unavailable, _) => {
+            // SQLite also says that a file is malformed when the system failed to read it (`SQLITE_IOERR_CORRUPTFS`).
+            (Trouble::Damaged | Trouble::ReadOnly | Trouble::Unavailable, _) => {
                 StoreError::Unavailable { path: PathBuf::from(DATABASE), source: source.into() }
             }
-            (Trouble::Damaged | Trouble::Other, _) => StoreError::corrupt(DATABASE, source),
+            (Trouble::Other, _) => StoreError::corrupt(DATABASE, source),
         })
     }
 }

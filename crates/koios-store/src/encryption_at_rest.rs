@@ -80,9 +80,9 @@ impl Store {
         let inner = &self.inner;
         match key_conversion::convert(&inner.database, &inner.layout, &inner.key_files).await {
             Ok(converted) if converted.left.is_empty() => {
-                let mut write = inner.database.write().await?;
-                Encryption::On.write(&mut write.1).await?;
-                crate::database::DatabaseResult::database(write.1.commit().await)?;
+                let (_turn, mut write) = inner.database.write().await?;
+                Encryption::On.write(&mut write).await?;
+                inner.database.commit(write).await?;
                 if converted.files > 0 {
                     tracing::info!(
                         files = converted.files,
@@ -134,7 +134,7 @@ impl Store {
         if converted.left.is_empty() {
             let (_turn, mut write) = inner.database.write().await?;
             Encryption::Off.write(&mut write).await?;
-            crate::database::DatabaseResult::database(write.commit().await)?;
+            inner.database.commit(write).await?;
         }
         Ok(DecryptedKeys { files: converted.files, left: converted.left })
     }

@@ -411,6 +411,17 @@ impl IdentityFilesError {
             _ => Self::Missing { file, path },
         }
     }
+
+    /// The same for a change that needs the file: what is there and cannot be read now is not taken for missing, since who
+    /// is told so would make another key.
+    pub(crate) fn of_needed(file: StoredFile, state: FileState, path: PathBuf) -> Self {
+        match std::fs::symlink_metadata(&path) {
+            _ if state != FileState::Missing => Self::of(file, state, path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::of(file, state, path),
+            Err(error) => StoreError::io(&path, error).into(),
+            Ok(_) => StoreError::Unavailable { path, source: "it is there and cannot be read".into() }.into(),
+        }
+    }
 }
 
 /// An error and its causes on one line: `Display` never repeats a source.

@@ -99,7 +99,7 @@ pub(crate) async fn settle(database: &Database, layout: &Layout) -> Result<(), S
         .database()?;
     }
     sqlx::query("DELETE FROM key_conversions").execute(&mut *connection).await.database()?;
-    write.commit().await.database()
+    database.commit(write).await
 }
 
 /// Brings every file of a key into the form of `keys`. Nothing else may be writing.
@@ -183,7 +183,7 @@ async fn note(database: &Database, files: &[(StoredKey, KeyFile)]) -> Result<(),
     for (key, _) in files {
         insert(connection, key.id, key.generation, key.digest).await?;
     }
-    write.commit().await.database()
+    database.commit(write).await
 }
 
 /// Notes what the file of a key is about to be.

@@ -97,5 +97,5 @@ pub(crate) async fn forget(database: &Database, gone: &[RemovedKey]) -> Result<(
         .await
         .database()?;
     }
-    write.commit().await.database()
+    database.commit(write).await
 }

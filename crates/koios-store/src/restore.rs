@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::atomic::{self, Access};
 use crate::audit::AuditEntry;
 use crate::backup::{self, BackupError, Manifest, Place, Unpacked, Verified, blocking, unpack};
-use crate::database::{Database, DatabaseResult};
+use crate::database::Database;
 use crate::directory_lock::DirectoryLock;
 use crate::error::{OpenError, StoreError, StoredFile, with_causes};
 use crate::instant;
@@ -276,7 +276,7 @@ async fn encrypt_keys(
         for (_, id, generation, file) in &encrypted {
             key_conversion::insert(&mut write, *id, *generation, file.digest()).await?;
         }
-        write.commit().await.database()?;
+        database.commit(write).await?;
         Ok(encrypted.into_iter().map(|(name, _, _, file)| (name, file.into_bytes())).collect())
     };
     let encrypted = encrypted.await;

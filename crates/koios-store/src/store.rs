@@ -23,7 +23,7 @@ use crate::fault::Faults;
 use crate::hashed_files::HashedFiles;
 use crate::id::CertificateId;
 use crate::key_files::{KeyFiles, KeyForm};
-use crate::layout::Layout;
+use crate::layout::{DATABASE, Layout};
 use crate::listing::Listing;
 use crate::machine::MACHINE_ID;
 use crate::master_key::{self, MasterKey, SetUp};
@@ -110,6 +110,7 @@ pub(crate) struct Inner {
     /// Held by whoever writes or removes the folder of a generation, from the choice of its number until nothing is left
     /// to remove, so that no other change takes a number whose folder is about to go. Taken before a write begins.
     pub(crate) generations: tokio::sync::Mutex<()>,
+    probing: tokio::sync::Mutex<()>,
     pub(crate) set_up: AtomicBool,
     pub(crate) trust: Folders,
     pub(crate) hashed: Arc<HashedFiles>,
@@ -208,6 +209,7 @@ impl Store {
                 audit_key: Arc::new(keys.audit),
                 files: RwLock::new(()),
                 generations: tokio::sync::Mutex::new(()),
+                probing: tokio::sync::Mutex::new(()),
                 set_up: AtomicBool::new(set_up),
                 trust,
                 hashed: Arc::default(),
@@ -282,8 +284,8 @@ impl Store {
     pub async fn check_writable(&self) -> Result<(), StoreError> {
         let store = self.clone();
         self.run(async move {
-            let path = store.inner.layout.write_probe();
-            store.blocking(move |_| probe(&path).map_err(|source| StoreError::io(&path, source))).await?;
+            store.probe().await?;
+            store.inner.database.settle().await?;
             let mut write = store.begin().await?;
             sqlx::query("INSERT INTO facts (fact, value) VALUES ('write probe', '')")
                 .execute(write.connection())
@@ -294,18 +296,42 @@ impl Store {
         .await
     }
 
+    async fn probe(&self) -> Result<(), StoreError> {
+        // Two at once would be in each other's way.
+        let _probing = self.inner.probing.lock().await;
+        let path = self.inner.layout.write_probe();
+        self.blocking(move |_| probe(&path).map_err(|source| StoreError::io(&path, source))).await
+    }
+
     /// Runs a change to its end, whether or not the caller keeps waiting.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
     ) -> Result<T, StoreError> {
         match tokio::spawn(work).await {
-            Ok(result) => result.map_err(|error| error.located(self.inner.layout.root())),
+            Ok(Ok(done)) => Ok(done),
+            // Rare, and a large future.
+            Ok(Err(error)) => Err(Box::pin(self.told(error)).await),
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 Err(_) => Err(StoreError::Interrupted),
             },
         }
+    }
+
+    /// Completes the error of a change.
+    pub(crate) async fn told(&self, error: StoreError) -> StoreError {
+        let error = match &error {
+            // SQLite says of some writes that fail for want of room only that they fail: the disk itself tells.
+            StoreError::Unavailable { path, .. } if path.as_os_str() == DATABASE => {
+                match self.probe().await {
+                    Err(full @ StoreError::StorageFull { .. }) => full,
+                    _ => error,
+                }
+            }
+            _ => error,
+        };
+        error.located(self.inner.layout.root())
     }
 
     /// Completes the errors of something that only reads.

@@ -15,6 +15,7 @@ use crate::store::Apply;
 /// A transaction under way. Dropping it rolls back.
 #[derive(Debug)]
 pub(crate) struct Write {
+    database: Database,
     transaction: Transaction,
     changes: Vec<Change>,
     listeners: broadcast::Sender<Change>,
@@ -34,7 +35,8 @@ impl Write {
     ) -> Result<Self, StoreError> {
         let (turn, transaction) = database.write().await?;
         let audit = audit.into_iter().collect();
-        Ok(Self { transaction, changes: Vec::new(), listeners, audit, audit_key, _turn: turn })
+        let database = database.clone();
+        Ok(Self { database, transaction, changes: Vec::new(), listeners, audit, audit_key, _turn: turn })
     }
 
     pub(crate) fn connection(&mut self) -> &mut Connection {
@@ -87,7 +89,7 @@ impl Write {
                     audit::append(&mut self.transaction, entry, &self.audit_key).await?;
                 }
                 row_changes::note(&mut self.transaction, &self.changes).await?;
-                self.transaction.commit().await.database()?;
+                self.database.commit(self.transaction).await?;
                 for change in self.changes {
                     // An error means that nobody listens.
                     let _ = self.listeners.send(change);

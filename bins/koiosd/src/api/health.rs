@@ -4,6 +4,7 @@ use actix_web::{
     HttpResponse,
     web::{Data, ServiceConfig},
 };
+use koios_store::StoreError;
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
@@ -53,7 +54,10 @@ async fn readyz(services: Data<Services>) -> ApiResult {
         Ok(()) => HttpResponse::Ok().json(Health { status: "ok" }),
         Err(error) => {
             tracing::warn!(error = error_chain(&error), "not ready");
-            let reasons = vec!["the data directory cannot be written"];
+            let reasons = vec![match error {
+                StoreError::StorageFull { .. } => "no space is left on the disk of the data directory",
+                _ => "the data directory cannot be written",
+            }];
             HttpResponse::ServiceUnavailable().json(Unready { status: "unavailable", reasons })
         }
     })

@@ -82,18 +82,26 @@ impl Setup {
     /// Starts the daemon and waits for its ready line.
     #[track_caller]
     pub(crate) fn start(&self) -> Daemon {
+        self.try_start().unwrap_or_else(|failed| panic!("not ready: {:?}\n{}", failed.status, failed.log))
+    }
+
+    /// Starts the daemon and waits for its ready line, or its end.
+    pub(crate) fn try_start(&self) -> Result<Daemon, FailedStart> {
         let log_path = self.folder().join("log");
         let log = File::options().create(true).append(true).open(&log_path).expect("a log file");
+        let said_before = log.metadata().expect("a log file").len();
         let mut child = self.command().stdout(Stdio::piped()).stderr(log).spawn().expect("the daemon starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("a piped standard output"));
         let mut line = String::new();
         stdout.read_line(&mut line).expect("a line");
         let Some(url) = line.strip_prefix("koiosd ready on ") else {
-            let log = fs::read_to_string(&log_path).unwrap_or_default();
-            let _ = child.kill();
-            panic!("not ready: {line:?}\n{log}");
+            let status = child.wait().expect("a child");
+            let log = fs::read(&log_path).unwrap_or_default();
+            let said_before = usize::try_from(said_before).expect("a short log");
+            let log = String::from_utf8_lossy(&log[said_before..]).into_owned();
+            return Err(FailedStart { status, log: line + &log });
         };
-        Daemon { child, stdout, url: url.trim().to_owned(), log_path, setup: self.clone() }
+        Ok(Daemon { child, stdout, url: url.trim().to_owned(), log_path, setup: self.clone() })
     }
 
     /// Runs the daemon to its end, for starts that fail.
@@ -121,6 +129,14 @@ impl Setup {
             store.close().await;
         });
     }
+}
+
+/// A start that did not come to its ready line.
+#[derive(Debug)]
+pub(crate) struct FailedStart {
+    pub(crate) status: ExitStatus,
+    /// What it said, without what earlier starts have said.
+    pub(crate) log: String,
 }
 
 fn token_hash(token: &str) -> [u8; 32] {

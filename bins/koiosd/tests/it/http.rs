@@ -116,6 +116,11 @@ impl Call {
 
     #[track_caller]
     pub(crate) fn send(self) -> Answer {
+        self.try_send().expect("an answer")
+    }
+
+    /// Sends; an error when no whole answer came.
+    pub(crate) fn try_send(self) -> Result<Answer, ureq::Error> {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_idle_connections(0)
@@ -128,9 +133,9 @@ impl Call {
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        let mut answer = agent.run(request.body(self.body).expect("a request")).expect("an answer");
-        let body = answer.body_mut().read_to_vec().expect("a body");
-        Answer { status: answer.status().as_u16(), headers: answer.headers().clone(), body }
+        let mut answer = agent.run(request.body(self.body).expect("a request"))?;
+        let body = answer.body_mut().read_to_vec()?;
+        Ok(Answer { status: answer.status().as_u16(), headers: answer.headers().clone(), body })
     }
 }
 

@@ -76,7 +76,7 @@ impl AuditKey {
             .execute(&mut *write)
             .await
             .database()?;
-        write.commit().await.database()?;
+        database.commit(write).await?;
         Ok(Self::of(id, bytes.as_ref()))
     }
 

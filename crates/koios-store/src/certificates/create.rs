@@ -99,7 +99,10 @@ impl Store {
         let created = self.write_generation(&mut write, id, 1, files).await;
         let committed = match created {
             Ok(record) => write.finish(Apply::Commit).await.map(|()| record),
-            Err(error) => Err(error),
+            Err(error) => {
+                drop(write);
+                Err(error)
+            }
         };
         if committed.is_err() {
             self.discard_generation(id, 1).await;
@@ -133,8 +136,10 @@ impl Store {
     /// Removes the files of a generation whose change did not come about; what stays is swept at the next
     /// start.
     pub(crate) async fn discard_generation(&self, id: CertificateId, generation: u32) {
-        // After a failed commit it is uncertain which state holds: nothing current may be removed.
+        // After a failed commit it is uncertain which state holds: nothing current may be removed, nor what may be current
+        // after a sudden end.
         let current = async {
+            self.inner.database.settle().await?;
             let row = CertificateRow::find(&mut *self.inner.database.read().await?, id).await;
             match row {
                 Ok(row) => Ok(row.generation()? == generation),

@@ -192,7 +192,10 @@ impl Store {
         apply: Apply,
     ) -> Result<Replaced, IdentityFilesError> {
         let store = self.clone();
-        self.run(async move { Ok(store.install(id, answer, apply).await) }).await?
+        match self.run(async move { Ok(store.install(id, answer, apply).await) }).await? {
+            Err(IdentityFilesError::Store(error)) => Err(Box::pin(self.told(error)).await.into()),
+            installed => installed,
+        }
     }
 
     async fn install(
@@ -216,8 +219,9 @@ impl Store {
         let keys = Arc::clone(&self.inner.key_files);
         let key = self.blocking(move |layout| {
             let file = StoredFile::PrivateKey;
-            Ok(certificate_files::read_key(layout, &keys, id, generation, digest)
-                .map_err(|state| IdentityFilesError::of(file, state, layout.file(id, generation, file))))
+            Ok(certificate_files::read_key(layout, &keys, id, generation, digest).map_err(|state| {
+                IdentityFilesError::of_needed(file, state, layout.file(id, generation, file))
+            }))
         });
         let key = key.await??;
         let mut pair = ReplacePair::new(Origin::Issued, chain, key, validity_days, EndReason::Installed);
@@ -229,7 +233,10 @@ impl Store {
     /// Removes a staged key whose request did not come about.
     async fn discard_staged(&self, id: CertificateId, generation: u32) {
         // After a failed commit it is uncertain which state holds: a pending key is not removed.
-        let pending = async { RequestRow::find(&mut *self.inner.database.read().await?, id).await };
+        let pending = async {
+            self.inner.database.settle().await?;
+            RequestRow::find(&mut *self.inner.database.read().await?, id).await
+        };
         if !matches!(pending.await, Ok(None)) {
             return;
         }

@@ -24,8 +24,17 @@ pub(crate) type Db = sqlx::Postgres;
 /// The variable of the environment with the server's URL.
 const SERVER: &str = "KOIOS_POSTGRESQL_URL";
 
+/// SQLite's pool needs guarding.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Guard;
+
+impl Guard {
+    #[expect(clippy::unused_async, reason = "the same signature as SQLite's")]
+    pub(super) async fn close(&self) {}
+}
+
 /// As `Database::open`.
-pub(super) async fn open(path: &Path) -> Result<Pool, OpenError> {
+pub(super) async fn open(path: &Path) -> Result<(Pool, Guard), OpenError> {
     create_private(path)?;
     let options = match std::fs::read(path) {
         Ok(contents) if contents.is_empty() => create(path).await?,
@@ -33,7 +42,7 @@ pub(super) async fn open(path: &Path) -> Result<Pool, OpenError> {
     };
     let pool = connect(path, options).await?;
     migrations().run(&pool).await.map_err(|source| migrate_error(path, source))?;
-    Ok(pool)
+    Ok((pool, Guard))
 }
 
 /// As `Database::open_for_reading`, without a look at the format.
@@ -170,10 +179,16 @@ pub(super) async fn broken_references(
 }
 
 /// Begins a transaction that can write.
-pub(super) async fn begin(pool: &Pool) -> Result<Transaction, sqlx::Error> {
+pub(super) async fn begin(pool: &Pool, _guard: &Guard) -> Result<Transaction, sqlx::Error> {
     let mut transaction = pool.begin().await?;
     sqlx::query(WRITERS).execute(&mut *transaction).await?;
     Ok(transaction)
+}
+
+/// A commit that failed is undone here.
+#[expect(clippy::unused_async, reason = "the same signature as SQLite's")]
+pub(super) async fn overwrite(_connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    Ok(())
 }
 
 /// One writer at a time, as SQLite has it: what is read before a write is still so at the commit.

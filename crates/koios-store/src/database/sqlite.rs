@@ -1,10 +1,12 @@
 //! What is SQLite's own: how its file is opened and examined, how it writes, copies of it, and its errors.
 
 use std::path::Path;
-use std::time::Duration;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection as _, Row as _, SqliteConnection};
+use tokio::sync::Mutex;
 
 use super::{
     BrokenReferences, CONNECTIONS, DatabaseResult, MIGRATIONS, Pool, RESTORE, Transaction, Trouble,
@@ -17,8 +19,27 @@ pub(crate) type Db = sqlx::Sqlite;
 /// How long SQLite waits for another process' lock, such as a backup's.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What keeps the pool to connections that are good for something.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Guard {
+    /// Never used: when the last connection of a process is closed, the next one looks for commits in the write-ahead log
+    /// anew, and finds one that failed. Connections of the pool are closed when they are spoilt.
+    anchor: Arc<Mutex<Option<SqliteConnection>>>,
+    /// Connections opened before are not used any more; see [`begin`].
+    distrusted: Arc<std::sync::Mutex<Option<Instant>>>,
+}
+
+impl Guard {
+    pub(super) async fn close(&self) {
+        if let Some(anchor) = self.anchor.lock().await.take() {
+            // Closing fails only where there is nothing to be done about it.
+            let _ = anchor.close().await;
+        }
+    }
+}
+
 /// As `Database::open`.
-pub(super) async fn open(path: &Path) -> Result<Pool, OpenError> {
+pub(super) async fn open(path: &Path) -> Result<(Pool, Guard), OpenError> {
     create_private(path)?;
     let options = SqliteConnectOptions::new()
         .filename(path)
@@ -26,16 +47,27 @@ pub(super) async fn open(path: &Path) -> Result<Pool, OpenError> {
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT);
+    let guard = Guard::default();
+    let known = Arc::clone(&guard.distrusted);
     let pool = SqlitePoolOptions::new()
         .max_connections(CONNECTIONS)
         .idle_timeout(None)
         .max_lifetime(None)
-        .connect_with(options)
+        .before_acquire(move |_, connection| {
+            let distrusted = *known.lock().unwrap_or_else(PoisonError::into_inner);
+            let trusted = distrusted.is_none_or(|since| connection.age < since.elapsed());
+            Box::pin(async move { Ok(trusted) })
+        })
+        .after_release(|connection, _| Box::pin(is_usable(connection)))
+        .connect_with(options.clone())
         .await
         .map_err(|source| open_error(path, source))?;
     check(&pool, path).await?;
     MIGRATIONS.run(&pool).await.map_err(|source| migrate_error(path, source))?;
-    Ok(pool)
+    // Setting the journal mode makes it read, which is what ties it to the log.
+    let anchor = options.connect().await.map_err(|source| open_error(path, source))?;
+    *guard.anchor.lock().await = Some(anchor);
+    Ok((pool, guard))
 }
 
 /// As `Database::open_for_reading`, without a look at the format.
@@ -51,6 +83,16 @@ pub(super) async fn open_for_reading(path: &Path) -> Result<Pool, OpenError> {
         .connect_with(options)
         .await
         .map_err(|source| open_error(path, source))
+}
+
+/// Whether a connection that was given back can begin a transaction.
+///
+/// When a write or a sync fails, SQLite ends the transaction by itself. The rollback that sqlx sends fails then, and it
+/// takes the transaction for begun for ever: every later one on that connection would be refused.
+async fn is_usable(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // The rollback of a transaction that was dropped comes before the answer to this.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 /// Looks for damage: a database that is damaged gets worse by being used.
@@ -94,9 +136,25 @@ pub(super) async fn broken_references(
 }
 
 /// Begins a transaction that can write.
-pub(super) async fn begin(pool: &Pool) -> Result<Transaction, sqlx::Error> {
+pub(super) async fn begin(pool: &Pool, guard: &Guard) -> Result<Transaction, sqlx::Error> {
     // IMMEDIATE takes the write lock at once; a transaction that begins as a reader may be refused it later.
-    pool.begin_with("BEGIN IMMEDIATE").await
+    const BEGIN: &str = "BEGIN IMMEDIATE";
+    let mut begun = pool.begin_with(BEGIN).await;
+    for _ in 0..CONNECTIONS {
+        // What SQLite opens while the disk cannot be written, it opens to read, for as long as the connection is open.
+        if !begun.as_ref().is_err_and(|error| matches!(super::trouble(error), Trouble::ReadOnly)) {
+            break;
+        }
+        *guard.distrusted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        begun = pool.begin_with(BEGIN).await;
+    }
+    begun
+}
+
+/// Writes a page whatever stood there, so that a commit takes the place of a failed one in the write-ahead log.
+pub(super) async fn overwrite(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    // Ours to use.
+    sqlx::query("PRAGMA user_version = 0").execute(connection).await.map(drop)
 }
 
 /// What its primary result codes mean to us (<https://sqlite.org/rescode.html>).
@@ -187,6 +245,27 @@ mod tests {
             assert_eq!((journal.as_str(), synchronous, references), ("wal", 2, 1));
             connections.push(connection);
         }
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_sqlite_ended_by_itself_spoils_no_later_one() {
+        let (_folder, database) = open().await;
+        for _ in 0..2 * CONNECTIONS {
+            let (_turn, mut write) = database.write().await.unwrap();
+            sqlx::query("PRAGMA max_page_count = 1").execute(&mut *write).await.unwrap();
+            let big = sqlx::query("INSERT INTO facts (fact, value) VALUES ('big', $1)")
+                .bind("x".repeat(1_000_000))
+                .execute(&mut *write)
+                .await;
+            big.unwrap_err();
+            sqlx::query("PRAGMA max_page_count = 0xfffffffe").execute(&mut *write).await.unwrap();
+        }
+        let (_turn, mut write) = database.write().await.unwrap();
+        sqlx::query("INSERT INTO facts (fact, value) VALUES ('small', '')")
+            .execute(&mut *write)
+            .await
+            .unwrap();
+        write.commit().await.unwrap();
     }
 
     #[tokio::test]

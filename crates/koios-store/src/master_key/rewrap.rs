@@ -138,7 +138,7 @@ pub(super) async fn rewrap(
         }
     }
     note_place(connection, place).await?;
-    write.commit().await.database()
+    database.commit(write).await
 }
 
 fn sealed_anew(

@@ -3,7 +3,7 @@
 use crate::atomic;
 use crate::audit::AuditEntry;
 use crate::blocking::run_blocking;
-use crate::database::{Connection, Database, DatabaseResult};
+use crate::database::{Connection, Database};
 use crate::error::{OpenError, StoreError};
 use crate::facts;
 use crate::instant;
@@ -154,7 +154,7 @@ async fn make_external(
         if !external {
             let (_turn, mut write) = database.write().await?;
             note_place(&mut write, Place::External).await?;
-            write.commit().await.database()?;
+            database.commit(write).await?;
         }
         // A file of the directory may have been given as the one from outside.
         if !kept.iter().any(opens) {

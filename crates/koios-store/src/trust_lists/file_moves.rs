@@ -6,6 +6,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
 use super::files::text_of;
 use crate::atomic::{self, Access};
@@ -83,28 +84,31 @@ impl Store {
 
     /// Takes back the moves of a change that failed.
     pub(super) async fn undo(&self, moved: Moved) {
-        let undone = self.blocking(move |layout| take_back_moves(layout, &moved.0)).await;
         let forgotten = async {
-            undone?;
+            self.inner.database.settle().await?;
+            self.blocking(move |layout| take_back_moves(layout, &moved.0)).await?;
             let mut write = Self { audit: None, ..self.clone() }.begin().await?;
             forget(write.connection()).await?;
             write.finish(Apply::Commit).await
         };
         if let Err(error) = forgotten.await {
-            tracing::warn!(%error, "a change of the trust lists could not be taken back; the next change or start does it");
+            self.inner.trust.moves_left.store(true, Ordering::Release);
+            tracing::warn!(%error, "a change of the trust lists could not be taken back; the next look, change or start does it");
         }
     }
 
     /// Takes back the moves of an earlier change that failed and could not be taken back then.
     pub(super) async fn take_back_left_moves(&self) -> Result<(), StoreError> {
         let moves = noted(&self.inner.database).await?;
-        if moves.is_empty() {
-            return Ok(());
+        if !moves.is_empty() {
+            self.inner.database.settle().await?;
+            self.blocking(move |layout| take_back_moves(layout, &moves)).await?;
+            let mut write = Self { audit: None, ..self.clone() }.begin().await?;
+            forget(write.connection()).await?;
+            write.finish(Apply::Commit).await?;
         }
-        self.blocking(move |layout| take_back_moves(layout, &moves)).await?;
-        let mut write = Self { audit: None, ..self.clone() }.begin().await?;
-        forget(write.connection()).await?;
-        write.finish(Apply::Commit).await
+        self.inner.trust.moves_left.store(false, Ordering::Release);
+        Ok(())
     }
 
     /// Clears away what has left the lists for good.

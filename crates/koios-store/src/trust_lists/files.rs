@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use koios_pki::{Certificate, CertificateChain, RevocationList, read_certificates};
 use serde_json::json;
@@ -28,6 +28,8 @@ pub(crate) struct Folders {
     seen: tokio::sync::Mutex<Seen>,
     /// How many looks have begun.
     begun: AtomicU64,
+    /// Whether the moves of a change that failed could not be taken back yet.
+    pub(super) moves_left: AtomicBool,
 }
 
 /// One look at the folders.
@@ -106,6 +108,12 @@ impl Store {
             if seen.number > asked {
                 return Ok(Arc::clone(&seen.lists));
             }
+            if self.inner.trust.moves_left.load(Ordering::Acquire) {
+                // What was refused is not in force.
+                if let Err(error) = self.take_back_left_moves().await {
+                    tracing::warn!(%error, "a change of the trust lists that failed can still not be taken back");
+                }
+            }
             let before = Arc::clone(&seen.lists);
             let now = self.look_at_trust_lists(&mut seen).await?;
             if !Arc::ptr_eq(&before, &now) {
@@ -165,7 +173,7 @@ impl Folders {
             tracing::warn!(%error, "the trust lists cannot be read");
             None
         });
-        Self { seen: tokio::sync::Mutex::new(seen.unwrap_or_default()), begun: AtomicU64::new(0) }
+        Self { seen: tokio::sync::Mutex::new(seen.unwrap_or_default()), ..Self::default() }
     }
 }
 
