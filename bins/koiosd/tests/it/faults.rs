@@ -4,6 +4,7 @@
 //! `KOIOS_FAULTS=all` tries every call of every change and of a start (`cargo xtask faults`), a number so many of each.
 
 mod full;
+mod plain_keys;
 mod shim;
 mod start;
 mod sweep;

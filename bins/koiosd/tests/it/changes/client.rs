@@ -180,6 +180,21 @@ impl Client {
         }
     }
 
+    /// Plans the change, after those that it needs.
+    pub(crate) fn plan_whatever_it_needs(&mut self, change: Change, url: &str, token: &str) -> Planned {
+        loop {
+            if let Some(planned) = self.plan(change, url, token) {
+                return planned;
+            }
+            let mut needed = change.needs().expect("nothing more is needed");
+            while let Some(before) = needed.needs().filter(|_| self.plan(needed, url, token).is_none()) {
+                needed = before;
+            }
+            let planned = self.plan(needed, url, token).expect("it needs nothing");
+            assert!(self.carry_out(planned).expect("an answer").status < 300);
+        }
+    }
+
     /// Asks for the change; `None` when no answer came. What an answer acknowledges is remembered.
     pub(crate) fn carry_out(&mut self, planned: Planned) -> Option<Answer> {
         let Planned { call, shown, asked } = planned;

@@ -6,6 +6,7 @@
  *               errno, calls so far, calls failed; then the text of the last failed call, and of the only calls that
  *               count, if not all do
  * SHIM_TRACE    a file that gets a line per call: name, path, second path
+ * SHIM_WRITTEN  a file that gets everything that is written to files
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -45,6 +46,7 @@ struct control {
 
 static struct control *control;
 static int trace = -1;
+static int copy = -1;
 static char folder[PATH_MAX];
 static size_t folder_length;
 
@@ -66,9 +68,11 @@ __attribute__((constructor)) static void begin(void) {
     }
     name = getenv("SHIM_TRACE");
     if (name) trace = (int)syscall(SYS_openat, AT_FDCWD, name, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    name = getenv("SHIM_WRITTEN");
+    if (name) copy = (int)syscall(SYS_openat, AT_FDCWD, name, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
 }
 
-static int watching(void) { return folder_length && (trace >= 0 || (control && control->mode)); }
+static int watching(void) { return folder_length && (trace >= 0 || copy >= 0 || (control && control->mode)); }
 
 static int inside(const char *path) {
     return strncmp(path, folder, folder_length) == 0 && (path[folder_length] == '/' || !path[folder_length]);
@@ -98,6 +102,10 @@ static void note(const char *call, const char *path, const char *second) {
     char line[3 * PATH_MAX];
     int length = snprintf(line, sizeof line, "%s\t%s\t%s\n", call, path, second);
     syscall(SYS_write, trace, line, (size_t)length);
+}
+
+static void keep(const void *bytes, ssize_t written) {
+    if (copy >= 0 && written > 0) syscall(SYS_write, copy, bytes, (size_t)written);
 }
 
 /* Whether this call is to fail; errno is set then. */
@@ -200,6 +208,7 @@ ssize_t write(int fd, const void *bytes, size_t count) {
     ON_FD(CHANGES, "write", fd, -1)
     ssize_t written = real_write(fd, bytes, count);
     TOLD("write", written >= 0)
+    if (watched) keep(bytes, written);
     return written;
 }
 
@@ -215,6 +224,7 @@ ssize_t writev(int fd, const struct iovec *parts, int count) {
         ON_FD(CHANGES, "write", fd, -1)
         written = real_writev(fd, parts, count);
         TOLD("write", written >= 0)
+        for (int part = 0; watched && part < count; part++) keep(parts[part].iov_base, (ssize_t)parts[part].iov_len);
     }
     return written;
 }
@@ -225,6 +235,7 @@ ssize_t writev(int fd, const struct iovec *parts, int count) {
         ON_FD(CHANGES, "write", fd, -1)                                            \
         ssize_t written = real_##name(fd, bytes, count, offset);                   \
         TOLD("write", written >= 0)                                                \
+        if (watched) keep(bytes, written);                                         \
         return written;                                                            \
     }
 PWRITE(pwrite, off_t)

@@ -101,6 +101,27 @@ impl Shim {
         setup.with_environment("SHIM_TRACE", self.trace_path().to_str().expect("paths are text"))
     }
 
+    /// Keeps everything that is written to files from the next start on.
+    pub(crate) fn copying(&self, setup: Setup) -> Setup {
+        setup.with_environment("SHIM_WRITTEN", self.written_path().to_str().expect("paths are text"))
+    }
+
+    /// What was written to files since the last call of this.
+    pub(crate) fn take_written(&self) -> Vec<u8> {
+        let written = fs::read(self.written_path()).expect("something is written");
+        // The daemon has it open, to append.
+        File::options()
+            .write(true)
+            .open(self.written_path())
+            .and_then(|file| file.set_len(0))
+            .expect("a file");
+        written
+    }
+
+    fn written_path(&self) -> PathBuf {
+        self.folder.path().join("written")
+    }
+
     /// Makes calls fail from now on, counting from 1.
     pub(crate) fn arm(&self, errno: Errno, lasting: Lasting, nth: u64) {
         self.disarm();

@@ -91,17 +91,7 @@ fn files_folders_and_the_databases_log_are_synced_before_the_answer_goes_out() {
     // An enabled device writes too, whenever it likes.
     let others = Change::ALL.into_iter().filter(|change| *change != Change::EnableDevice);
     for change in others.chain([Change::EnableDevice]) {
-        while client.plan(change, &daemon.url, ADMIN).is_none() {
-            let mut needed = change.needs().expect("nothing more is needed");
-            while let Some(before) =
-                needed.needs().filter(|_| client.plan(needed, &daemon.url, ADMIN).is_none())
-            {
-                needed = before;
-            }
-            let planned = client.plan(needed, &daemon.url, ADMIN).expect("it needs nothing");
-            assert!(client.carry_out(planned).expect("an answer").status < 300);
-        }
-        let planned = client.plan(change, &daemon.url, ADMIN).expect("made ready");
+        let planned = client.plan_whatever_it_needs(change, &daemon.url, ADMIN);
         let before = shim.trace().len();
         let answer = client.carry_out(planned).expect("an answer");
         assert!(answer.status < 300, "{change:?}: {}", answer.text());
