@@ -48,7 +48,10 @@ impl BackupCommandError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Backup(BackupError::Open(_) | BackupError::Store(StoreError::Corrupt { .. })) => 3,
+            Self::Backup(
+                BackupError::Open(_)
+                | BackupError::Store(StoreError::Corrupt { .. } | StoreError::Damaged { .. }),
+            ) => 3,
             Self::Passphrase { .. } => 2,
             Self::Backup(_) | Self::Output(_) | Self::Runtime(_) => 1,
         }

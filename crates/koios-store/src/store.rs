@@ -451,6 +451,12 @@ fn open_error(layout: &Layout, error: StoreError) -> OpenError {
             remedy: "restore koios.db from a backup",
             source,
         },
+        StoreError::Damaged { path, source } => OpenError::Damaged {
+            path,
+            problem: "it is damaged, or cannot be read".to_owned(),
+            remedy: "look at the disk, then restore koios.db from a backup",
+            source: Some(source),
+        },
         StoreError::StorageFull { path, source } => OpenError::StorageFull { path, source },
         other => OpenError::Unavailable { path: layout.database(), source: other.into() },
     }
