@@ -50,7 +50,10 @@ impl BackupCommandError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Backup(BackupError::Open(OpenError::MasterKey { .. })) => 2,
-            Self::Backup(BackupError::Open(_) | BackupError::Store(StoreError::Corrupt { .. })) => 3,
+            Self::Backup(
+                BackupError::Open(_)
+                | BackupError::Store(StoreError::Corrupt { .. } | StoreError::Damaged { .. }),
+            ) => 3,
             Self::Passphrase { .. } | Self::Backup(BackupError::MasterKey { .. }) => 2,
             Self::Backup(_) | Self::Output(_) | Self::Runtime(_) => 1,
         }

@@ -263,8 +263,11 @@ impl<T> DatabaseResult<T> for Result<T, sqlx::Error> {
             (Trouble::Full, _) => {
                 StoreError::StorageFull { path: PathBuf::from(DATABASE), source: source.into() }
             }
-            // SQLite also says that a file is malformed when the system failed to read it (`SQLITE_IOERR_CORRUPTFS`).
-            (Trouble::Damaged | Trouble::ReadOnly | Trouble::Unavailable, _) => {
+            // So it says of a file that the system fails to read, too (`SQLITE_IOERR_CORRUPTFS`).
+            (Trouble::Damaged, _) => {
+                StoreError::Damaged { path: PathBuf::from(DATABASE), source: source.into() }
+            }
+            (Trouble::ReadOnly | Trouble::Unavailable, _) => {
                 StoreError::Unavailable { path: PathBuf::from(DATABASE), source: source.into() }
             }
             (Trouble::Other, _) => StoreError::corrupt(DATABASE, source),

@@ -165,6 +165,15 @@ pub enum StoreError {
         #[source]
         source: Option<BoxError>,
     },
+    /// The database is damaged, or the disk does not give it back: SQLite says the same of both.
+    #[error("{} is damaged, or cannot be read", .path.display())]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// What the database said.
+        #[source]
+        source: BoxError,
+    },
     /// The default certificate is not deleted; make another one the default first.
     #[error("{name:?} is the default certificate; make another one the default before deleting it")]
     DefaultCertificateRequired {
@@ -294,6 +303,7 @@ impl StoreError {
     /// Makes the path of a file inside the data directory a whole one.
     pub(crate) fn located(self, data_dir: &Path) -> Self {
         match self {
+            Self::Damaged { path, source } => Self::Damaged { path: data_dir.join(path), source },
             Self::StorageFull { path, source } => Self::StorageFull { path: data_dir.join(path), source },
             Self::Unavailable { path, source } => Self::Unavailable { path: data_dir.join(path), source },
             other => other,
@@ -321,6 +331,12 @@ impl OpenError {
                 problem: format!("it holds something unreadable in {what}"),
                 remedy: "restore koios.db from a backup",
                 source,
+            },
+            StoreError::Damaged { path, source } => Self::Damaged {
+                path,
+                problem: "it is damaged, or cannot be read".to_owned(),
+                remedy: "look at the disk, then restore koios.db from a backup",
+                source: Some(source),
             },
             StoreError::StorageFull { path, source } => Self::StorageFull { path, source },
             StoreError::Unavailable { path, source } => Self::Unavailable { path, source },

@@ -215,6 +215,9 @@ async fn read(order: RestoreOrder, folder: Layout) -> Result<(Arc<Unpacked>, Ver
         BackupError::Store(StoreError::Corrupt { what, .. }) => {
             BackupError::damaged(format!("its database holds something unreadable in {what}"))
         }
+        BackupError::Store(StoreError::Damaged { source, .. }) => {
+            BackupError::damaged(format!("koios.db: {source}"))
+        }
         other => other,
     })?;
     Ok((unpacked, verified))

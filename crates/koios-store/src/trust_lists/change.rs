@@ -137,7 +137,7 @@ impl Store {
             Ok(Planned { moves, rows: Rows::Unchanged, shown: None })
         })
         .await?;
-        self.revocation_list(revocation_list.sha256()).await
+        self.revocation_list(revocation_list.sha256()).await.map_err(not_shown)
     }
 
     /// Takes a revocation list out of the folders.
@@ -193,7 +193,9 @@ impl Store {
         self.clear_outgoing().await;
         let lists = self.look_at_trust_lists(seen).await?;
         match shown {
-            Some((list, thumbprint)) => self.trust_entry_in(&lists, list, thumbprint).await.map(Some),
+            Some((list, thumbprint)) => {
+                self.trust_entry_in(&lists, list, thumbprint).await.map(Some).map_err(not_shown)
+            }
             None => Ok(None),
         }
     }
@@ -217,6 +219,17 @@ impl Rows {
                 rejected::note_rejected_by_hand(write.connection(), certificate, at).await
             }
         }
+    }
+}
+
+/// What has just been put there, and is not found, is there and cannot be read.
+fn not_shown(error: StoreError) -> StoreError {
+    match error {
+        StoreError::NotFound { .. } => StoreError::Unavailable {
+            path: "trust".into(),
+            source: "the change is in force, and its file cannot be read now".into(),
+        },
+        other => other,
     }
 }
 

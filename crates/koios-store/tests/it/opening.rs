@@ -293,3 +293,17 @@ async fn a_directory_that_comes_from_another_machine_leaves_a_trace_once() {
     let database = std::fs::read(folder.path().join("data/koios.db")).unwrap();
     assert!(!database.windows(32).any(|window| window == two.as_bytes()), "the id itself is not kept");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_who_ask_at_once_whether_it_can_be_written_do_not_disturb_each_other() {
+    let fixture = Fixture::new().await;
+    let asking: Vec<_> = (0..20)
+        .map(|_| {
+            let store = fixture.store.clone();
+            tokio::spawn(async move { store.check_writable().await })
+        })
+        .collect();
+    for asked in asking {
+        asked.await.unwrap().unwrap();
+    }
+}

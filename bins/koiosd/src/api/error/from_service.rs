@@ -137,7 +137,7 @@ fn from_store(error: &StoreError) -> ApiError {
             Code::StorageFull,
             "No space is left on the daemon's disk, so nothing was changed. Free some, then try again.",
         ),
-        StoreError::Unavailable { .. } => logged(
+        StoreError::Damaged { .. } | StoreError::Unavailable { .. } => logged(
             error,
             Code::StorageUnavailable,
             "The data directory cannot be read or written at the moment. The log has more under this request id.",

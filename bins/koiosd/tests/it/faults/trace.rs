@@ -108,6 +108,10 @@ fn files_folders_and_the_databases_log_are_synced_before_the_answer_goes_out() {
         assert!(answered, "{change:?}: no answer in the trace");
         let data = setup.data_dir();
         assert!(pending.synced.contains(data.join(LOG).to_str().unwrap()), "{change:?} syncs the log");
+        if change == Change::EnableDevice {
+            // The device that is enabled now may be writing already.
+            pending.contents.retain(|path| !path.ends_with(LOG));
+        }
         let left: Vec<_> =
             pending.contents.iter().chain(&pending.names).chain(&pending.removed_keys).collect();
         assert!(
