@@ -26,7 +26,7 @@ const SERVER: &str = "KOIOS_POSTGRESQL_URL";
 
 /// SQLite's pool needs guarding.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Guard;
+pub(super) struct Guard(());
 
 impl Guard {
     #[expect(clippy::unused_async, reason = "the same signature as SQLite's")]
@@ -42,7 +42,7 @@ pub(super) async fn open(path: &Path) -> Result<(Pool, Guard), OpenError> {
     };
     let pool = connect(path, options).await?;
     migrations().run(&pool).await.map_err(|source| migrate_error(path, source))?;
-    Ok((pool, Guard))
+    Ok((pool, Guard::default()))
 }
 
 /// As `Database::open_for_reading`, without a look at the format.
@@ -231,7 +231,7 @@ impl HeldWrites {
 pub(crate) async fn copy(database: &Path, to: &Path) -> Result<(), OpenError> {
     let failed = |source| open_error(database, source);
     let source = schema(database)?;
-    open(to).await?.close().await;
+    open(to).await?.0.close().await;
     let mut connection = options(to)?.connect().await.map_err(failed)?;
     // No triggers and no checks of references: the rows come in any order, and as they are.
     sqlx::query("SET session_replication_role = replica").execute(&mut connection).await.map_err(failed)?;
