@@ -308,3 +308,16 @@ fn where_the_first_token_is_stands_in_a_json_line_when_asked_for() {
     let path = daemon.data_dir().join("initial-admin-token");
     assert!(lines.iter().any(|line| line["fields"]["path"] == path.to_str().unwrap()), "{log}");
 }
+
+#[test]
+fn a_data_directory_that_a_restart_of_the_machine_throws_away_is_told_of() {
+    let Ok(folder) = tempfile::TempDir::new_in("/dev/shm") else {
+        koios_testkit::skip("a data directory in memory", "there is no /dev/shm to write to");
+        return;
+    };
+    let data_dir = folder.path().join("data");
+    let setup = Setup::empty().with_environment("KOIOS_DATA_DIR", data_dir.to_str().expect("UTF-8"));
+    let daemon = setup.start();
+    daemon.wait_for_log("does not outlive this container or machine; put it on a volume");
+    daemon.stop();
+}
