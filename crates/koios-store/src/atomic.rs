@@ -4,6 +4,8 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::owner;
+
 /// Who may read a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
@@ -46,12 +48,27 @@ pub(crate) fn write_new(path: &Path, contents: &[u8], access: Access) -> io::Res
 }
 
 /// Writes a file in one step: whoever reads it sees what was there before or the new contents, whole.
+///
+/// It belongs to whom the file before it did, or else its folder: a command that root runs must not take it from the daemon's
+/// user.
 pub(crate) fn replace(path: &Path, contents: &[u8], access: Access) -> io::Result<()> {
     let temporary = replacement(path);
     remove_file(&temporary)?;
     write_new(&temporary, contents, access)?;
+    keep_owner(&temporary, path)?;
     std::fs::rename(&temporary, path)?;
     path.parent().map_or(Ok(()), sync_folder)
+}
+
+fn keep_owner(temporary: &Path, path: &Path) -> io::Result<()> {
+    let like = if path.symlink_metadata().is_ok() { Some(path) } else { path.parent() };
+    let Some(like) = like else { return Ok(()) };
+    match owner::give(temporary, like) {
+        // Another user than root gives nothing away, and has what it could write.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        Ok(true) => File::open(temporary)?.sync_all(),
+        other => other.map(drop),
+    }
 }
 
 /// Removes what a [`replace`] that was cut off left behind.

@@ -3,22 +3,22 @@
 use std::io;
 use std::path::Path;
 
-/// Gives a file or folder to the owner of `root`.
+/// Gives a file or folder to the owner of `root`; whether it was another's.
 #[cfg(unix)]
-pub(crate) fn give(path: &Path, root: &Path) -> io::Result<()> {
+pub(crate) fn give(path: &Path, root: &Path) -> io::Result<bool> {
     use std::os::unix::fs::{MetadataExt, lchown};
 
     let wanted = std::fs::metadata(root)?;
     let present = std::fs::symlink_metadata(path)?;
     match (present.uid(), present.gid()) == (wanted.uid(), wanted.gid()) {
-        true => Ok(()),
-        false => lchown(path, Some(wanted.uid()), Some(wanted.gid())),
+        true => Ok(false),
+        false => lchown(path, Some(wanted.uid()), Some(wanted.gid())).map(|()| true),
     }
 }
 
 #[cfg(not(unix))]
-pub(crate) fn give(_path: &Path, _root: &Path) -> io::Result<()> {
-    Ok(())
+pub(crate) fn give(_path: &Path, _root: &Path) -> io::Result<bool> {
+    Ok(false)
 }
 
 /// Gives what has the owner of `sample` to that of `root`; what is not there, nobody owns.
@@ -29,7 +29,7 @@ pub(crate) fn give_what_is_like(sample: &Path, path: &Path, root: &Path) -> io::
     match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
-        Ok(found) if found.uid() == std::fs::symlink_metadata(sample)?.uid() => give(path, root),
+        Ok(found) if found.uid() == std::fs::symlink_metadata(sample)?.uid() => give(path, root).map(drop),
         Ok(_) => Ok(()),
     }
 }
@@ -46,7 +46,7 @@ pub(crate) fn give_all(folder: &Path, root: &Path) -> io::Result<()> {
         let entry = entry?;
         match entry.file_type()?.is_dir() {
             true => give_all(&entry.path(), root)?,
-            false => give(&entry.path(), root)?,
+            false => give(&entry.path(), root).map(drop)?,
         }
     }
     Ok(())

@@ -137,7 +137,7 @@ fn hand_over(layout: &Layout, before: &HashSet<PathBuf>) -> Result<(), StoreErro
     }
     for path in &new {
         let is_folder = std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir());
-        let given = if is_folder { owner::give_all(path, root) } else { owner::give(path, root) };
+        let given = if is_folder { owner::give_all(path, root) } else { owner::give(path, root).map(drop) };
         given.map_err(failed(path))?;
     }
     Ok(())

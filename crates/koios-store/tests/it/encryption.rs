@@ -431,3 +431,36 @@ async fn a_backup_from_before_comes_back_encrypted_and_sealed_under_the_key_from
     let check = DirectoryCheck::to_read(options).unwrap();
     assert_eq!(check.examine(|_, _| {}).await, []);
 }
+
+/// What root does to the files of the daemon's user must not lock that user out.
+#[tokio::test]
+async fn files_that_root_writes_anew_stay_those_of_the_daemons_user() {
+    use std::os::unix::fs::{MetadataExt, chown};
+
+    const USER: u32 = 65_534;
+    if std::fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() != 0) {
+        eprintln!("SKIPPED: only root can give files away");
+        return;
+    }
+    let directory = Directory::new();
+    let store = directory.plain().await;
+    let (id, requested) = fill(&store).await;
+    store.close().await;
+    let give = |path: &Path| chown(path, Some(USER), Some(USER)).unwrap();
+    give(&directory.path());
+    files_below(&directory.path()).iter().for_each(|path| give(path));
+    let all_are_the_users = || {
+        for path in files_below(&directory.path()) {
+            assert_eq!(std::fs::metadata(&path).unwrap().uid(), USER, "{}", path.display());
+        }
+    };
+
+    let store = Store::open(directory.options(None, true)).await.unwrap();
+    store.replace_master_key(NewMasterKey::InDataDirectory, entry("master_key.replaced")).await.unwrap();
+    all_are_the_users();
+    assert!(all_encrypted(&directory.path()));
+    let store = Store::open(directory.options(None, false)).await.unwrap();
+    store.decrypt_private_keys(entry("encryption_at_rest.off")).await.unwrap();
+    all_are_the_users();
+    require_whole(&directory.plain().await, id, &requested).await;
+}
