@@ -137,18 +137,24 @@ pub(super) async fn broken_references(
 
 /// Begins a transaction that can write.
 pub(super) async fn begin(pool: &Pool, guard: &Guard) -> Result<Transaction, sqlx::Error> {
-    // IMMEDIATE takes the write lock at once; a transaction that begins as a reader may be refused it later.
-    const BEGIN: &str = "BEGIN IMMEDIATE";
-    let mut begun = pool.begin_with(BEGIN).await;
+    let mut begun = begin_once(pool).await;
     for _ in 0..CONNECTIONS {
         // What SQLite opens while the disk cannot be written, it opens to read, for as long as the connection is open.
         if !begun.as_ref().is_err_and(|error| matches!(super::trouble(error), Trouble::ReadOnly)) {
             break;
         }
         *guard.distrusted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-        begun = pool.begin_with(BEGIN).await;
+        begun = begin_once(pool).await;
     }
     begun
+}
+
+async fn begin_once(pool: &Pool) -> Result<Transaction, sqlx::Error> {
+    // IMMEDIATE takes the write lock at once; a transaction that begins as a reader may be refused it later.
+    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+    // On a file that was opened to read, SQLite begins a reader all the same. This writes nothing, and is refused then.
+    sqlx::query("DELETE FROM facts WHERE FALSE").execute(&mut *transaction).await?;
+    Ok(transaction)
 }
 
 /// Writes a page whatever stood there, so that a commit takes the place of a failed one in the write-ahead log.
@@ -245,6 +251,16 @@ mod tests {
             assert_eq!((journal.as_str(), synchronous, references), ("wal", 2, 1));
             connections.push(connection);
         }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_opened_to_read_begins_no_transaction_that_can_write() {
+        let (folder, database) = open().await;
+        let options = SqliteConnectOptions::new().filename(folder.path().join(DATABASE)).read_only(true);
+        let pool = SqlitePoolOptions::new().connect_with(options).await.unwrap();
+        let begun = begin(&pool, &Guard::default()).await;
+        assert!(begun.is_err_and(|error| matches!(super::super::trouble(&error), Trouble::ReadOnly)));
+        drop(database);
     }
 
     #[tokio::test]
