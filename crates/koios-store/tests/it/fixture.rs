@@ -145,7 +145,12 @@ pub(crate) fn snapshot(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
         if path.is_dir() {
             files.extend(snapshot(&path));
         } else {
-            files.push((path.clone(), std::fs::read(&path).unwrap()));
+            match std::fs::read(&path) {
+                Ok(contents) => files.push((path, contents)),
+                // What SQLite lays beside its database goes when the last connection is closed, on a thread of its own.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => panic!("{}: {error}", path.display()),
+            }
         }
     }
     files.sort();
