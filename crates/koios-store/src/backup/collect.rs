@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -28,6 +29,9 @@ const UNDISTURBING_ROUNDS: u32 = 3;
 
 const ROUNDS: u32 = 12;
 
+/// Between two rounds that keep writers waiting; SQLite asks for a lock every tenth of a second.
+const PAUSE: Duration = Duration::from_millis(250);
+
 /// A data directory as it was at one moment.
 pub(super) struct Collected {
     pub(super) rows: Rows,
@@ -47,11 +51,16 @@ pub(super) async fn collect(layout: &Layout, snapshot: &Path) -> Result<Collecte
             _ => Some(HeldWrites::hold(&layout.database()).await?),
         };
         let result = known.round(layout, snapshot).await;
+        let was_held = held.is_some();
         if let Some(held) = held {
             held.release().await?;
         }
         if let Some(collected) = result? {
             return Ok(collected);
+        }
+        if was_held {
+            // A change of the trust lists may wait for its last commit, and asks again now and then: else no round sees its end.
+            tokio::time::sleep(PAUSE).await;
         }
     }
     Err(BackupError::Unsettled)
