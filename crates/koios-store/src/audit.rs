@@ -10,7 +10,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 pub(crate) use append::append;
-pub(crate) use key::{AuditKey, associated_data as key_associated_data};
+pub(crate) use key::AuditKey;
 pub use list::{AuditQuery, RecordedEntry};
 pub(crate) use verify::verify;
 pub use verify::{AuditFault, AuditHead, AuditVerification};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use koios_pki::{CertificateChain, Finding, FindingCode, PrivateKeyPem, Severity, ValidityStatus};
+use koios_pki::{CertificateChain, Finding, FindingCode, PrivateKeyPem, Severity, Validity, ValidityStatus};
 use time::{Duration, OffsetDateTime};
 
 use crate::id::CertificateId;
@@ -118,8 +118,7 @@ impl CertificateRecord {
     /// The badges at the instant `now`; never empty.
     #[must_use]
     pub fn statuses(&self, now: OffsetDateTime, expiring_soon: Duration) -> Vec<CertificateStatus> {
-        let validity = self.chain.leaf().validity();
-        statuses(validity.status_at(now), validity.not_after, self.files.all_present(), now, expiring_soon)
+        statuses(self.chain.leaf().validity(), self.files.all_present(), now, expiring_soon)
     }
 
     /// What a server may dislike about the certificate, and whether its files were tampered with.
@@ -141,19 +140,18 @@ impl CertificateRecord {
 
 /// The badges of a certificate.
 pub(crate) fn statuses(
-    validity: ValidityStatus,
-    not_after: OffsetDateTime,
+    validity: Validity,
     files_present: bool,
     now: OffsetDateTime,
     expiring_soon: Duration,
 ) -> Vec<CertificateStatus> {
     let mut statuses = Vec::with_capacity(2);
-    match validity {
+    match validity.status_at(now) {
         ValidityStatus::Expired => statuses.push(CertificateStatus::Expired),
         ValidityStatus::NotYetValid => statuses.push(CertificateStatus::NotYetValid),
         _ if files_present => {
             statuses.push(CertificateStatus::Valid);
-            if not_after - now <= expiring_soon {
+            if validity.not_after - now <= expiring_soon {
                 statuses.push(CertificateStatus::ExpiringSoon);
             }
         }

@@ -17,7 +17,7 @@ use std::time::Duration;
 pub use finding::{CheckCode, CheckFinding, CheckPart, Repair, RepairKind};
 
 use crate::audit;
-use crate::blocking::run_blocking;
+use crate::blocking::store_blocking;
 use crate::database::Database;
 use crate::directory_lock::{self, DirectoryLock};
 use crate::error::{OpenError, StoreError};
@@ -264,5 +264,5 @@ fn audit_fault(fault: &audit::AuditFault) -> CheckFinding {
 
 /// Runs file work where it may block.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, StoreError> {
-    run_blocking(work).await.map_err(|_| StoreError::Interrupted)
+    store_blocking(move || Ok(work())).await
 }

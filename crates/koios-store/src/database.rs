@@ -9,6 +9,7 @@ mod postgresql;
 #[cfg(not(koios_postgresql))]
 mod sqlite;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -91,6 +92,21 @@ where
         found.extend(query.build_query_as::<T>().fetch_all(&mut *connection).await.database()?);
     }
     Ok(found)
+}
+
+/// The rows with these ids, in their order; one that was deleted meanwhile is left out. As [`rows_by_id`].
+pub(crate) async fn rows_in_order<T>(
+    connection: &mut Connection,
+    select: &'static str,
+    ids: &[String],
+    id_of: impl Fn(&T) -> &String,
+) -> Result<Vec<T>, StoreError>
+where
+    T: for<'row> sqlx::FromRow<'row, Row> + Send + Unpin,
+{
+    let rows = rows_by_id::<T>(connection, select, ids).await?;
+    let mut rows: HashMap<String, T> = rows.into_iter().map(|row| (id_of(&row).clone(), row)).collect();
+    Ok(ids.iter().filter_map(|id| rows.remove(id)).collect())
 }
 
 impl Database {

@@ -129,7 +129,7 @@ impl Store {
         let data_key =
             data_key.ok_or_else(|| StoreError::corrupt("data_keys", "the master key does not open it"))?;
         self.note(Encryption::Begun, entry).await?;
-        let keys = Arc::new(KeyFiles::new(data_key, KeyForm::Plain));
+        let keys = Arc::new(KeyFiles::new(Some(data_key), KeyForm::Plain));
         let converted = key_conversion::convert(&inner.database, &inner.layout, &keys).await?;
         if converted.left.is_empty() {
             let (_turn, mut write) = inner.database.write().await?;

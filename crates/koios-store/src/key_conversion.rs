@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::atomic;
-use crate::blocking::run_blocking;
+use crate::blocking::store_blocking;
 use crate::database::{Connection, Database, DatabaseResult};
 use crate::error::{StoreError, StoredFile};
 use crate::file_digest::FileDigest;
@@ -62,7 +62,7 @@ pub(crate) async fn settle(database: &Database, layout: &Layout) -> Result<(), S
     }
     let noted = noted.into_iter().map(StoredKey::of).collect::<Result<Vec<_>, _>>()?;
     let layout = layout.clone();
-    let written = run_blocking(move || {
+    let written = store_blocking(move || {
         let mut done = Vec::new();
         for key in noted {
             let path = key.path(&layout);
@@ -76,7 +76,7 @@ pub(crate) async fn settle(database: &Database, layout: &Layout) -> Result<(), S
         }
         Ok(done)
     });
-    let written = written.await.map_err(|_| StoreError::Interrupted)??;
+    let written = written.await?;
     let (_turn, mut write) = database.write().await?;
     let connection: &mut Connection = &mut write;
     for key in written {
@@ -120,7 +120,7 @@ pub(crate) async fn convert(
     for batch in stored.chunks(BATCH) {
         let planned = {
             let (layout, keys, batch) = (layout.clone(), Arc::clone(keys), batch.to_vec());
-            run_blocking(move || plan(&layout, &keys, &batch)).await.map_err(|_| StoreError::Interrupted)?
+            store_blocking(move || Ok(plan(&layout, &keys, &batch))).await?
         };
         converted.left.extend(planned.left);
         if planned.files.is_empty() {
@@ -136,7 +136,7 @@ pub(crate) async fn convert(
                         .map_err(|source| StoreError::io(&key.path(&layout), source))
                 })
             };
-            run_blocking(write_all).await.map_err(|_| StoreError::Interrupted)?
+            store_blocking(write_all).await
         };
         // Also after a failure: the rows of the files that are written follow them.
         settle(database, layout).await?;
@@ -235,7 +235,7 @@ mod tests {
         let id = store.create_certificate(new).await.unwrap().id;
         let inner = &store.inner;
         let data_key = data_key::open(&inner.database, &inner.secrets).await.unwrap();
-        let keys = KeyFiles::new(data_key, KeyForm::Encrypted);
+        let keys = KeyFiles::new(Some(data_key), KeyForm::Encrypted);
         let file = key_files::read(&inner.layout, id, 1).unwrap();
         let before = StoredKey { id, generation: 1, digest: file.digest() };
         let planned = plan(&inner.layout, &keys, &[before]);

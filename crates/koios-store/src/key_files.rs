@@ -53,12 +53,13 @@ pub(crate) enum KeyForm {
 
 /// Makes files of keys, and keys of files.
 pub(crate) struct KeyFiles {
-    data_key: WrappingSecret,
+    /// `None` where the master key is not at hand: what is encrypted stays shut.
+    data_key: Option<WrappingSecret>,
     form: KeyForm,
 }
 
 impl KeyFiles {
-    pub(crate) fn new(data_key: WrappingSecret, form: KeyForm) -> Self {
+    pub(crate) fn new(data_key: Option<WrappingSecret>, form: KeyForm) -> Self {
         Self { data_key, form }
     }
 
@@ -75,7 +76,8 @@ impl KeyFiles {
                 let mut seed = [0; 64];
                 aws_lc_rs::rand::fill(&mut seed)
                     .map_err(|source| StoreError::corrupt("the system's source of randomness", source))?;
-                let wrapped = key.wrap(&self.data_key, &EncryptionSeed::from_random_bytes(seed));
+                let data_key = self.data_key.as_ref().ok_or(KeyError::Encryption).map_err(unusable)?;
+                let wrapped = key.wrap(data_key, &EncryptionSeed::from_random_bytes(seed));
                 wrapped.map(KeyFile::from_bytes).map_err(unusable)
             }
         }
@@ -83,10 +85,16 @@ impl KeyFiles {
 
     /// The key in a file, in whichever form it is.
     pub(crate) fn key_of(&self, mut file: KeyFile) -> Result<PrivateKeyPem, KeyError> {
-        match file.is_encrypted() {
-            true => PrivateKeyPem::unwrap_from(file.bytes(), &self.data_key),
-            false => Ok(PrivateKeyPem::from_bytes(std::mem::take(&mut *file.0))),
+        match (file.is_encrypted(), &self.data_key) {
+            (true, Some(data_key)) => PrivateKeyPem::unwrap_from(file.bytes(), data_key),
+            (true, None) => Err(KeyError::Unwrapping),
+            (false, _) => Ok(PrivateKeyPem::from_bytes(std::mem::take(&mut *file.0))),
         }
+    }
+
+    /// Whether it opens files that are encrypted.
+    pub(crate) fn opens_encrypted(&self) -> bool {
+        self.data_key.is_some()
     }
 }
 

@@ -102,6 +102,7 @@ mod page;
 mod removed_keys;
 mod restore;
 mod row_changes;
+mod sealed_keys;
 mod secrets;
 mod server_certificates;
 mod server_identities;

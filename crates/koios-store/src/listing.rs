@@ -16,7 +16,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use uuid::Uuid;
 
-use crate::blocking::run_blocking;
+use crate::blocking::store_blocking;
 use crate::database::{Connection, Database, DatabaseResult, rows_by_id};
 use crate::error::StoreError;
 use crate::page::Ordered;
@@ -87,7 +87,7 @@ impl Store {
             Some(lists) => ask(lists),
             None => Err(StoreError::Interrupted),
         };
-        run_blocking(ask).await.map_err(|_| StoreError::Interrupted)?
+        store_blocking(ask).await
     }
 }
 
@@ -113,7 +113,7 @@ impl Listing {
         let known = Some(known).filter(|known| *known != UNKNOWN);
         let found = Found::read(&mut *database.read().await?, known).await?;
         let listing = Arc::clone(self);
-        run_blocking(move || listing.take_in(found)).await.map_err(|_| StoreError::Interrupted)?
+        store_blocking(move || listing.take_in(found)).await
     }
 
     fn take_in(&self, found: Found) -> Result<(), StoreError> {

@@ -9,11 +9,11 @@ use std::fmt;
 use base64ct::{Base64, Encoding};
 use zeroize::Zeroizing;
 
-use crate::secrets::{KEY_LEN, SecretsKey};
+use crate::secrets::{KEY_LEN, SecretsKey, random_key};
 
 pub use rewrap::NewMasterKey;
-pub(crate) use settle::{SetUp, for_reading, is_external, settle};
-pub(crate) use witness::Witness;
+pub(crate) use settle::{NAME_IT, SetUp, for_reading, is_external, settle};
+pub(crate) use witness::{InForce, NotInForce};
 
 /// A master key that is kept outside of the data directory: 256 random bits.
 ///
@@ -46,8 +46,7 @@ impl MasterKey {
     /// # Errors
     /// [`MasterKeyError::Randomness`].
     pub fn generate(origin: impl Into<String>) -> Result<Self, MasterKeyError> {
-        let mut bytes = Zeroizing::new([0; KEY_LEN]);
-        aws_lc_rs::rand::fill(bytes.as_mut()).map_err(|_| MasterKeyError::Randomness)?;
+        let bytes = random_key().map_err(|_| MasterKeyError::Randomness)?;
         Ok(Self { bytes, origin: origin.into() })
     }
 

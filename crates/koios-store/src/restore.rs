@@ -256,7 +256,7 @@ async fn encrypt_keys(
     let encrypted = async {
         let depends = SetUp { passwords_stored: false, keys_encrypted: false };
         let secrets = master_key::settle(staging, &database, options.master_key.as_ref(), depends).await?;
-        let keys = KeyFiles::new(data_key::open(&database, &secrets).await?, KeyForm::Encrypted);
+        let keys = KeyFiles::new(Some(data_key::open(&database, &secrets).await?), KeyForm::Encrypted);
         let unpacked = Arc::clone(unpacked);
         let encrypted = blocking(move || {
             let mut encrypted = Vec::new();

@@ -63,10 +63,10 @@ impl SecretsKey {
     }
 
     fn create(path: &Path) -> Result<Self, OpenError> {
-        let (key, bytes) = generate().map_err(|error| OpenError::io(path, io::Error::other(error)))?;
+        let bytes = random_key().map_err(|error| OpenError::io(path, io::Error::other(error)))?;
         atomic::replace(path, bytes.as_ref(), Access::Secret)
             .map_err(|source| OpenError::io(path, source))?;
-        Ok(key)
+        Self::from_bytes(bytes.as_ref()).ok_or_else(|| damaged(path, None))
     }
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
@@ -107,6 +107,17 @@ impl SecretsKey {
         std::str::from_utf8(&plain).map(|text| Zeroizing::new(text.to_owned())).map_err(|_| unreadable())
     }
 
+    /// Seals under `new` what this key opens; `None` when it does not open it.
+    pub(crate) fn seal_anew(
+        &self,
+        new: &Self,
+        associated_data: &[u8],
+        stored: &[u8],
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let opened = self.open_bytes(associated_data, stored);
+        opened.map(|plain| new.seal_bytes(associated_data, &plain)).transpose()
+    }
+
     /// Opens what [`SecretsKey::seal_bytes`] made with the same associated data; `None` when this is not that key, or
     /// those are other bytes.
     pub(crate) fn open_bytes(&self, associated_data: &[u8], stored: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
@@ -126,13 +137,12 @@ impl std::fmt::Debug for SecretsKey {
     }
 }
 
-/// A new key, and the bytes to keep.
-pub(crate) fn generate() -> Result<(SecretsKey, Zeroizing<[u8; KEY_LEN]>), StoreError> {
-    let failed = || StoreError::corrupt("the system's source of randomness", "it failed");
+/// A new key.
+pub(crate) fn random_key() -> Result<Zeroizing<[u8; KEY_LEN]>, StoreError> {
     let mut bytes = Zeroizing::new([0; KEY_LEN]);
-    aws_lc_rs::rand::fill(bytes.as_mut()).map_err(|_| failed())?;
-    let key = SecretsKey::from_bytes(bytes.as_ref()).ok_or_else(failed)?;
-    Ok((key, bytes))
+    aws_lc_rs::rand::fill(bytes.as_mut())
+        .map_err(|source| StoreError::corrupt("the system's source of randomness", source))?;
+    Ok(bytes)
 }
 
 pub(crate) fn associated_data(device: DeviceId) -> Vec<u8> {

@@ -11,7 +11,7 @@ use tokio::sync::{RwLock, broadcast};
 
 use crate::atomic::{self, Access};
 use crate::audit::{AuditEntry, AuditKey};
-use crate::blocking::run_blocking;
+use crate::blocking::{run_blocking, store_blocking};
 use crate::certificates::EndReason;
 use crate::certificates::overview::FilesSeen;
 use crate::change::Change;
@@ -133,7 +133,7 @@ impl Store {
         let failed = |error| OpenError::store(&layout, error);
         let found = Found::read(&database).await.map_err(failed)?;
         let Found { known, set_up: depends, encryption } = found;
-        let first = known.set_up;
+        let is_set_up = known.set_up;
         trust_lists::take_back_file_moves(&database, &layout).await.map_err(failed)?;
         let (gone, trust) = {
             let layout = layout.clone();
@@ -153,11 +153,12 @@ impl Store {
         let keys = async {
             let audit_key = AuditKey::open(&database, &secrets).await?;
             let data_key = data_key::open(&database, &secrets).await?;
-            Ok((audit_key, KeyFiles::new(data_key, encryption.form(options.encryption_at_rest))))
+            let form = encryption.form(options.encryption_at_rest);
+            Ok((audit_key, KeyFiles::new(Some(data_key), form)))
         };
         let (audit_key, key_files) = keys.await.map_err(failed)?;
         let keys = Keys { secrets, audit: audit_key, files: key_files };
-        let store = Self::assembled(layout, database, keys, trust, Some(lock), first);
+        let store = Self::assembled(layout, database, keys, trust, Some(lock), is_set_up);
         let finish = async {
             store.settle_encryption(options.encryption_at_rest, encryption).await?;
             store.notice_machine(&options.machine_id).await
@@ -180,7 +181,7 @@ impl Store {
         let secrets = master_key::for_reading(&layout, &database, options.master_key.as_ref()).await?;
         let keys = async {
             let audit_key = AuditKey::for_reading(&database, &secrets).await?;
-            let data_key = data_key::for_reading(&database, &secrets).await?;
+            let data_key = data_key::newest(&mut *database.read().await?, &secrets).await?;
             Ok((audit_key, KeyFiles::new(data_key, KeyForm::Encrypted)))
         };
         let (audit_key, key_files) = keys.await.map_err(failed)?;
@@ -354,7 +355,7 @@ impl Store {
         work: impl FnOnce(&Layout) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let inner = Arc::clone(&self.inner);
-        run_blocking(move || work(&inner.layout)).await.map_err(|_| StoreError::Interrupted)?
+        store_blocking(move || work(&inner.layout)).await
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use koios_pki::{CertificateRequest, PrivateKey, PrivateKeyPem};
+use koios_pki::{CertificateRequest, PrivateKey};
 use zeroize::Zeroizing;
 
 use super::collect::blocking;
@@ -16,7 +16,7 @@ use crate::database::Database;
 use crate::error::StoredFile;
 use crate::file_digest::FileDigest;
 use crate::key_files::{KeyFile, KeyFiles, KeyForm};
-use crate::master_key::{MasterKey, Witness};
+use crate::master_key::{InForce, MasterKey, NotInForce};
 use crate::secrets::SecretsKey;
 
 const MAX_PROBLEMS: usize = 100;
@@ -42,7 +42,7 @@ pub(crate) async fn verify(
     let rows = Rows::read(database).await?;
     let secrets = secrets(database, &rows, unpacked, master).await?;
     let data_key = data_key::newest(&mut *database.read().await?, &secrets).await?;
-    let keys = data_key.map(|data_key| KeyFiles::new(data_key, KeyForm::Encrypted));
+    let keys = KeyFiles::new(data_key, KeyForm::Encrypted);
     let audit = audit::verify(database, &secrets, &[]).await?;
     let unpacked = Arc::clone(unpacked);
     blocking(move || {
@@ -79,18 +79,17 @@ async fn secrets(
         return SecretsKey::from_bytes(bytes)
             .ok_or_else(|| BackupError::damaged("its secrets.key holds no key"));
     }
-    let master = master.ok_or_else(|| BackupError::MasterKey { problem: "none is given".to_owned() })?;
-    let witness = Witness::find(&mut *database.read().await?).await?;
-    let opens = |key: &SecretsKey| witness.as_ref().is_none_or(|witness| witness.opens(key));
-    master
-        .secrets_key()
-        .filter(opens)
-        .ok_or_else(|| BackupError::MasterKey { problem: format!("{} is another one", master.origin()) })
+    let in_force = InForce::read(&mut *database.read().await?).await?;
+    in_force.external_key(master).map_err(|why| BackupError::MasterKey {
+        problem: match why {
+            NotInForce::NoneGiven => "none is given".to_owned(),
+            NotInForce::Another(master) => format!("{} is another one", master.origin()),
+        },
+    })
 }
 
 struct Findings {
-    /// `None` when no private key can be encrypted.
-    keys: Option<KeyFiles>,
+    keys: KeyFiles,
     problems: Vec<String>,
     warnings: Vec<String>,
 }
@@ -130,11 +129,7 @@ impl Findings {
 
     /// A key of a generation in use belongs to the certificate, that of another one to the request that waits.
     fn key(&mut self, row: &CertificateRows, path: &str, contents: &Zeroizing<Vec<u8>>) {
-        let file = KeyFile::from_bytes(contents.to_vec());
-        let pem = match &self.keys {
-            Some(keys) => keys.key_of(file),
-            None => Ok(PrivateKeyPem::from_bytes(contents.to_vec())),
-        };
+        let pem = self.keys.key_of(KeyFile::from_bytes(contents.to_vec()));
         let key = match pem.and_then(|pem| PrivateKey::from_pem(&pem)) {
             Ok(key) => key,
             Err(error) => {

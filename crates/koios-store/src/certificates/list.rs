@@ -65,9 +65,7 @@ impl Store {
                 ids.map(|id| id.to_string())
             }
         };
-        let mut rows = CertificateRow::find_all(&mut *self.inner.database.read().await?, &ids.items).await?;
-        // One that was deleted since the list was read is left out.
-        let rows = ids.items.iter().filter_map(|id| rows.remove(id)).collect();
+        let rows = CertificateRow::find_all(&mut *self.inner.database.read().await?, &ids.items).await?;
         let records = self.observed(rows, Look::Badges).await?;
         Ok(ids.with_items(records))
     }
@@ -123,8 +121,7 @@ struct Clock {
 
 impl Clock {
     fn statuses(self, validity: Validity, files_present: bool) -> Vec<CertificateStatus> {
-        let status = validity.status_at(self.now);
-        statuses(status, validity.not_after, files_present, self.now, self.expiring_soon)
+        statuses(validity, files_present, self.now, self.expiring_soon)
     }
 }
 

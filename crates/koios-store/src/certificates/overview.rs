@@ -44,8 +44,7 @@ impl CertificateGlance {
     /// The badges at the instant `now`, as [`crate::CertificateRecord::statuses`] with the files as they were last seen.
     #[must_use]
     pub fn statuses(&self, now: OffsetDateTime, expiring_soon: Duration) -> Vec<CertificateStatus> {
-        let Self { validity, files_present, .. } = self;
-        statuses(validity.status_at(now), validity.not_after, *files_present, now, expiring_soon)
+        statuses(self.validity, self.files_present, now, expiring_soon)
     }
 }
 

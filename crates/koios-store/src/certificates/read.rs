@@ -41,7 +41,7 @@ impl Store {
             let _files = self.inner.files.read().await;
             let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
             let rows = CertificateRow::find_all(&mut *self.inner.database.read().await?, &ids).await?;
-            self.observed(rows.into_values().collect(), Look::Badges).await
+            self.observed(rows, Look::Badges).await
         })
         .await
     }

@@ -1,6 +1,5 @@
 //! Rows of the table `certificates`, and the statements that several operations share.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use koios_pki::CertificateChain;
@@ -10,7 +9,7 @@ use time::OffsetDateTime;
 use crate::audit::AuditResource;
 use crate::certificate::{CertificateName, CertificateRecord, FileStates, Origin};
 use crate::certificate_files::{self, Digests, Look};
-use crate::database::{Connection, DatabaseResult, rows_by_id};
+use crate::database::{Connection, DatabaseResult, rows_in_order};
 use crate::error::{Resource, StoreError};
 use crate::file_digest::FileDigest;
 use crate::id::CertificateId;
@@ -100,13 +99,12 @@ impl CertificateRow {
             .ok_or_else(|| StoreError::not_found(Resource::Certificate, id))
     }
 
-    /// By their ids.
+    /// Those with these ids, in their order.
     pub(crate) async fn find_all(
         connection: &mut Connection,
         ids: &[String],
-    ) -> Result<HashMap<String, Self>, StoreError> {
-        let rows: Vec<Self> = rows_by_id(connection, select_certificates!("WHERE c.id IN"), ids).await?;
-        Ok(rows.into_iter().map(|row| (row.id.clone(), row)).collect())
+    ) -> Result<Vec<Self>, StoreError> {
+        rows_in_order(connection, select_certificates!("WHERE c.id IN"), ids, |row: &Self| &row.id).await
     }
 
     /// All of them in the order of their ids, without counting their devices.

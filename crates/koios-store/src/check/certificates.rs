@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use koios_pki::{Certificate, CertificateChain, KeyError, PrivateKey, PrivateKeyPem, PublicKey};
+use koios_pki::{Certificate, CertificateChain, KeyError, PrivateKey, PublicKey};
 use sqlx::FromRow;
 
 use super::blocking;
@@ -169,8 +169,7 @@ fn look(layout: &Layout, keys: &Keys, (row, request, copies): &Rows, parts: &Par
 /// What files of private keys are to be like.
 struct Keys {
     encryption: Encryption,
-    /// `None` without the master key, which is told elsewhere.
-    files: Option<KeyFiles>,
+    files: KeyFiles,
 }
 
 impl Keys {
@@ -181,22 +180,20 @@ impl Keys {
             Some(secrets) => data_key::newest(&mut connection, secrets).await?,
             None => None,
         };
-        let files = data_key.map(|data_key| KeyFiles::new(data_key, encryption.form(false)));
-        Ok(Self { encryption, files })
+        Ok(Self { encryption, files: KeyFiles::new(data_key, encryption.form(false)) })
     }
 
-    /// Whether the key in the file is the private half of that one; `None` when only the master key could tell.
+    /// Whether the key in the file is the private half of that one; `None` when only the master key, whose want is told
+    /// elsewhere, could tell.
     fn belongs(
         &self,
         file: KeyFile,
         public_key: Result<&PublicKey, &KeyError>,
     ) -> Result<Option<bool>, KeyError> {
-        let pem = match &self.files {
-            Some(files) => files.key_of(file)?,
-            None if file.is_encrypted() => return Ok(None),
-            None => PrivateKeyPem::from_bytes(file.bytes().to_vec()),
-        };
-        let key = PrivateKey::from_pem(&pem)?;
+        if file.is_encrypted() && !self.files.opens_encrypted() {
+            return Ok(None);
+        }
+        let key = PrivateKey::from_pem(&self.files.key_of(file)?)?;
         Ok(Some(public_key.map_err(Clone::clone)? == key.public_key()))
     }
 }

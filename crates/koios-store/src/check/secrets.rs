@@ -4,7 +4,7 @@ use super::finding::{CheckCode, CheckFinding, CheckPart};
 use crate::database::Database;
 use crate::error::{StoreError, with_causes};
 use crate::layout::Layout;
-use crate::master_key::{self, MasterKey, Witness};
+use crate::master_key::{InForce, MasterKey, NAME_IT, NotInForce};
 use crate::secrets::SecretsKey;
 
 /// Finds the master key in force, or says why that cannot be.
@@ -13,35 +13,28 @@ pub(super) async fn open(
     database: Option<&Database>,
     given: Option<&MasterKey>,
 ) -> Result<Result<SecretsKey, CheckFinding>, StoreError> {
-    let (witness, external) = match database {
-        Some(database) => {
-            let mut connection = database.read().await?;
-            (Witness::find(&mut connection).await?, master_key::is_external(&mut connection).await?)
-        }
-        None => (None, given.is_some()),
+    let in_force = match database {
+        Some(database) => InForce::read(&mut *database.read().await?).await?,
+        None => InForce { witness: None, is_external: given.is_some() },
     };
     // One that is given is not in force before the next start.
-    if !external {
+    if !in_force.is_external {
         return Ok(internal(layout));
     }
-    let Some(master) = given else {
-        return Ok(Err(finding(
+    Ok(in_force.external_key(given).map_err(|why| match why {
+        NotInForce::NoneGiven => finding(
             CheckCode::MasterKeyMissing,
             "the master key",
             "it is kept outside of the data directory, and not given: passwords, encrypted keys and the audit trail cannot be \
              examined",
-            "name it with the setting master_key_file, in the environment's KOIOS_MASTER_KEY or as the systemd credential \
-             koios-master-key",
-        )));
-    };
-    let opens = |key: &SecretsKey| witness.as_ref().is_none_or(|witness| witness.opens(key));
-    Ok(master.secrets_key().filter(opens).ok_or_else(|| {
-        finding(
+            NAME_IT,
+        ),
+        NotInForce::Another(master) => finding(
             CheckCode::MasterKeyWrong,
             master.origin(),
             "it is not the master key that the secrets are sealed under",
             "give the one that the daemon was last started with; without it, passwords and encrypted private keys are lost",
-        )
+        ),
     }))
 }
 

@@ -1,8 +1,6 @@
 //! The list of devices: searched, filtered and sorted.
 
-use std::collections::HashMap;
-
-use crate::database::{Connection, DatabaseResult, QueryBuilder, rows_by_id};
+use crate::database::{Connection, DatabaseResult, QueryBuilder, rows_in_order};
 use crate::device::Device;
 use crate::devices::row::DeviceRow;
 use crate::devices::{DeviceQuery, DeviceSortKey};
@@ -55,10 +53,10 @@ impl Store {
             })
             .await?;
         let ids = ids.map(|id| id.to_string());
-        let rows = rows_of(&mut *self.inner.database.read().await?, &ids.items).await?;
-        // One that was deleted since the list was read is left out.
-        let rows = ids.items.iter().filter_map(|id| rows.get(id));
-        let devices = rows.map(DeviceRow::device).collect::<Result<_, _>>()?;
+        let connection = &mut *self.inner.database.read().await?;
+        let select = "SELECT * FROM devices WHERE id IN";
+        let rows = rows_in_order(connection, select, &ids.items, |row: &DeviceRow| &row.id).await?;
+        let devices = rows.iter().map(DeviceRow::device).collect::<Result<_, _>>()?;
         Ok(ids.with_items(devices))
     }
 }
@@ -85,15 +83,6 @@ async fn by_order(
     let page = keyset.page(rows, total, |last| (last.sort_value(sort.key), last.id.clone()))?;
     let devices = page.items.iter().map(DeviceRow::device).collect::<Result<_, _>>()?;
     Ok(page.with_items(devices))
-}
-
-/// The rows of a page.
-async fn rows_of(
-    connection: &mut Connection,
-    ids: &[String],
-) -> Result<HashMap<String, DeviceRow>, StoreError> {
-    let rows: Vec<DeviceRow> = rows_by_id(connection, "SELECT * FROM devices WHERE id IN", ids).await?;
-    Ok(rows.into_iter().map(|row| (row.id.clone(), row)).collect())
 }
 
 impl DeviceRow {

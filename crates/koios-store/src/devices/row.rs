@@ -1,7 +1,5 @@
 //! Rows of the table `devices`, and the statements that several operations share.
 
-use std::collections::HashMap;
-
 use koios_pki::{SecurityMode, SecurityPolicy, Sha256Thumbprint};
 use serde_json::{Map, Value, json};
 use sqlx::FromRow;
@@ -9,7 +7,7 @@ use time::OffsetDateTime;
 
 use crate::audit::AuditResource;
 use crate::certificates::row::parse_chain;
-use crate::database::{Connection, DatabaseResult, rows_by_id};
+use crate::database::{Connection, DatabaseResult, rows_in_order};
 use crate::device::{Device, DeviceRef, DeviceUser, ServerCertificatePolicy};
 use crate::error::{Resource, StoreError};
 use crate::id::{CertificateId, DeviceId};
@@ -318,10 +316,9 @@ pub(crate) async fn device_refs_by_id(
     connection: &mut Connection,
     ids: &[String],
 ) -> Result<Vec<DeviceRef>, StoreError> {
-    let rows: Vec<RefRow> =
-        rows_by_id(connection, concat!(select_device_refs!(), " WHERE d.id IN"), ids).await?;
-    let mut rows: HashMap<String, RefRow> = rows.into_iter().map(|row| (row.id.clone(), row)).collect();
-    ids.iter().filter_map(|id| rows.remove(id)).map(RefRow::device_ref).collect()
+    let select = concat!(select_device_refs!(), " WHERE d.id IN");
+    let rows = rows_in_order(connection, select, ids, |row: &RefRow| &row.id).await?;
+    rows.into_iter().map(RefRow::device_ref).collect()
 }
 
 /// Devices in their short form, by name.

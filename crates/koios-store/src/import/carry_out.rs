@@ -3,22 +3,23 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use koios_pki::PrivateKey;
 use serde_json::json;
 
 use super::plan::Planned;
-use super::report::{IdentityOutcome, ImportReport, ImportedTrust, TrustItem, TrustOutcome, sentence};
+use super::report::{IdentityOutcome, ImportReport, ImportedTrust, TrustItem, TrustOutcome};
 use super::{ImportOptions, ImportedIdentity, PairRules};
 use crate::audit::{AuditEntry, AuditResource};
+use crate::backup::database_files;
 use crate::certificate::Origin;
 use crate::certificates::NewCertificate;
-use crate::error::StoreError;
+use crate::error::{StoreError, with_causes};
 use crate::instant;
 use crate::layout::Layout;
 use crate::name::Name;
 use crate::owner;
 use crate::store::Store;
 use crate::trust_lists;
-use koios_pki::PrivateKey;
 
 pub(super) async fn carry_out(store: &Store, planned: Planned, options: &ImportOptions) -> ImportReport {
     let Planned { mut report, keys, key_of, rules } = planned;
@@ -44,7 +45,7 @@ pub(super) async fn carry_out(store: &Store, planned: Planned, options: &ImportO
     if let Err(error) = handed_over {
         report.warnings.push(format!(
             "the new files may not belong to the owner of the data directory, who could not read them then: {}",
-            sentence(&error)
+            with_causes(&error)
         ));
     }
     report
@@ -147,12 +148,7 @@ fn hand_over(layout: &Layout, before: &HashSet<PathBuf>) -> Result<(), StoreErro
 fn opened(layout: &Layout) -> Vec<PathBuf> {
     let mut paths = vec![layout.lock(), layout.secrets_key(), layout.certificates()];
     // SQLite itself gives these to the owner of the database.
-    let with_suffix = |suffix: &str| {
-        let mut name = layout.database().into_os_string();
-        name.push(suffix);
-        PathBuf::from(name)
-    };
-    paths.extend(["", "-wal", "-shm"].map(with_suffix));
+    paths.extend(database_files(&layout.database()));
     for (folder, _) in trust_lists::folders() {
         let mut folder = folder.as_path();
         while folder != Path::new("") {

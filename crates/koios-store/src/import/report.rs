@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use koios_pki::{Certificate, CertificateChain, ReadError, RevocationList};
 
 use super::ForeignLayout;
-use crate::error::{StoreError, with_causes};
+use crate::error::StoreError;
 use crate::id::CertificateId;
 use crate::name::Name;
 use crate::trust_lists::TrustListName;
@@ -299,9 +299,4 @@ impl fmt::Display for FileNote {
             }
         }
     }
-}
-
-/// An error of the store on one line.
-pub(super) fn sentence(error: &StoreError) -> String {
-    with_causes(error)
 }

@@ -2,11 +2,11 @@
 
 use crate::atomic::{self, Access};
 use crate::audit::{self, AuditEntry, AuditKey};
-use crate::data_key;
 use crate::database::{Connection, Database, DatabaseResult};
 use crate::error::{StoreError, with_causes};
 use crate::id::DeviceId;
 use crate::layout::Layout;
+use crate::sealed_keys::SealedKeys;
 use crate::secrets::{self, SecretsKey};
 use crate::store::Store;
 
@@ -42,10 +42,7 @@ impl Store {
 
     async fn replace_master(&self, new: NewMasterKey, entry: AuditEntry) -> Result<(), StoreError> {
         let (key, place) = match &new {
-            NewMasterKey::External(master) => {
-                let unusable = || StoreError::corrupt("the new master key", "it cannot be used");
-                (master.secrets_key().ok_or_else(unusable)?, Place::External)
-            }
+            NewMasterKey::External(master) => (master.secrets_key().ok_or_else(unusable)?, Place::External),
             NewMasterKey::InDataDirectory => (self.blocking(write_next).await?, Place::DataDirectory),
         };
         rewrap(&self.inner.database, &self.inner.secrets, &key, place, entry).await?;
@@ -64,12 +61,16 @@ impl Store {
     }
 }
 
+fn unusable() -> StoreError {
+    StoreError::corrupt("the new master key", "it cannot be used")
+}
+
 /// Writes a new key beside the present one.
 fn write_next(layout: &Layout) -> Result<SecretsKey, StoreError> {
     let path = layout.next_secrets_key();
-    let (key, bytes) = secrets::generate()?;
+    let bytes = secrets::random_key()?;
     atomic::replace(&path, bytes.as_ref(), Access::Secret).map_err(|source| StoreError::io(&path, source))?;
-    Ok(key)
+    SecretsKey::from_bytes(bytes.as_ref()).ok_or_else(unusable)
 }
 
 pub(super) fn put_next_in_place(layout: &Layout) -> Result<(), StoreError> {
@@ -93,33 +94,8 @@ pub(super) async fn rewrap(
     if let Some(key) = AuditKey::all(&mut *connection, old).await?.pop() {
         audit::append(&mut *connection, entry, &key).await?;
     }
-    let data_keys: Vec<(i64, Vec<u8>)> = sqlx::query_as("SELECT id, sealed FROM data_keys ORDER BY id")
-        .fetch_all(&mut *connection)
-        .await
-        .database()?;
-    for (id, sealed) in data_keys {
-        if let Some(sealed) = sealed_anew(old, new, &data_key::associated_data(id), &sealed)? {
-            sqlx::query("UPDATE data_keys SET sealed = $2 WHERE id = $1")
-                .bind(id)
-                .bind(sealed)
-                .execute(&mut *connection)
-                .await
-                .database()?;
-        }
-    }
-    let audit_keys: Vec<(i64, Vec<u8>)> = sqlx::query_as("SELECT id, sealed FROM audit_keys ORDER BY id")
-        .fetch_all(&mut *connection)
-        .await
-        .database()?;
-    for (id, sealed) in audit_keys {
-        if let Some(sealed) = sealed_anew(old, new, &audit::key_associated_data(id), &sealed)? {
-            sqlx::query("UPDATE audit_keys SET sealed = $2 WHERE id = $1")
-                .bind(id)
-                .bind(sealed)
-                .execute(&mut *connection)
-                .await
-                .database()?;
-        }
+    for kind in SealedKeys::ALL {
+        kind.rewrap(&mut *connection, old, new).await?;
     }
     let passwords: Vec<(String, Vec<u8>)> =
         sqlx::query_as("SELECT id, password FROM devices WHERE password IS NOT NULL")
@@ -128,7 +104,7 @@ pub(super) async fn rewrap(
             .database()?;
     for (id, sealed) in passwords {
         let device: DeviceId = id.parse().map_err(|source| StoreError::corrupt("devices.id", source))?;
-        if let Some(sealed) = sealed_anew(old, new, &secrets::associated_data(device), &sealed)? {
+        if let Some(sealed) = old.seal_anew(new, &secrets::associated_data(device), &sealed)? {
             sqlx::query("UPDATE devices SET password = $2 WHERE id = $1")
                 .bind(id)
                 .bind(sealed)
@@ -139,14 +115,4 @@ pub(super) async fn rewrap(
     }
     note_place(connection, place).await?;
     database.commit(write).await
-}
-
-fn sealed_anew(
-    old: &SecretsKey,
-    new: &SecretsKey,
-    associated_data: &[u8],
-    sealed: &[u8],
-) -> Result<Option<Vec<u8>>, StoreError> {
-    let opened = old.open_bytes(associated_data, sealed);
-    opened.map(|plain| new.seal_bytes(associated_data, &plain)).transpose()
 }

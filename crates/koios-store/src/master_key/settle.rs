@@ -2,7 +2,7 @@
 
 use crate::atomic;
 use crate::audit::AuditEntry;
-use crate::blocking::run_blocking;
+use crate::blocking::store_blocking;
 use crate::database::{Connection, Database};
 use crate::error::{OpenError, StoreError};
 use crate::facts;
@@ -11,8 +11,9 @@ use crate::layout::Layout;
 use crate::secrets::SecretsKey;
 use crate::store::blocking_open;
 
+use super::MasterKey;
 use super::rewrap::{put_next_in_place, rewrap};
-use super::{MasterKey, Witness};
+use super::witness::{InForce, NotInForce, Witness};
 
 /// Where the master key in force is kept.
 const FACT: &str = "master key";
@@ -31,6 +32,10 @@ impl Place {
         }
     }
 }
+
+/// What to do when a master key is kept outside, and not given.
+pub(crate) const NAME_IT: &str = "name it with the setting master_key_file, in the environment's KOIOS_MASTER_KEY or as the systemd \
+                                  credential koios-master-key";
 
 /// What depends on the master key.
 #[derive(Clone, Copy, Debug)]
@@ -58,28 +63,24 @@ pub(crate) async fn settle(
     given: Option<&MasterKey>,
     set_up: SetUp,
 ) -> Result<SecretsKey, OpenError> {
-    let found = async {
-        let mut connection = database.read().await?;
-        Ok((Witness::find(&mut connection).await?, is_external(&mut connection).await?))
-    };
-    let (witness, external) = found.await.map_err(|error| OpenError::store(layout, error))?;
+    let InForce { witness, is_external } = read(layout, database).await?;
     let layout = layout.clone();
     match given {
         Some(master) => {
             let key = master.secrets_key().ok_or_else(|| not_this_one(&layout, master))?;
-            match make_external(&layout, database, &key, witness, external).await {
-                Ok(InForce::Already) => {}
-                Ok(InForce::Now) => tracing::info!(
+            match make_external(&layout, database, &key, witness, is_external).await {
+                Ok(Since::Before) => {}
+                Ok(Since::Now) => tracing::info!(
                     origin = master.origin(),
                     "this master key is in force now, in the place of secrets.key, which is removed: keep a copy of it, \
                      without it passwords and encrypted private keys are lost"
                 ),
-                Ok(InForce::Never) => return Err(not_this_one(&layout, master)),
+                Ok(Since::Never) => return Err(not_this_one(&layout, master)),
                 Err(error) => return Err(OpenError::store(&layout, error)),
             }
             Ok(key)
         }
-        None if external => Err(none_given(&layout)),
+        None if is_external => Err(none_given(&layout)),
         None => blocking_open(move || keep_internal(&layout, witness.as_ref(), set_up)).await,
     }
 }
@@ -90,29 +91,27 @@ pub(crate) async fn for_reading(
     database: &Database,
     given: Option<&MasterKey>,
 ) -> Result<SecretsKey, OpenError> {
-    let found = async {
-        let mut connection = database.read().await?;
-        Ok((Witness::find(&mut connection).await?, is_external(&mut connection).await?))
-    };
-    let (witness, external) = found.await.map_err(|error| OpenError::store(layout, error))?;
-    let opens = |key: &SecretsKey| witness.as_ref().is_none_or(|witness| witness.opens(key));
-    if external {
-        let key = given.and_then(MasterKey::secrets_key);
-        return match (given, key.filter(opens)) {
-            (_, Some(key)) => Ok(key),
-            (Some(master), None) => Err(not_this_one(layout, master)),
-            (None, None) => Err(none_given(layout)),
-        };
+    let in_force = read(layout, database).await?;
+    if in_force.is_external {
+        return in_force.external_key(given).map_err(|why| match why {
+            NotInForce::NoneGiven => none_given(layout),
+            NotInForce::Another(master) => not_this_one(layout, master),
+        });
     }
     // One that is given is not in force before the next start.
     let layout = layout.clone();
     blocking_open(move || {
         let next = SecretsKey::read(&layout.next_secrets_key())
             .ok()
-            .filter(|key| witness.is_some_and(|it| it.opens(key)));
+            .filter(|key| in_force.witness.is_some_and(|witness| witness.opens(key)));
         next.map_or_else(|| SecretsKey::read(&layout.secrets_key()), Ok)
     })
     .await
+}
+
+async fn read(layout: &Layout, database: &Database) -> Result<InForce, OpenError> {
+    let read = async { InForce::read(&mut *database.read().await?).await };
+    read.await.map_err(|error| OpenError::store(layout, error))
 }
 
 fn not_this_one(layout: &Layout, master: &MasterKey) -> OpenError {
@@ -127,14 +126,13 @@ fn none_given(layout: &Layout) -> OpenError {
     OpenError::MasterKey {
         path: layout.root().to_owned(),
         problem: "its secrets are sealed under a master key from outside, and none is given".to_owned(),
-        remedy: "name it with the setting master_key_file, in the environment's KOIOS_MASTER_KEY or as the systemd credential \
-                 koios-master-key",
+        remedy: NAME_IT,
     }
 }
 
 /// Since when a key from outside is the master key.
-enum InForce {
-    Already,
+enum Since {
+    Before,
     Now,
     /// Neither it nor one in the data directory is the one that everything is sealed under.
     Never,
@@ -146,9 +144,9 @@ async fn make_external(
     key: &SecretsKey,
     witness: Option<Witness>,
     external: bool,
-) -> Result<InForce, StoreError> {
+) -> Result<Since, StoreError> {
     let (root, kept) = (layout.clone(), layout.clone());
-    let kept = run_blocking(move || kept_keys(&kept)).await.map_err(|_| StoreError::Interrupted)?;
+    let kept = store_blocking(move || Ok(kept_keys(&kept))).await?;
     let opens = |key: &SecretsKey| witness.as_ref().is_some_and(|witness| witness.opens(key));
     if witness.is_none() || opens(key) {
         if !external {
@@ -158,15 +156,15 @@ async fn make_external(
         }
         // A file of the directory may have been given as the one from outside.
         if !kept.iter().any(opens) {
-            run_blocking(move || remove_kept_keys(&root)).await.map_err(|_| StoreError::Interrupted)??;
+            store_blocking(move || remove_kept_keys(&root)).await?;
         }
-        return Ok(InForce::Already);
+        return Ok(Since::Before);
     }
-    let Some(old) = kept.iter().find(|kept| opens(kept)) else { return Ok(InForce::Never) };
+    let Some(old) = kept.iter().find(|kept| opens(kept)) else { return Ok(Since::Never) };
     let entry = AuditEntry::new(instant::now(), "koios", "master_key.replaced");
     rewrap(database, old, key, Place::External, entry).await?;
-    run_blocking(move || remove_kept_keys(&root)).await.map_err(|_| StoreError::Interrupted)??;
-    Ok(InForce::Now)
+    store_blocking(move || remove_kept_keys(&root)).await?;
+    Ok(Since::Now)
 }
 
 fn keep_internal(layout: &Layout, witness: Option<&Witness>, set_up: SetUp) -> Result<SecretsKey, OpenError> {

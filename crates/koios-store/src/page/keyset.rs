@@ -79,6 +79,7 @@ impl Keyset<'_> {
 
 /// The columns that hold numbers.
 const NUMBERS: [&str; 2] = ["created_at", "not_after"];
+
 #[cfg(test)]
 mod tests {
     use crate::database::Database;

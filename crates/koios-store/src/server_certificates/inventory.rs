@@ -22,27 +22,20 @@ impl Store {
                 direction: Direction::Ascending,
                 request: &page,
             };
-            let urls: Vec<String> =
-                match keyset.begin()? {
-                    None => sqlx::query_scalar(
-                        "SELECT DISTINCT endpoint_url FROM seen_certificates ORDER BY endpoint_url LIMIT $1",
-                    )
-                    .bind(keyset.rows())
-                    .fetch_all(&mut *connection)
-                    .await,
-                    Some((SortValue::Text(last), _)) => {
-                        sqlx::query_scalar(
-                            "SELECT DISTINCT endpoint_url FROM seen_certificates WHERE endpoint_url > $1 \
-                         ORDER BY endpoint_url LIMIT $2",
-                        )
-                        .bind(last)
-                        .bind(keyset.rows())
-                        .fetch_all(&mut *connection)
-                        .await
-                    }
-                    Some((SortValue::Number(_), _)) => return Err(StoreError::InvalidCursor),
-                }
-                .database()?;
+            let last = match keyset.begin()? {
+                // Before every URL.
+                None => String::new(),
+                Some((SortValue::Text(last), _)) => last,
+                Some((SortValue::Number(_), _)) => return Err(StoreError::InvalidCursor),
+            };
+            let urls: Vec<String> = sqlx::query_scalar(
+                "SELECT DISTINCT endpoint_url FROM seen_certificates WHERE endpoint_url > $1 ORDER BY endpoint_url LIMIT $2",
+            )
+            .bind(last)
+            .bind(keyset.rows())
+            .fetch_all(&mut *connection)
+            .await
+            .database()?;
             let total: i64 = sqlx::query_scalar("SELECT COUNT(DISTINCT endpoint_url) FROM seen_certificates")
                 .fetch_one(&mut *connection)
                 .await
