@@ -10,8 +10,43 @@ use der::asn1::ObjectIdentifier;
 use zeroize::Zeroizing;
 
 use self::cipher::Cipher;
+use self::pbes2::Encryption;
 use self::pkcs12_kdf::{Hash, Purpose};
-use crate::tlv::{self, Elements, Tlv};
+use crate::KeyError;
+use crate::tlv::{self, Elements, Tlv, TlvError};
+
+/// `EncryptedPrivateKeyInfo` (RFC 5958 §3) as it is read: its algorithm, and what that has made of the key.
+pub(crate) struct EncryptedKeyInfo<'a> {
+    algorithm: Tlv<'a>,
+    pub(crate) encrypted: &'a [u8],
+}
+
+impl<'a> EncryptedKeyInfo<'a> {
+    pub(crate) fn read(der: &'a [u8]) -> Result<Self, TlvError> {
+        let mut info = Elements::new(der).expect(tlv::SEQUENCE)?.elements();
+        Ok(Self {
+            algorithm: info.expect(tlv::SEQUENCE)?,
+            encrypted: info.expect(tlv::OCTET_STRING)?.content,
+        })
+    }
+
+    /// What opens it, if the work is bounded.
+    pub(crate) fn scheme(&self) -> Result<Scheme, Unopenable> {
+        let scheme = Scheme::read(self.algorithm, self.encrypted)?;
+        WorkBudget::new().take(scheme.work())?;
+        Ok(scheme)
+    }
+
+    /// The encoding of a key that is encrypted like this.
+    pub(crate) fn write(
+        encryption: &Encryption<'_>,
+        passphrase: &str,
+        key: &[u8],
+    ) -> Result<Vec<u8>, KeyError> {
+        let (algorithm, encrypted) = encryption.encrypt(passphrase, key)?;
+        Ok(tlv::encode(tlv::SEQUENCE, &[&algorithm, &tlv::encode(tlv::OCTET_STRING, &[&encrypted])]))
+    }
+}
 
 /// A password in the two ways in which PKCS#12 files are written without one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

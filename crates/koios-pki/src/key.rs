@@ -14,9 +14,10 @@ use zeroize::Zeroizing;
 pub use self::ec::EcPrivateKey;
 pub use self::rsa::{DecryptedBlock, RsaPrivateKey};
 pub use self::wrapping::WrappingSecret;
+use crate::encryption::EncryptedKeyInfo;
 use crate::encryption::pbes2::Encryption;
 use crate::public_key::{EC_PUBLIC_KEY, LEAST_RSA_BITS, curve_of};
-use crate::{Certificate, Curve, EncryptionSeed, KeyAlgorithm, PublicKey, SignatureScheme, pem, tlv};
+use crate::{Certificate, Curve, EncryptionSeed, KeyAlgorithm, PublicKey, SignatureScheme, pem};
 
 /// The kind of key to generate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -210,8 +211,7 @@ impl PrivateKey {
         encryption: &Encryption<'_>,
         passphrase: &str,
     ) -> Result<Vec<u8>, KeyError> {
-        let (algorithm, encrypted) = encryption.encrypt(passphrase, &self.pkcs8)?;
-        Ok(tlv::encode(tlv::SEQUENCE, &[&algorithm, &tlv::encode(tlv::OCTET_STRING, &[&encrypted])]))
+        EncryptedKeyInfo::write(encryption, passphrase, &self.pkcs8)
     }
 
     /// The public half.

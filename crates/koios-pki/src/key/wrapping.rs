@@ -4,8 +4,7 @@ use zeroize::Zeroizing;
 
 use super::{PKCS8_LABEL, PrivateKeyPem};
 use crate::encryption::pbes2::Encryption;
-use crate::encryption::{EncryptionSeed, Password, Scheme, WorkBudget};
-use crate::tlv::{self, Elements};
+use crate::encryption::{EncryptedKeyInfo, EncryptionSeed, Password};
 use crate::{KeyError, pem};
 
 /// As OpenSSL writes. Iterations make guessing dear, and 256 random bits are not guessed.
@@ -54,9 +53,8 @@ impl PrivateKeyPem {
             return Err(KeyError::Malformed);
         }
         let [(salt, iv), _] = seed.halves();
-        let (algorithm, encrypted) =
-            Encryption::pbkdf2(salt, iv, ITERATIONS).encrypt(secret.passphrase(), &block.der)?;
-        let der = tlv::encode(tlv::SEQUENCE, &[&algorithm, &tlv::encode(tlv::OCTET_STRING, &[&encrypted])]);
+        let encryption = Encryption::pbkdf2(salt, iv, ITERATIONS);
+        let der = EncryptedKeyInfo::write(&encryption, secret.passphrase(), &block.der)?;
         Ok(pem::encode(ENCRYPTED_LABEL, &der).as_bytes().to_vec())
     }
 
@@ -82,12 +80,8 @@ fn unwrapped(block: &pem::Block<'_>, secret: &WrappingSecret) -> Option<Zeroizin
     if block.label != ENCRYPTED_LABEL {
         return None;
     }
-    let mut info = Elements::new(&block.der).expect(tlv::SEQUENCE).ok()?.elements();
-    let algorithm = info.expect(tlv::SEQUENCE).ok()?;
-    let encrypted = info.expect(tlv::OCTET_STRING).ok()?.content;
-    let scheme = Scheme::read(algorithm, encrypted).ok()?;
-    WorkBudget::new().take(scheme.work()).ok()?;
-    let opened = scheme.decrypt(Password::Text(secret.passphrase()), encrypted)?;
+    let info = EncryptedKeyInfo::read(&block.der).ok()?;
+    let opened = info.scheme().ok()?.decrypt(Password::Text(secret.passphrase()), info.encrypted)?;
     // One wrong secret in 256 leaves padding that looks right, and noise before it.
     pkcs8::PrivateKeyInfoRef::try_from(opened.as_slice()).ok()?;
     Some(opened)

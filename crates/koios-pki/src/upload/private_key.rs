@@ -6,8 +6,7 @@ use zeroize::Zeroizing;
 
 use super::{InputKind, ReadError, Unreadable, check_size};
 use crate::encryption::legacy_pem::DekInfo;
-use crate::encryption::{Password, Scheme, Unopenable, WorkBudget};
-use crate::tlv::{self, Elements};
+use crate::encryption::{EncryptedKeyInfo, Password, Unopenable};
 use crate::{KeyError, PrivateKey, pem};
 
 /// One private key, still encoded and perhaps encrypted.
@@ -107,13 +106,10 @@ impl KeyInput {
 
 /// Opens an `EncryptedPrivateKeyInfo`; its algorithm is judged before a passphrase is asked for.
 fn open_encrypted(der: &[u8], passphrase: Result<&str, ReadError>) -> Result<PrivateKey, ReadError> {
-    let malformed = |_| key_malformed();
-    let mut info = Elements::new(der).expect(tlv::SEQUENCE).map_err(malformed)?.elements();
-    let algorithm = info.expect(tlv::SEQUENCE).map_err(malformed)?;
-    let encrypted = info.expect(tlv::OCTET_STRING).map_err(malformed)?.content;
-    let scheme = Scheme::read(algorithm, encrypted).map_err(unopenable)?;
-    WorkBudget::new().take(scheme.work()).map_err(unopenable)?;
-    let opened = scheme.decrypt(Password::Text(passphrase?), encrypted).ok_or(ReadError::PassphraseWrong)?;
+    let info = EncryptedKeyInfo::read(der).map_err(|_| key_malformed())?;
+    let scheme = info.scheme().map_err(unopenable)?;
+    let opened =
+        scheme.decrypt(Password::Text(passphrase?), info.encrypted).ok_or(ReadError::PassphraseWrong)?;
     match PrivateKey::from_pkcs8_der(&opened) {
         // One wrong passphrase in 256 leaves padding that looks right, and noise before it.
         Err(KeyError::Malformed) if !is_private_key_info(&opened) => Err(ReadError::PassphraseWrong),
