@@ -3,11 +3,11 @@
 use std::io::{self, Write};
 
 use koios_store::{AuditHead, OpenError, Store, StoreError};
-use tokio::runtime::Builder;
 
 use crate::{
     api::audit::{EntryBody, hex},
     command_line::AuditAction,
+    command_runtime::command_runtime,
     config::Settings,
 };
 
@@ -53,7 +53,7 @@ impl AuditCommandError {
 ///
 /// [`AuditCommandError`] when nothing could be said.
 pub fn audit(settings: &Settings, action: &AuditAction) -> Result<u8, AuditCommandError> {
-    let runtime = Builder::new_current_thread().enable_all().build().map_err(AuditCommandError::Output)?;
+    let runtime = command_runtime().map_err(AuditCommandError::Output)?;
     runtime.block_on(async {
         let store = Store::open_for_reading(settings.store_options()).await?;
         let answer = match action {

@@ -3,7 +3,6 @@
 use std::{
     future::Future,
     io::{self, Write},
-    path::{Path, PathBuf},
 };
 
 use koios_store::{
@@ -11,13 +10,12 @@ use koios_store::{
     StoreError,
 };
 use time::format_description::well_known::Rfc3339;
-use tokio::runtime::Builder;
-use zeroize::Zeroizing;
 
 use crate::{
     command_line::{BackupArguments, RestoreArguments},
+    command_runtime::command_runtime,
     config::Settings,
-    secret_file,
+    secret_file::{self, PassphraseError},
 };
 
 /// Why nothing was backed up or restored.
@@ -31,14 +29,8 @@ pub enum BackupCommandError {
     #[error("it is done, but that cannot be written out")]
     Output(#[source] io::Error),
     /// The file with the passphrase is of no use.
-    #[error("there is no passphrase in {}", .path.display())]
-    Passphrase {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Passphrase(#[from] PassphraseError),
     /// The command cannot run.
     #[error("the command cannot be started")]
     Runtime(#[source] io::Error),
@@ -54,7 +46,7 @@ impl BackupCommandError {
                 BackupError::Open(_)
                 | BackupError::Store(StoreError::Corrupt { .. } | StoreError::Damaged { .. }),
             ) => 3,
-            Self::Passphrase { .. } | Self::Backup(BackupError::MasterKey { .. }) => 2,
+            Self::Passphrase(_) | Self::Backup(BackupError::MasterKey { .. }) => 2,
             Self::Backup(_) | Self::Output(_) | Self::Runtime(_) => 1,
         }
     }
@@ -67,7 +59,7 @@ impl BackupCommandError {
 /// [`BackupCommandError`] when there is no backup.
 pub fn back_up(settings: &Settings, arguments: &BackupArguments) -> Result<u8, BackupCommandError> {
     let mut order = BackupOrder::new(&settings.data_dir, &arguments.file);
-    order.passphrase = passphrase(arguments.passphrase_file.as_deref())?;
+    order.passphrase = arguments.passphrase_file.as_deref().map(secret_file::passphrase).transpose()?;
     order.replace = arguments.force;
     let encrypted = order.passphrase.is_some();
     let done = run(koios_store::back_up(order))?;
@@ -104,7 +96,7 @@ pub fn back_up(settings: &Settings, arguments: &BackupArguments) -> Result<u8, B
 /// [`BackupCommandError`] when nothing was restored.
 pub fn restore(settings: &Settings, arguments: &RestoreArguments) -> Result<u8, BackupCommandError> {
     let mut order = RestoreOrder::new(&settings.data_dir, &arguments.file);
-    order.passphrase = passphrase(arguments.passphrase_file.as_deref())?;
+    order.passphrase = arguments.passphrase_file.as_deref().map(secret_file::passphrase).transpose()?;
     order.master_key.clone_from(&settings.master_key);
     order.encryption_at_rest = settings.encryption_at_rest;
     order.apply = if arguments.dry_run { Apply::DryRun } else { Apply::Commit };
@@ -114,16 +106,8 @@ pub fn restore(settings: &Settings, arguments: &RestoreArguments) -> Result<u8, 
 }
 
 fn run<T>(work: impl Future<Output = Result<T, BackupError>>) -> Result<T, BackupCommandError> {
-    let runtime = Builder::new_current_thread().enable_all().build().map_err(BackupCommandError::Runtime)?;
+    let runtime = command_runtime().map_err(BackupCommandError::Runtime)?;
     Ok(runtime.block_on(work)?)
-}
-
-fn passphrase(path: Option<&Path>) -> Result<Option<Zeroizing<String>>, BackupCommandError> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        |source| BackupCommandError::Passphrase { path, source }
-    };
-    path.map(|path| secret_file::passphrase(path).map_err(failed(path))).transpose()
 }
 
 fn print(restored: &Restored, dry_run: bool) -> io::Result<()> {

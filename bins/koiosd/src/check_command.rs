@@ -8,9 +8,11 @@ use std::{
 use koios_pki::Severity;
 use koios_store::{CheckFinding, CheckPart, DirectoryCheck, OpenError, Repair, StoreError};
 use serde::Serialize;
-use tokio::runtime::Builder;
 
-use crate::{command_line::CheckArguments, config::Settings, error_chain::error_chain};
+use crate::{
+    command_line::CheckArguments, command_runtime::command_runtime, config::Settings,
+    error_chain::error_chain,
+};
 
 /// Somebody should do something about the data directory.
 const EXIT_NOT_CONTENT: u8 = 3;
@@ -44,7 +46,7 @@ impl CheckCommandError {
 ///
 /// [`CheckCommandError`] when nothing could be said.
 pub fn check(settings: &Settings, arguments: &CheckArguments) -> Result<u8, CheckCommandError> {
-    let runtime = Builder::new_current_thread().enable_all().build().map_err(CheckCommandError::Output)?;
+    let runtime = command_runtime().map_err(CheckCommandError::Output)?;
     runtime.block_on(async {
         let options = settings.store_options();
         let check = if arguments.repair {

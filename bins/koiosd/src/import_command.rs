@@ -2,22 +2,19 @@
 
 mod report;
 
-use std::{
-    io::{self, Write},
-    path::PathBuf,
-};
+use std::io::{self, Write};
 
 use koios_opcua::DeprecatedPolicies;
 use koios_store::{
     Apply, ForeignPki, ImportOptions, ImportOrder, ImportRefused, ImportReport, Name, NameError, OpenError,
     PairRules, ServerTrust, Store, look_for_identities,
 };
-use tokio::runtime::Builder;
 
 use crate::{
     command_line::ImportArguments,
+    command_runtime::command_runtime,
     config::Settings,
-    secret_file,
+    secret_file::{self, PassphraseError},
     service::certificates::{judge_length, length_in_days},
 };
 
@@ -41,14 +38,8 @@ pub enum ImportCommandError {
     #[error("it is done, but that cannot be written out")]
     Output(#[source] io::Error),
     /// A file with a passphrase is of no use.
-    #[error("there is no passphrase in {}", .path.display())]
-    Passphrase {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Passphrase(#[from] PassphraseError),
     /// It cannot be read, or not be stored.
     #[error(transparent)]
     Refused(#[from] ImportRefused),
@@ -65,7 +56,7 @@ impl ImportCommandError {
             Self::Open(OpenError::MasterKey { .. }) => 2,
             Self::Open(_) => 3,
             Self::Name(_)
-            | Self::Passphrase { .. }
+            | Self::Passphrase(_)
             | Self::Refused(ImportRefused::NameForSeveral { .. } | ImportRefused::Source { .. }) => 2,
             Self::Output(_) | Self::Refused(_) | Self::Runtime(_) => 1,
         }
@@ -80,8 +71,7 @@ impl ImportCommandError {
 pub fn import(settings: &Settings, arguments: &ImportArguments) -> Result<u8, ImportCommandError> {
     let mut order = ImportOrder::new(arguments.sources.clone());
     for path in &arguments.passphrase_file {
-        let failed = |source| ImportCommandError::Passphrase { path: path.clone(), source };
-        order.passphrases.push(secret_file::passphrase(path).map_err(failed)?);
+        order.passphrases.push(secret_file::passphrase(path)?);
     }
     order.rules = rules(settings.deprecated_policies());
     let mut options = ImportOptions::new(ACTOR);
@@ -89,7 +79,7 @@ pub fn import(settings: &Settings, arguments: &ImportArguments) -> Result<u8, Im
     if arguments.trust {
         options.server_trust = ServerTrust::Import;
     }
-    let runtime = Builder::new_current_thread().enable_all().build().map_err(ImportCommandError::Runtime)?;
+    let runtime = command_runtime().map_err(ImportCommandError::Runtime)?;
     let report = runtime.block_on(async {
         let found = look_for_identities(order).await?;
         carry_out(settings, found, &options, arguments.dry_run).await

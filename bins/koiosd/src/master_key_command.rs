@@ -8,10 +8,10 @@ use std::{
 
 use koios_store::{AuditEntry, MasterKey, MasterKeyError, NewMasterKey, OpenError, Store, StoreError};
 use time::OffsetDateTime;
-use tokio::runtime::Builder;
 
 use crate::{
     command_line::RotateArguments,
+    command_runtime::command_runtime,
     config::{Settings, master_key},
 };
 
@@ -175,8 +175,7 @@ fn entry(command: &str, action: &str) -> AuditEntry {
 }
 
 fn run<T>(work: impl Future<Output = Result<T, MasterKeyCommandError>>) -> Result<T, MasterKeyCommandError> {
-    let runtime =
-        Builder::new_current_thread().enable_all().build().map_err(MasterKeyCommandError::Runtime)?;
+    let runtime = command_runtime().map_err(MasterKeyCommandError::Runtime)?;
     runtime.block_on(work)
 }
 

@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 use crate::{
     api::connection_tests::TestReportBody,
     command_line::{TestArguments, TestMode},
+    command_runtime::command_runtime,
     secret_file,
     service::connection_tests::TestedDevice,
     system_host::system_host,
@@ -69,10 +70,7 @@ pub enum TestCommandError {
 /// [`TestCommandError`] when nothing was tested.
 pub fn test(arguments: &TestArguments) -> Result<u8, TestCommandError> {
     let target = target(arguments)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(TestCommandError::Runtime)?;
+    let runtime = command_runtime().map_err(TestCommandError::Runtime)?;
     let mut show = |stage: &StageReport| {
         if !arguments.json {
             // A reader that is gone shows when the report is written.
