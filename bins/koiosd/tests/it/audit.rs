@@ -111,8 +111,8 @@ fn the_trail_is_verified_and_exported_beside_the_daemon() {
     let daemon = setup.start();
     busy_day(&daemon);
     let run = |arguments: &[&str]| {
-        let output = setup.command().args(arguments).output().expect("it runs");
-        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+        let (code, said, _) = setup.ended(arguments);
+        (code, said)
     };
     let (code, said) = run(&["audit", "verify"]);
     assert_eq!(code, Some(0), "{said}");

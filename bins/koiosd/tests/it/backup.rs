@@ -14,13 +14,6 @@ use serde_json::json;
 
 use crate::daemon::Setup;
 
-/// Runs a command to its end; answers exit code, standard output and standard error.
-fn run(setup: &Setup, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = setup.command().args(arguments).output().expect("it runs");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.code(), text(&output.stdout), text(&output.stderr))
-}
-
 fn text(path: &Path) -> &str {
     path.to_str().expect("UTF-8")
 }
@@ -50,7 +43,7 @@ fn a_backup_beside_a_daemon_under_load_starts_another_daemon() {
         });
         for file in &files {
             let (code, said, error) =
-                run(&setup, &["backup", text(file), "--passphrase-file", text(&passphrase)]);
+                setup.ended(&["backup", text(file), "--passphrase-file", text(&passphrase)]);
             assert_eq!(code, Some(0), "{error}");
             assert!(said.contains("certificates 2, devices 1") && said.contains(", encrypted"), "{said}");
             assert!(!said.contains("WARNING"), "{said}");
@@ -63,10 +56,10 @@ fn a_backup_beside_a_daemon_under_load_starts_another_daemon() {
     for file in &files {
         let other = Setup::new();
         let (code, said, error) =
-            run(&other, &["restore", text(file), "--passphrase-file", text(&passphrase)]);
+            other.ended(&["restore", text(file), "--passphrase-file", text(&passphrase)]);
         assert_eq!(code, Some(0), "{error}");
         assert!(said.contains("+ certificate \"Plant A\"") && said.contains("restored\n"), "{said}");
-        assert_eq!(run(&other, &["audit", "verify"]).0, Some(0));
+        assert_eq!(other.ended(&["audit", "verify"]).0, Some(0));
         // The admin token is the one of the plant.
         let daemon = other.start();
         let list = daemon.get("certificates").expect(200);
@@ -84,36 +77,36 @@ fn only_a_dry_run_goes_beside_a_daemon() {
     let daemon = setup.start();
     daemon.generate("Plant A");
     let file = setup.folder().join("backup.tar");
-    assert_eq!(run(&setup, &["backup", text(&file)]).0, Some(0));
-    let (code, _, error) = run(&setup, &["backup", text(&file)]);
+    assert_eq!(setup.ended(&["backup", text(&file)]).0, Some(0));
+    let (code, _, error) = setup.ended(&["backup", text(&file)]);
     assert_eq!(code, Some(1));
     assert!(error.contains("--force"), "{error}");
-    assert_eq!(run(&setup, &["backup", text(&file), "--force"]).0, Some(0));
+    assert_eq!(setup.ended(&["backup", text(&file), "--force"]).0, Some(0));
     daemon.generate("Plant B");
 
-    let (code, said, error) = run(&setup, &["restore", text(&file), "--dry-run"]);
+    let (code, said, error) = setup.ended(&["restore", text(&file), "--dry-run"]);
     assert_eq!(code, Some(0), "{error}");
     assert!(said.contains("- certificate \"Plant B\"") && !said.contains("Plant A"), "{said}");
     assert!(said.contains("dry run: nothing was changed"), "{said}");
     assert_eq!(daemon.get("certificates").expect(200)["total"], 2);
 
-    let (code, _, error) = run(&setup, &["restore", text(&file)]);
+    let (code, _, error) = setup.ended(&["restore", text(&file)]);
     assert_eq!(code, Some(3), "{error}");
     assert!(error.contains(&format!("process id {}", daemon.pid())), "{error}");
     daemon.stop();
 
     let wrong = setup.folder().join("passphrase");
     fs::write(&wrong, "\n").unwrap();
-    let (code, _, error) = run(&setup, &["restore", text(&file), "--passphrase-file", text(&wrong)]);
+    let (code, _, error) = setup.ended(&["restore", text(&file), "--passphrase-file", text(&wrong)]);
     assert_eq!(code, Some(2), "{error}");
     fs::write(&wrong, "guess\n").unwrap();
-    let (code, _, error) = run(&setup, &["restore", text(&file), "--passphrase-file", text(&wrong)]);
+    let (code, _, error) = setup.ended(&["restore", text(&file), "--passphrase-file", text(&wrong)]);
     assert_eq!((code, error.contains("not encrypted")), (Some(1), true), "{error}");
-    assert_eq!(run(&setup, &["restore"]).0, Some(2));
+    assert_eq!(setup.ended(&["restore"]).0, Some(2));
     let nowhere = setup.folder().join("nowhere");
-    assert_eq!(run(&setup, &["backup", "x.tar", "--data-dir", text(&nowhere)]).0, Some(3));
+    assert_eq!(setup.ended(&["backup", "x.tar", "--data-dir", text(&nowhere)]).0, Some(3));
 
-    let (code, said, error) = run(&setup, &["restore", text(&file)]);
+    let (code, said, error) = setup.ended(&["restore", text(&file)]);
     assert_eq!(code, Some(0), "{error}");
     assert!(said.contains("before-restore-"), "{said}");
     let daemon = setup.start();
@@ -127,14 +120,14 @@ fn a_restore_that_is_killed_leaves_the_old_directory_or_the_new_one() {
     let daemon = setup.start();
     daemon.generate("Old");
     let old = setup.folder().join("old.tar");
-    assert_eq!(run(&setup, &["backup", text(&old)]).0, Some(0));
+    assert_eq!(setup.ended(&["backup", text(&old)]).0, Some(0));
     daemon.generate("New");
     let new = setup.folder().join("new.tar");
-    assert_eq!(run(&setup, &["backup", text(&new)]).0, Some(0));
+    assert_eq!(setup.ended(&["backup", text(&new)]).0, Some(0));
     daemon.stop();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     for round in 0..14 {
-        assert_eq!(run(&setup, &["restore", text(&old)]).0, Some(0));
+        assert_eq!(setup.ended(&["restore", text(&old)]).0, Some(0));
         let mut child = setup
             .command()
             .args(["restore", text(&new)])
@@ -185,12 +178,12 @@ fn a_backup_that_is_killed_leaves_no_file_or_a_whole_one() {
         let _ = child.kill();
         child.wait().expect("it ends");
         if file.exists() {
-            let (code, _, error) = run(&setup, &["restore", text(&file), "--dry-run"]);
+            let (code, _, error) = setup.ended(&["restore", text(&file), "--dry-run"]);
             assert_eq!(code, Some(0), "{error}");
             fs::remove_file(&file).unwrap();
         }
     }
-    let (code, _, error) = run(&setup, &["backup", text(&file)]);
+    let (code, _, error) = setup.ended(&["backup", text(&file)]);
     assert_eq!(code, Some(0), "{error}");
     assert!(!setup.folder().join(".backup.tar.partial").exists(), "leftovers are taken away");
     daemon.generate("Plant B");

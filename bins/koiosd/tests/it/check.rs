@@ -19,9 +19,8 @@ struct Ended {
 }
 
 fn check(setup: &Setup, arguments: &[&str]) -> Ended {
-    let output = setup.command().arg("check").args(arguments).output().expect("it runs");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ended { code: output.status.code(), said: text(&output.stdout), complained: text(&output.stderr) }
+    let (code, said, complained) = setup.ended(&[&["check"], arguments].concat());
+    Ended { code, said, complained }
 }
 
 fn check_json(setup: &Setup, arguments: &[&str]) -> (Option<i32>, Value) {

@@ -1,62 +1,47 @@
 //! A wall clock that is set forward and back under the running daemon: it changes badges, and never data.
 
-use std::{
-    fs::{self, File},
-    os::unix::fs::FileExt,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs::File, os::unix::fs::FileExt, path::Path};
 
 use serde_json::{Value, json};
 
-use crate::daemon::{Daemon, Setup};
+use crate::{
+    daemon::{Daemon, Setup, contents_below},
+    preload::{self, Library},
+};
 
 const DAY: i64 = 24 * 60 * 60;
 
 /// The library that shifts the clock, and the file that says how far.
 struct Clock {
     offset: File,
+    _library: Library,
 }
 
 impl Clock {
     /// `None`, and the running test is reported as skipped, where there is no C compiler.
     fn before(setup: Setup) -> Option<(Setup, Self)> {
-        let library = build(setup.folder())?;
+        let library = match preload::compile(include_str!("clock/shim.c")) {
+            Ok(library) => library,
+            Err(reason) => {
+                koios_testkit::skip("a shifted clock", &reason);
+                return None;
+            }
+        };
         let path = setup.folder().join("offset");
         let offset =
             File::options().read(true).write(true).create_new(true).open(&path).expect("a shared file");
-        let clock = Self { offset };
+        let path_of_library = library.path.clone();
+        let clock = Self { offset, _library: library };
         clock.set(0);
         let text = |path: &Path| path.to_str().expect("paths are text").to_owned();
         let setup = setup
-            .with_environment("LD_PRELOAD", &text(&library))
+            .with_environment("LD_PRELOAD", &text(&path_of_library))
             .with_environment("CLOCK_OFFSET", &text(&path));
         Some((setup, clock))
     }
 
     fn set(&self, seconds: i64) {
         self.offset.write_all_at(&seconds.to_ne_bytes(), 0).expect("the shared file");
-    }
-}
-
-fn build(folder: &Path) -> Option<PathBuf> {
-    let (source, library) = (folder.join("clock.c"), folder.join("clock.so"));
-    fs::write(&source, include_str!("clock/shim.c")).expect("the source is written");
-    let compiled = Command::new("cc")
-        .args(["-shared", "-fPIC", "-O2", "-o"])
-        .arg(&library)
-        .arg(&source)
-        .arg("-ldl")
-        .output();
-    match compiled {
-        Err(error) => {
-            koios_testkit::skip("a shifted clock", &format!("cc cannot be started: {error}"));
-            None
-        }
-        Ok(output) => {
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            Some(library)
-        }
     }
 }
 
@@ -78,20 +63,6 @@ fn certificates(daemon: &Daemon) -> (Vec<Value>, Vec<Value>) {
     (statuses, data)
 }
 
-fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut all = Vec::new();
-    for entry in fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            all.extend(files(&path));
-        } else {
-            all.push((path.clone(), fs::read(&path).expect("a file")));
-        }
-    }
-    all.sort();
-    all
-}
-
 #[test]
 fn a_clock_that_is_set_forward_and_back_changes_badges_and_no_data() {
     let Some((setup, clock)) = Clock::before(Setup::empty()) else { return };
@@ -100,7 +71,7 @@ fn a_clock_that_is_set_forward_and_back_changes_badges_and_no_data() {
     let short = json!({ "name": "B", "hostname": "gw02.plant.example", "validity_days": 60 });
     daemon.post("certificates/generate", &short).expect(201);
     let (_, data) = certificates(&daemon);
-    let kept = files(&setup.data_dir().join("certificates"));
+    let kept = contents_below(&setup.data_dir().join("certificates"));
     let valid = json!(["valid"]);
     let mut devices = 0;
     for (days, expected) in [
@@ -128,7 +99,7 @@ fn a_clock_that_is_set_forward_and_back_changes_badges_and_no_data() {
             "{days} days off, after a start"
         );
         assert_eq!(daemon.get("devices").expect(200)["total"], json!(devices));
-        assert_eq!(files(&setup.data_dir().join("certificates")), kept, "{days} days off");
+        assert_eq!(contents_below(&setup.data_dir().join("certificates")), kept, "{days} days off");
     }
     let audit = daemon.get("audit?limit=500").expect(200);
     let sequences: Vec<i64> = audit["items"]

@@ -109,6 +109,13 @@ impl Setup {
         self.command().output().expect("the daemon starts")
     }
 
+    /// Runs a command to its end; answers exit code, standard output and standard error.
+    pub(crate) fn ended(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let output = self.command().args(arguments).output().expect("it runs");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    }
+
     /// Adds tokens with the roles viewer, operator and admin (each named after its role, none may take keys out)
     /// to the data directory, in which a daemon ran before.
     pub(crate) fn add_tokens(&self) {
@@ -137,6 +144,22 @@ pub(crate) struct FailedStart {
     pub(crate) status: ExitStatus,
     /// What it said, without what earlier starts have said.
     pub(crate) log: String,
+}
+
+/// Every file below a folder, with its contents.
+pub(crate) fn contents_below(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            all.extend(contents_below(&path));
+        } else {
+            let contents = fs::read(&path).expect("a file");
+            all.push((path, contents));
+        }
+    }
+    all.sort();
+    all
 }
 
 fn token_hash(token: &str) -> [u8; 32] {

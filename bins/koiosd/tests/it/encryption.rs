@@ -1,32 +1,23 @@
 //! Encryption at rest and the master key, as an operator turns them; and that no secret is where it should not be.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 
 use koios_testkit::{CertificateSpec, openssl};
 use serde_json::{Value, json};
 
 use crate::{
-    daemon::{ADMIN, Daemon, Setup},
+    daemon::{ADMIN, Daemon, Setup, contents_below},
     http::Answer,
 };
 
 const PASSWORD: &str = "hunter2-of-press-4";
 const PASSPHRASE: &str = "correct horse battery staple";
 
-fn run(setup: &Setup, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = setup.command().args(arguments).output().expect("it runs");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.code(), text(&output.stdout), text(&output.stderr))
-}
-
 /// A new key in a file of its own.
 fn generated(setup: &Setup, name: &str) -> String {
     let path = setup.folder().join(name);
     let path = path.to_str().expect("UTF-8").to_owned();
-    let (code, said, error) = run(setup, &["master-key", "generate", &path]);
+    let (code, said, error) = setup.ended(&["master-key", "generate", &path]);
     assert_eq!(code, Some(0), "{error}");
     assert!(said.contains(&path), "{said}");
     path
@@ -47,15 +38,6 @@ fn device(daemon: &Daemon) -> Value {
 
 fn private_key(daemon: &Daemon, certificate: &Value) -> Answer {
     daemon.get(&format!("certificates/{}/private-key.pem", certificate["id"].as_str().unwrap()))
-}
-
-fn files_below(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
-    }
-    files
 }
 
 /// What tells a key from all others: a line of its PEM text, and the bytes it stands for.
@@ -147,15 +129,12 @@ fn no_secret_is_in_logs_answers_or_files() {
         answers.push(daemon.get(path));
     }
     let log = daemon.log();
-    let in_use: Vec<(PathBuf, Vec<u8>)> = files_below(&setup.data_dir())
-        .into_iter()
-        .map(|path| (path.clone(), fs::read(path).unwrap()))
-        .collect();
+    let in_use = contents_below(&setup.data_dir());
     daemon.stop();
-    let (_, exported, _) = run(&setup, &["audit", "export"]);
-    let (_, checked, complained) = run(&setup, &["check"]);
+    let (_, exported, _) = setup.ended(&["audit", "export"]);
+    let (_, checked, complained) = setup.ended(&["check"]);
     let backup = setup.folder().join("backup.tar");
-    let (code, said, _) = run(&setup, &["backup", backup.to_str().unwrap()]);
+    let (code, said, _) = setup.ended(&["backup", backup.to_str().unwrap()]);
     assert_eq!(code, Some(0));
 
     let mut secrets: Vec<Vec<u8>> = keys.iter().flat_map(|pem| traces(pem)).collect();
@@ -168,8 +147,7 @@ fn no_secret_is_in_logs_answers_or_files() {
     }
     secrets.push(raw);
     secrets.push(b"BEGIN PRIVATE KEY".to_vec());
-    let at_rest =
-        files_below(&setup.data_dir()).into_iter().map(|path| (path.clone(), fs::read(path).unwrap()));
+    let at_rest = contents_below(&setup.data_dir());
     let outputs = [
         ("log", log),
         ("audit export", exported),
@@ -222,12 +200,12 @@ fn encryption_is_turned_on_rotated_and_turned_off_as_the_documentation_says() {
     assert!(!on.data_dir().join("secrets.key").exists());
     assert_eq!(private_key(&daemon, &made).text(), key);
     // Beside the daemon, with the same configuration and without.
-    assert_eq!(run(&on, &["check"]).0, Some(0));
-    assert_eq!(run(&on, &["audit", "verify"]).0, Some(0));
-    let (code, said, _) = run(&setup, &["check"]);
+    assert_eq!(on.ended(&["check"]).0, Some(0));
+    assert_eq!(on.ended(&["audit", "verify"]).0, Some(0));
+    let (code, said, _) = setup.ended(&["check"]);
     assert_eq!(code, Some(3));
     assert!(said.contains("name it with the setting master_key_file"), "{said}");
-    let (code, _, error) = run(&on, &["master-key", "rotate", "--to-data-directory"]);
+    let (code, _, error) = on.ended(&["master-key", "rotate", "--to-data-directory"]);
     assert_eq!(code, Some(3), "{error}");
     assert!(error.contains(&format!("process id {}", daemon.pid())), "{error}");
     daemon.stop();
@@ -241,10 +219,10 @@ fn encryption_is_turned_on_rotated_and_turned_off_as_the_documentation_says() {
         assert!(error.contains(said), "{error}");
     }
 
-    let (code, _, error) = run(&on, &["master-key", "rotate"]);
+    let (code, _, error) = on.ended(&["master-key", "rotate"]);
     assert_eq!(code, Some(2));
     assert!(error.contains("--to FILE"), "{error}");
-    let (code, said, error) = run(&on, &["master-key", "rotate", "--to", &second]);
+    let (code, said, error) = on.ended(&["master-key", "rotate", "--to", &second]);
     assert_eq!(code, Some(0), "{error}");
     assert!(said.contains("second.key"), "{said}");
     assert_eq!(on.run().status.code(), Some(2), "the old key is out of force");
@@ -252,26 +230,26 @@ fn encryption_is_turned_on_rotated_and_turned_off_as_the_documentation_says() {
     let daemon = on.start();
     assert_eq!(private_key(&daemon, &made).text(), key);
     daemon.stop();
-    assert_eq!(run(&on, &["check"]).0, Some(0));
+    assert_eq!(on.ended(&["check"]).0, Some(0));
 
-    let (code, _, error) = run(&on, &["decrypt-keys"]);
+    let (code, _, error) = on.ended(&["decrypt-keys"]);
     assert_eq!(code, Some(2));
     assert!(error.contains("encryption_at_rest is on"), "{error}");
     let off = setup.clone().with_environment("KOIOS_MASTER_KEY_FILE", &second);
     let daemon = off.start();
     daemon.wait_for_log("private keys are encrypted and stay so");
     daemon.stop();
-    let (code, said, error) = run(&off, &["decrypt-keys"]);
+    let (code, said, error) = off.ended(&["decrypt-keys"]);
     assert_eq!(code, Some(0), "{error}");
     assert!(said.contains("plain form: 2"), "{said}");
     assert_eq!(fs::read_to_string(&file).unwrap(), key);
-    let (code, said, error) = run(&off, &["master-key", "rotate", "--to-data-directory"]);
+    let (code, said, error) = off.ended(&["master-key", "rotate", "--to-data-directory"]);
     assert_eq!(code, Some(0), "{error}");
     assert!(said.contains("secrets.key") && said.contains("out of the configuration"), "{said}");
     let daemon = setup.start();
     assert_eq!(private_key(&daemon, &made).text(), key);
     daemon.stop();
-    assert_eq!(run(&setup, &["check"]).0, Some(0));
+    assert_eq!(setup.ended(&["check"]).0, Some(0));
 }
 
 #[test]
@@ -306,7 +284,7 @@ fn the_master_key_comes_from_a_file_the_environment_or_a_systemd_credential_and_
         let error = refused(&wrong);
         assert!(error.contains(said) && !error.contains("secret-that-is-none"), "{error}");
     }
-    let (code, _, error) = run(&setup, &["master-key", "generate", &file]);
+    let (code, _, error) = setup.ended(&["master-key", "generate", &file]);
     assert_eq!(code, Some(1), "{error}");
     assert_eq!(fs::read_to_string(&file).unwrap(), text, "a key that is there is never replaced");
 }

@@ -17,17 +17,10 @@ use serde_json::{Value, json};
 
 use crate::daemon::{Daemon, Setup};
 
-/// Runs a command to its end; answers exit code, standard output and standard error.
-fn run(setup: &Setup, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = setup.command().args(arguments).output().expect("it runs");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.code(), text(&output.stdout), text(&output.stderr))
-}
-
 /// The report for programs, and the exit code.
 #[track_caller]
 fn import(setup: &Setup, arguments: &[&str]) -> (i32, Value) {
-    let (code, said, error) = run(setup, &[&["import", "--json"], arguments].concat());
+    let (code, said, error) = setup.ended(&[&["import", "--json"], arguments].concat());
     let report = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said}{error}"));
     (code.expect("an exit code"), report)
 }
@@ -117,14 +110,14 @@ fn a_server_that_trusts_a_node_opcua_client_takes_koios_for_it() {
     );
     let recorded = &audit["items"][0]["after"]["private_key_files"][0];
     assert_eq!(*recorded, text(&pki.join("own/private/private_key.pem")), "{audit}");
-    let (code, _, error) = run(&setup, &["import", text(&pki)]);
+    let (code, _, error) = setup.ended(&["import", text(&pki)]);
     assert_eq!(code, Some(3));
     assert!(error.contains(&format!("process id {}", daemon.pid())), "{error}");
     let (code, report) = import(&setup, &[text(&pki), "--dry-run"]);
     assert_eq!((code, outcomes(&report)), (0, vec!["already_there"]), "a dry run goes beside it");
     daemon.stop();
-    assert_eq!(run(&setup, &["check"]).0, Some(0));
-    assert_eq!(run(&setup, &["audit", "verify"]).0, Some(0));
+    assert_eq!(setup.ended(&["check"]).0, Some(0));
+    assert_eq!(setup.ended(&["audit", "verify"]).0, Some(0));
 }
 
 #[test]
@@ -321,7 +314,7 @@ fn every_file_is_told_of_and_nothing_is_followed_out_of_the_folder() {
     found.sort_unstable();
     assert_eq!(found, ["imported", "refused"], "an authority is no application");
     assert!(!report.to_string().contains("PRIVATE KEY"));
-    let (_, said, _) = run(&setup, &["import", text(&folder), "--dry-run"]);
+    let (_, said, _) = setup.ended(&["import", text(&folder), "--dry-run"]);
     assert!(said.contains("ALREADY THERE as \"Line\"") && said.contains("not taken over:"), "{said}");
     assert!(said.contains("dry run: nothing was changed"), "{said}");
 }
@@ -332,7 +325,7 @@ fn the_name_is_the_common_name_or_the_given_one() {
     let pair = |slot| application(&format!("urn:{slot}"), slot);
     let pem = |slot| format!("{}{}", pair(slot).pem(), pair(slot).key_pem());
     let two = folder_with(&setup, "two", &[("1.pem", pem(1).as_bytes()), ("2.pem", pem(2).as_bytes())]);
-    let (code, _, error) = run(&setup, &["import", text(&two), "--name", "Gateway"]);
+    let (code, _, error) = setup.ended(&["import", text(&two), "--name", "Gateway"]);
     assert_eq!(code, Some(2));
     assert!(error.contains("2 certificates"), "{error}");
     let (code, report) = import(&setup, &[text(&two.join("1.pem")), "--name", "LINE"]);
@@ -340,7 +333,7 @@ fn the_name_is_the_common_name_or_the_given_one() {
     let (code, report) = import(&setup, &[text(&two), "--name", "Gateway 2"]);
     assert_eq!(code, 0, "one of them is new: {report:#}");
     let three = folder_with(&setup, "three", &[("3.pem", pem(3).as_bytes())]);
-    let (code, _, error) = run(&setup, &["import", text(&three), "--name", "gateway 2"]);
+    let (code, _, error) = setup.ended(&["import", text(&three), "--name", "gateway 2"]);
     assert_eq!((code, error.contains("is taken")), (Some(1), true), "{error}");
     let (_, report) = import(&setup, &[text(&three)]);
     assert_eq!(report["certificates"][0]["name"], "Line 2", "whatever the case");
@@ -351,11 +344,11 @@ fn the_name_is_the_common_name_or_the_given_one() {
         (&["import", text(&three), "--passphrase-file", "/nowhere"], 2, "/nowhere"),
         (&["import", text(&three), "--name", " "], 2, "at least one character"),
     ] {
-        let (ended, _, error) = run(&setup, arguments);
+        let (ended, _, error) = setup.ended(arguments);
         assert_eq!((ended, error.contains(said)), (Some(code), true), "{arguments:?}: {error}");
     }
     let empty = folder_with(&setup, "empty", &[("readme.txt", b"nothing")]);
-    let (code, said, _) = run(&setup, &["import", text(&empty)]);
+    let (code, said, _) = setup.ended(&["import", text(&empty)]);
     assert_eq!((code, said.contains("no private key was found")), (Some(1), true), "{said}");
     let authority = CertificateSpec::authority("Plant CA").with_shared_key(2048, 4).make();
     let pem = format!("{}{}", authority.pem(), authority.key_pem());
@@ -416,7 +409,7 @@ fn an_import_that_is_killed_leaves_whole_certificates_and_goes_on_when_it_is_rep
         child.wait().expect("it ends");
         let (code, report) = import(&setup, &[text(&folder)]);
         assert_eq!((code, outcomes(&report).len()), (0, PAIRS), "{report:#}");
-        let (code, said, _) = run(&setup, &["check"]);
+        let (code, said, _) = setup.ended(&["check"]);
         assert_eq!(code, Some(0), "{said}");
     }
 }

@@ -28,6 +28,7 @@ mod kills;
 mod lifecycle;
 mod metrics;
 mod openapi;
+mod preload;
 mod prosys;
 mod regeneration;
 mod story;

@@ -11,7 +11,7 @@ use koios_store::{
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use crate::fixture::{key, new_certificate, replacement, settings};
+use crate::fixture::{key, new_certificate, replacement, settings, snapshot};
 use crate::requests::{answer, new_key, request};
 
 const PASSWORD: &str = "hunter2-of-press-4";
@@ -120,12 +120,7 @@ impl AllCertificates for Store {
 }
 
 fn files_below(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
-    }
-    files
+    snapshot(folder).into_iter().map(|(path, _)| path).collect()
 }
 
 /// What must not be found: a line from the middle of each key's text and the bytes it stands for, the password, the master
@@ -145,11 +140,11 @@ fn secrets(requested: &PrivateKey) -> Vec<Vec<u8>> {
 }
 
 fn found_in(folder: &Path, secrets: &[Vec<u8>]) -> Vec<PathBuf> {
-    let holds = |path: &PathBuf| {
-        let contents = std::fs::read(path).unwrap();
+    let holds = |contents: &[u8]| {
         secrets.iter().any(|secret| contents.windows(secret.len()).any(|window| window == secret))
     };
-    files_below(folder).into_iter().filter(holds).collect()
+    let found = snapshot(folder).into_iter().filter(|(_, contents)| holds(contents));
+    found.map(|(path, _)| path).collect()
 }
 
 fn key_files(folder: &Path) -> Vec<PathBuf> {

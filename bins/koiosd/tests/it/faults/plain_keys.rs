@@ -31,8 +31,8 @@ fn shows_a_key(written: &[u8]) -> bool {
 }
 
 fn run(setup: &Setup, arguments: &[&str]) {
-    let output = setup.command().args(arguments).output().expect("it runs");
-    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    let (code, _, error) = setup.ended(arguments);
+    assert_eq!(code, Some(0), "{arguments:?}: {error}");
 }
 
 #[test]

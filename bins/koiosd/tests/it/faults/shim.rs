@@ -4,13 +4,15 @@ use std::{
     fs::{self, File},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
-    process::Command,
     sync::OnceLock,
 };
 
 use tempfile::TempDir;
 
-use crate::daemon::Setup;
+use crate::{
+    daemon::Setup,
+    preload::{self, Library},
+};
 
 /// An error that the system gives for a file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -186,23 +188,9 @@ impl Shim {
 }
 
 fn library() -> Option<&'static Path> {
-    static LIBRARY: OnceLock<Result<(TempDir, PathBuf), String>> = OnceLock::new();
-    let built = LIBRARY.get_or_init(|| {
-        let folder = TempDir::new().expect("a folder");
-        let (source, library) = (folder.path().join("shim.c"), folder.path().join("shim.so"));
-        fs::write(&source, include_str!("shim.c")).expect("the source is written");
-        let mut compiler = Command::new("cc");
-        compiler.args(["-shared", "-fPIC", "-O2", "-o"]).arg(&library).arg(&source).arg("-ldl");
-        match compiler.output() {
-            Err(error) => Err(format!("cc cannot be started: {error}")),
-            Ok(output) if !output.status.success() => {
-                panic!("the shim is not compiled: {}", String::from_utf8_lossy(&output.stderr))
-            }
-            Ok(_) => Ok((folder, library)),
-        }
-    });
-    match built {
-        Ok((_, library)) => Some(library),
+    static LIBRARY: OnceLock<Result<Library, String>> = OnceLock::new();
+    match LIBRARY.get_or_init(|| preload::compile(include_str!("shim.c"))) {
+        Ok(library) => Some(&library.path),
         Err(reason) => {
             koios_testkit::skip("a preloaded library", reason);
             None

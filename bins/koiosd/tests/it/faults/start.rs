@@ -6,12 +6,17 @@ use super::{
 };
 use crate::{
     changes::random::Random,
-    daemon::{ADMIN, Setup},
+    daemon::{ADMIN, Daemon, Setup},
     http::Call,
 };
 
 /// Starts that are tried for each error, when not all calls are.
 const TRIED: u64 = 3;
+
+#[track_caller]
+fn next_start(setup: &Setup, injected: &str) -> Daemon {
+    setup.try_start().unwrap_or_else(|failed| panic!("not well after {injected}: {}", failed.log))
+}
 
 #[test]
 fn whatever_call_of_a_start_fails_it_says_why_and_the_next_one_works() {
@@ -48,9 +53,7 @@ fn whatever_call_of_a_start_fails_it_says_why_and_the_next_one_works() {
                         );
                     }
                 }
-                let daemon = setup
-                    .try_start()
-                    .unwrap_or_else(|failed| panic!("not well after {injected}: {}", failed.log));
+                let daemon = next_start(&setup, &injected);
                 assert_eq!(daemon.get("certificates").expect(200)["items"][0]["id"], certificate["id"]);
                 daemon.get(&format!("certificates/{}/certificate.der", certificate["id"].as_str().unwrap()));
                 drop(daemon);
@@ -83,9 +86,7 @@ fn whatever_call_of_a_first_start_fails_the_next_one_finishes_it() {
                     failed.log
                 );
             }
-            let daemon = setup
-                .try_start()
-                .unwrap_or_else(|failed| panic!("not well after {injected}: {}", failed.log));
+            let daemon = next_start(&setup, &injected);
             let url = format!("{}/api/v1/certificates", daemon.url);
             let found = Call::new("GET", url).token(ADMIN).send().expect(200);
             assert_eq!(found["total"], 1, "{injected}");
