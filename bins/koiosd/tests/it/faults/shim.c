@@ -116,8 +116,9 @@ static int fails(enum class class, const char *call, const char *path) {
     if (control->only[0] && strcmp(control->only, text) != 0) return 0;
     uint64_t number = ++control->calls, nth = control->nth;
     if (control->mode == ONCE ? number != nth : number < nth) return 0;
-    control->failed++;
-    memcpy(control->last, text, sizeof text);
+    /* The daemon looks at the disk after another failure: that one is what is asked for. */
+    int probed = strstr(text, " /.write-probe") != NULL;
+    if (!control->failed++ || !probed) memcpy(control->last, text, sizeof text);
     errno = (int)control->error;
     return 1;
 }
