@@ -30,13 +30,12 @@ impl Clock {
         let path = setup.folder().join("offset");
         let offset =
             File::options().read(true).write(true).create_new(true).open(&path).expect("a shared file");
-        let path_of_library = library.path.clone();
-        let clock = Self { offset, _library: library };
-        clock.set(0);
         let text = |path: &Path| path.to_str().expect("paths are text").to_owned();
         let setup = setup
-            .with_environment("LD_PRELOAD", &text(&path_of_library))
+            .with_environment("LD_PRELOAD", &text(&library.path))
             .with_environment("CLOCK_OFFSET", &text(&path));
+        let clock = Self { offset, _library: library };
+        clock.set(0);
         Some((setup, clock))
     }
 

@@ -109,8 +109,8 @@ impl Run {
             self.kill_under_load(daemon);
             if self.random.below(10) == 0 {
                 // It takes no start's work away.
-                let output = self.setup.command().args(["check", "--repair"]).output().expect("it runs");
-                assert!(matches!(output.status.code(), Some(0 | 3)), "{output:?}");
+                let ended = self.setup.ended(&["check", "--repair"]);
+                assert!(matches!(ended.0, Some(0 | 3)), "{ended:?}");
             }
             if self.random.below(5) == 0 {
                 for _ in 0..=self.random.below(3) {
@@ -127,8 +127,8 @@ impl Run {
                 println!("{:?}", self.seen);
             }
         }
-        let verified = self.setup.command().args(["audit", "verify"]).output().expect("it runs");
-        assert!(verified.status.success(), "{verified:?}");
+        let verified = self.setup.ended(&["audit", "verify"]);
+        assert_eq!(verified.0, Some(0), "{verified:?}");
         daemon.stop();
         self.seen
     }
@@ -203,6 +203,6 @@ fn take_orphaned(daemon: &Daemon) -> u64 {
 
 #[track_caller]
 fn require_content(setup: &Setup) {
-    let output = setup.command().args(["check", "--json"]).output().expect("it runs");
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+    let (code, said, _) = setup.ended(&["check", "--json"]);
+    assert_eq!(code, Some(0), "{said}");
 }

@@ -3,8 +3,8 @@
  *
  * SHIM_FOLDER   the folder
  * SHIM_CONTROL  a file of six numbers of 64 bits, shared with the test while the daemon runs: mode, classes, which call,
- *               errno, calls so far, calls failed; then the text of the last failed call, and of the only calls that
- *               count, if not all do
+ *               errno, calls so far, calls failed; then the text of the last failed call (a look at the disk only where
+ *               nothing else failed), and of the only calls that count, if not all do
  * SHIM_TRACE    a file that gets a line per call: name, path, second path
  * SHIM_WRITTEN  a file that gets everything that is written to files
  */
@@ -117,8 +117,9 @@ static int fails(enum class class, const char *call, const char *path) {
     uint64_t number = ++control->calls, nth = control->nth;
     if (control->mode == ONCE ? number != nth : number < nth) return 0;
     /* The daemon looks at the disk after another failure: that one is what is asked for. */
-    int probed = strstr(text, " /.write-probe") != NULL;
-    if (!control->failed++ || !probed) memcpy(control->last, text, sizeof text);
+    int looks = strstr(text, " /.write-probe") != NULL;
+    if (!looks || !control->failed) memcpy(control->last, text, sizeof text);
+    control->failed++;
     errno = (int)control->error;
     return 1;
 }

@@ -160,7 +160,7 @@ impl Shim {
         u64::from_ne_bytes(bytes)
     }
 
-    /// The last call that failed, and the path below the data directory.
+    /// The last call that failed, and the path below the data directory; a look at the disk only where nothing else failed.
     pub(crate) fn last(&self) -> String {
         let mut bytes = [0; 400];
         self.control.read_exact_at(&mut bytes, 8 * NUMBERS).expect("the control file");

@@ -203,9 +203,9 @@ impl Sweep {
         self.start();
         let found = world::observe(self.daemon(), 1).remove(0);
         self.client.judge(&found);
-        let check = self.setup.command().args(["check", "--json"]).output().expect("it runs");
-        if check.status.code() != Some(0) {
-            self.seen.wrong.push(format!("not content: {}", String::from_utf8_lossy(&check.stdout)));
+        let (code, said, _) = self.setup.ended(&["check", "--json"]);
+        if code != Some(0) {
+            self.seen.wrong.push(format!("not content: {said}"));
         }
     }
 }
