@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 use crate::config::LogFormat;
 
@@ -41,8 +42,22 @@ pub enum Action {
     /// Examine the data directory, also beside a running daemon, and say what is wrong and how to mend it; the exit code is
     /// 0 when it is content, and 3 when somebody should do something.
     Check(CheckArguments),
+    /// Print what a shell needs to complete this command line.
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Say what the settings are, here and now, and what is wrong with them.
+    #[command(subcommand)]
+    Config(ConfigAction),
     /// Write the private keys in plain form again, after `encryption_at_rest` was turned off; with the daemon stopped.
     DecryptKeys,
+    /// Write the manual pages of this command line into a folder.
+    Man {
+        /// The folder; it is made when it is not there.
+        folder: PathBuf,
+    },
     /// Make a master key, or put another one in the place of the present one.
     #[command(subcommand)]
     MasterKey(MasterKeyAction),
@@ -62,6 +77,18 @@ pub enum Action {
     /// Start the daemon (the default).
     #[default]
     Serve,
+}
+
+/// What to do with the settings. They are those with which the daemon would start, were it started in place of the command:
+/// with these flags, this environment and this file.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ConfigAction {
+    /// Say everything that is wrong with the settings, and where; the exit code is 0 when they can be used, and 2 when not.
+    Check,
+    /// Print the settings as TOML, each with where it comes from. No secret is shown.
+    Show,
+    /// Print a table of all settings there are, in Markdown.
+    Reference,
 }
 
 /// What to do with the audit trail.

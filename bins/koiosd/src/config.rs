@@ -2,34 +2,30 @@
 
 mod check;
 mod defaults;
-mod environment;
 mod error;
 mod form;
 pub(crate) mod master_key;
+mod nearest;
+mod show;
+mod sources;
+pub(crate) mod table;
 mod values;
 
-use std::{
-    env,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
-use figment::{
-    Figment,
-    providers::{Format, Serialized, Toml},
-};
 use koios_opcua::DeprecatedPolicies;
 use koios_store::{MasterKey, ServerCertificatePolicy, StoreOptions};
 use serde::{Deserialize, Serialize};
 
 use crate::command_line::Arguments;
 use crate::service::devices::DeviceRules;
-use defaults::{Defaults, user_data_dir};
-use environment::{ENVIRONMENT, ValueKind, literal};
 use form::{list, listen_address};
+use sources::process_environment;
 
-pub use error::ConfigError;
+pub use error::{ConfigError, ConfigErrors, Problem};
+pub(crate) use show::{reference, show};
+pub use sources::Origin;
+pub(crate) use sources::{Sources, UnknownVariable};
 pub use values::{DefaultKey, DefaultServerCertificatePolicy, LogFormat, LogLevel};
 
 /// Longest validity that can be asked for, in days (25 years).
@@ -88,43 +84,10 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// Everything that makes a start senseless is a [`ConfigError`]: an unreadable file, an unknown key, a value
+    /// Everything that makes a start senseless is in [`ConfigErrors`]: an unreadable file, an unknown key, a value
     /// of the wrong type or out of range, a plain HTTP address that others can reach.
-    pub fn load(arguments: &Arguments) -> Result<Self, ConfigError> {
-        let mut figment = Figment::from(Serialized::defaults(Defaults::default()));
-        if let Some(path) = &arguments.config {
-            figment = figment.merge(read_file(path)?);
-        }
-        for (key, kind) in ENVIRONMENT {
-            let name = format!("KOIOS_{}", key.to_ascii_uppercase());
-            let value = match env::var(&name) {
-                Ok(value) => value,
-                Err(env::VarError::NotPresent) => continue,
-                Err(env::VarError::NotUnicode(_)) => {
-                    return Err(ConfigError::EnvironmentNotUnicode { name });
-                }
-            };
-            figment = match kind {
-                ValueKind::Text => figment.merge((key, value)),
-                ValueKind::Literal => figment.merge((key, literal(&value))),
-            };
-        }
-        if let Some(data_dir) = &arguments.data_dir {
-            figment = figment.merge(("data_dir", data_dir));
-        }
-        if let Some(listen) = &arguments.listen {
-            figment = figment.merge(("listen", listen));
-        }
-        if let Some(log_format) = &arguments.log_format {
-            figment = figment.merge(("log_format", log_format));
-        }
-        if !figment.contains("data_dir") {
-            figment = figment.merge(("data_dir", user_data_dir().ok_or(ConfigError::NoDataDirectory)?));
-        }
-        let mut settings: Self =
-            figment.extract().map_err(|source| ConfigError::Sources(Box::new(source)))?;
-        settings.master_key = master_key::find(settings.master_key_file.as_deref())?;
-        settings.check()
+    pub fn load(arguments: &Arguments) -> Result<Self, ConfigErrors> {
+        Loaded::read(arguments, &process_environment()).settings
     }
 
     /// How the data directory is opened.
@@ -163,47 +126,156 @@ impl Settings {
     }
 }
 
-/// figment ignores a file that is not there; a file that someone named must be.
-fn read_file(path: &Path) -> Result<figment::providers::Data<Toml>, ConfigError> {
-    std::fs::metadata(path).map_err(|source| ConfigError::File { path: path.to_owned(), source })?;
-    Ok(Toml::file_exact(path))
+/// The settings with all that can be said about them.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) settings: Result<Settings, ConfigErrors>,
+    pub(crate) sources: Sources,
+    pub(crate) unknown_variables: Vec<UnknownVariable>,
+}
+
+impl Loaded {
+    /// What the daemon would start with here and now.
+    pub(crate) fn here(arguments: &Arguments) -> Self {
+        Self::read(arguments, &process_environment())
+    }
+
+    fn read(arguments: &Arguments, environment: &[(OsString, OsString)]) -> Self {
+        let (sources, mut findings) = Sources::read(arguments, environment);
+        let mut settings = sources.settings(&mut findings);
+        if let Some(settings) = &mut settings {
+            settings.check(&sources, &mut findings);
+            match master_key::find(settings.master_key_file.as_deref()) {
+                Ok(key) => settings.master_key = key,
+                Err(error) => {
+                    let origin = sources.origin("master_key_file").cloned();
+                    findings.problems.push(Problem::new(origin, error));
+                }
+            }
+        }
+        // In the order of the file, which somebody will go through.
+        findings.problems.sort_by_key(|problem| match problem.origin {
+            Some(Origin::File { line, .. }) => line,
+            _ => usize::MAX,
+        });
+        let settings = match settings {
+            Some(settings) if findings.problems.is_empty() => Ok(settings),
+            _ => Err(ConfigErrors::new(findings.problems)),
+        };
+        Self { settings, sources, unknown_variables: findings.warnings }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::{io::Write, path::Path};
 
     use clap::Parser;
 
     use super::*;
 
-    fn load(file: &str, flags: &[&str]) -> Result<Settings, ConfigError> {
+    fn loaded(file: &str, flags: &[&str], environment: &[(&str, &str)]) -> Loaded {
         let mut config = tempfile::NamedTempFile::new().unwrap();
         config.write_all(file.as_bytes()).unwrap();
         let mut line = vec!["koiosd", "--config", config.path().to_str().unwrap()];
         line.extend(flags);
-        Settings::load(&Arguments::parse_from(line))
+        let environment: Vec<_> =
+            environment.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))).collect();
+        Loaded::read(&Arguments::parse_from(line), &environment)
+    }
+
+    fn load(file: &str, flags: &[&str]) -> Result<Settings, ConfigErrors> {
+        loaded(file, flags, &[]).settings
+    }
+
+    fn problems(file: &str, environment: &[(&str, &str)]) -> Vec<String> {
+        let errors = loaded(file, &["--data-dir", "/tmp/x"], environment).settings.unwrap_err();
+        let text = |problem: &Problem| {
+            let text = problem.to_string();
+            // The name of the file is another one each time.
+            text.find(", line").map_or(text.clone(), |at| text[at + 2..].to_owned())
+        };
+        errors.problems().iter().map(text).collect()
+    }
+
+    impl Settings {
+        pub(super) fn defaults_for_tests() -> Self {
+            load("", &["--data-dir", "/tmp/x"]).unwrap()
+        }
     }
 
     #[test]
-    fn a_flag_beats_the_file_and_the_file_beats_the_default() {
-        let file = "listen = \"127.0.0.1:1\"\ndata_dir = \"/file\"\nexpiring_soon_days = 7\n";
-        let settings = load(file, &["--listen", "[::1]:2"]).unwrap();
+    fn a_flag_beats_the_environment_and_that_the_file_and_that_the_default() {
+        let file = "listen = \"127.0.0.1:1\"\ndata_dir = \"/file\"\nexpiring_soon_days = 7\norganization = \"File\"\n";
+        let environment = [
+            ("KOIOS_LISTEN", "127.0.0.1:3"),
+            ("KOIOS_DATA_DIR", "/environment"),
+            ("KOIOS_ORGANIZATION", "42"),
+            ("KOIOS_CONNECT_CONCURRENCY", "42"),
+        ];
+        let loaded = loaded(file, &["--listen", "[::1]:2"], &environment);
+        let settings = loaded.settings.unwrap();
         assert_eq!(settings.listen, "[::1]:2".parse().unwrap());
-        assert_eq!(settings.data_dir, Path::new("/file"));
+        assert_eq!(settings.data_dir, Path::new("/environment"));
+        assert_eq!(settings.organization.as_deref(), Some("42"));
+        assert_eq!(settings.connect_concurrency, 42);
         assert_eq!(settings.expiring_soon_days, 7);
         assert_eq!(settings.default_validity_days, 1095);
         assert_eq!(settings.default_key, DefaultKey::Rsa2048);
+        let origin = |key| loaded.sources.origin(key).unwrap().to_string();
+        assert_eq!(origin("listen"), "flag --listen");
+        assert_eq!(origin("data_dir"), "environment variable KOIOS_DATA_DIR");
+        assert!(origin("expiring_soon_days").ends_with(", line 3"), "{}", origin("expiring_soon_days"));
+        assert_eq!(origin("default_key"), "default");
     }
 
     #[test]
-    fn an_unknown_key_is_an_error_that_names_it() {
-        let Err(ConfigError::Sources(source)) =
-            load("listen_on = \"127.0.0.1:1\"\n", &["--data-dir", "/tmp/x"])
-        else {
-            panic!("the key was accepted");
-        };
-        assert!(source.to_string().contains("listen_on"), "{source}");
+    fn all_that_is_wrong_is_told_with_line_and_remedy() {
+        let file = "listen_adress = \"127.0.0.1:1\"\n\ndefault_validity_days = 0\nlog_level = \"loud\"\nconnect_concurrency = \"many\"\n[tsl]\nx = 1\n";
+        assert_eq!(
+            problems(file, &[("KOIOS_EXPIRING_SOON_DAYS", "9126")]),
+            [
+                "line 1: unknown setting `listen_adress`; did you mean `listen`?",
+                "line 3: the setting default_validity_days is 0, but it must be 1 to 9125 days",
+                "line 4: the setting log_level cannot be read: unknown variant `loud`, expected one of `error`, `warn`, `info`, \
+                 `debug`, `trace`; it must be: error warn info debug trace",
+                "line 5: the setting connect_concurrency cannot be read: invalid type: string \"many\", expected usize; it \
+                 must be: 1 to 1024",
+                "line 6: unknown setting `tsl`; `koiosd config reference` lists all that there are",
+                "environment variable KOIOS_EXPIRING_SOON_DAYS: the setting expiring_soon_days is 9126, but it must be 0 to \
+                 9125 days",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_not_toml_is_told_with_its_line() {
+        let problems = problems("listen = \"127.0.0.1:1\"\nnot toml\n", &[]);
+        assert!(problems[0].starts_with("line 2: this is not TOML: "), "{problems:?}");
+    }
+
+    #[test]
+    fn variables_that_are_no_settings_are_told_and_those_of_others_are_not() {
+        let environment = [
+            ("KOIOS_LISTEM", "x"),
+            ("KOIOS_URL", "x"),
+            ("KOIOS_CONFIG", "x"),
+            ("KOIOS_BOOTSTRAP_TOKEN", "x"),
+            ("KOIOS_SERVICE_HOST", "10.0.0.1"),
+            ("KOIOS_PORT_8470_TCP", "tcp://10.0.0.1:8470"),
+            ("KOIOS_PROSYS_PKI", "x"),
+            ("PATH", "x"),
+        ];
+        let loaded = loaded("", &["--data-dir", "/tmp/x"], &environment);
+        assert!(loaded.settings.is_ok());
+        let told: Vec<String> = loaded.unknown_variables.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "the environment variable KOIOS_LISTEM is no setting; did you mean KOIOS_LISTEN?",
+                "the environment variable KOIOS_URL is no setting",
+            ]
+        );
     }
 
     #[test]
@@ -230,7 +302,8 @@ mod tests {
     #[test]
     fn plain_http_beyond_loopback_needs_the_insecure_setting() {
         let flags = ["--listen", "0.0.0.0:0", "--data-dir", "/tmp/x"];
-        assert!(matches!(load("", &flags), Err(ConfigError::PlainHttpOnNetwork { .. })));
+        let errors = load("", &flags).unwrap_err();
+        assert!(matches!(errors.problems()[0].error, ConfigError::PlainHttpOnNetwork { .. }), "{errors}");
         assert!(load("insecure_allow_plain_http = true\n", &flags).is_ok());
         assert!(load("", &["--listen", "localhost:0", "--data-dir", "/tmp/x"]).is_ok());
     }
@@ -238,7 +311,8 @@ mod tests {
     #[test]
     fn a_file_that_was_named_must_be_there() {
         let arguments = Arguments::parse_from(["koiosd", "--config", "/nowhere/koios.toml"]);
-        assert!(matches!(Settings::load(&arguments), Err(ConfigError::File { .. })));
+        let errors = Settings::load(&arguments).unwrap_err();
+        assert!(matches!(errors.problems()[0].error, ConfigError::File { .. }), "{errors}");
     }
 
     #[test]

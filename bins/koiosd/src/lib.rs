@@ -10,8 +10,10 @@ mod audit_command;
 mod backup_command;
 mod check_command;
 mod command_line;
+mod command_line_documents;
 mod command_runtime;
 mod config;
+mod config_command;
 mod error_chain;
 mod first_start;
 mod import_command;
@@ -29,10 +31,15 @@ pub use audit_command::{AuditCommandError, audit};
 pub use backup_command::{BackupCommandError, back_up, restore};
 pub use check_command::{CheckCommandError, check};
 pub use command_line::{
-    Action, Arguments, AuditAction, BackupArguments, CheckArguments, ImportArguments, MasterKeyAction,
-    RestoreArguments, RotateArguments, TestArguments,
+    Action, Arguments, AuditAction, BackupArguments, CheckArguments, ConfigAction, ImportArguments,
+    MasterKeyAction, RestoreArguments, RotateArguments, TestArguments,
 };
-pub use config::{ConfigError, DefaultKey, DefaultServerCertificatePolicy, LogFormat, LogLevel, Settings};
+pub use command_line_documents::{print_completions, write_manual_pages};
+pub use config::{
+    ConfigError, ConfigErrors, DefaultKey, DefaultServerCertificatePolicy, LogFormat, LogLevel, Origin,
+    Problem, Settings,
+};
+pub use config_command::{ConfigCommandError, config};
 pub use error_chain::error_chain;
 pub use import_command::{ImportCommandError, import};
 pub use logging::start as start_logging;

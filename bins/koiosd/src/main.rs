@@ -3,6 +3,7 @@
 use std::{
     env::{self, VarError},
     error::Error,
+    io,
     process::ExitCode,
 };
 
@@ -25,9 +26,15 @@ fn main() -> ExitCode {
         Action::Check(check) => with_settings(&arguments, |settings| {
             koiosd::check(&settings, &check).map_err(|error| fail(&error, error.exit_code()))
         }),
+        Action::Completions { shell } => told(koiosd::print_completions(shell)),
+        Action::Config(action) => match koiosd::config(&arguments, &action) {
+            Ok(code) => ExitCode::from(code),
+            Err(error) => fail(&error, error.exit_code()),
+        },
         Action::DecryptKeys => with_settings(&arguments, |settings| {
             koiosd::decrypt_keys(&settings).map_err(|error| fail(&error, error.exit_code()))
         }),
+        Action::Man { folder } => told(koiosd::write_manual_pages(&folder)),
         // It is made before any configuration can name it.
         Action::MasterKey(MasterKeyAction::Generate { file }) => match koiosd::generate_master_key(&file) {
             Ok(code) => ExitCode::from(code),
@@ -56,6 +63,13 @@ fn with_settings(arguments: &Arguments, command: impl FnOnce(Settings) -> Result
     match Settings::load(arguments) {
         Ok(settings) => command(settings).map_or_else(|failed| failed, ExitCode::from),
         Err(error) => fail(&error, EXIT_USAGE),
+    }
+}
+
+fn told(result: io::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, 1),
     }
 }
 

@@ -1,8 +1,66 @@
 //! Why settings cannot be used.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{error::Error, fmt, net::SocketAddr, path::PathBuf};
 
-/// Why the settings cannot be used.
+use super::Origin;
+use crate::error_chain::error_chain;
+
+/// All that is wrong with the settings.
+#[derive(Debug)]
+pub struct ConfigErrors {
+    problems: Vec<Problem>,
+}
+
+impl ConfigErrors {
+    pub(super) fn new(problems: Vec<Problem>) -> Self {
+        Self { problems }
+    }
+
+    /// Each problem for itself; at least one.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let [problem] = &*self.problems {
+            return problem.fmt(f);
+        }
+        f.write_str("the configuration cannot be used:")?;
+        self.problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}
+
+impl Error for ConfigErrors {}
+
+/// Something that is wrong, and where. Its text holds the causes too: there may be several problems.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Problem {
+    /// Where it was given, if at one place.
+    pub origin: Option<Origin>,
+    /// What is wrong.
+    pub error: ConfigError,
+}
+
+impl Problem {
+    pub(super) fn new(origin: Option<Origin>, error: ConfigError) -> Self {
+        Self { origin, error }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(origin) = self.origin.as_ref().filter(|origin| **origin != Origin::Default) {
+            write!(f, "{origin}: ")?;
+        }
+        f.write_str(&error_chain(&self.error))
+    }
+}
+
+/// One thing that is wrong with the settings.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -15,9 +73,42 @@ pub enum ConfigError {
         #[source]
         source: std::io::Error,
     },
-    /// Some source holds an unknown key or a value of the wrong type.
-    #[error("the configuration cannot be used")]
-    Sources(#[source] Box<figment::Error>),
+    /// The configuration file is not TOML.
+    #[error("this is not TOML: {problem}")]
+    Syntax {
+        /// What is wrong.
+        problem: String,
+    },
+    /// The configuration file has a key that is no setting.
+    #[error("unknown setting `{key}`{}", hint(.nearest.as_deref()))]
+    UnknownSetting {
+        /// The key.
+        key: String,
+        /// The setting that may be meant.
+        nearest: Option<String>,
+    },
+    /// A value is not of the right kind.
+    #[error("the setting {key} cannot be read: {problem}; it must be: {expected}")]
+    Value {
+        /// The setting.
+        key: &'static str,
+        /// What is wrong with its value.
+        problem: String,
+        /// What would do.
+        expected: String,
+    },
+    /// Taken together, the settings make no sense.
+    #[error("the settings cannot be used: {problem}")]
+    Unusable {
+        /// Why.
+        problem: String,
+    },
+    /// A path is not UTF-8.
+    #[error("the path of {key} is not valid UTF-8; name another one")]
+    NotUnicode {
+        /// The setting.
+        key: &'static str,
+    },
     /// A variable of the environment is not UTF-8.
     #[error("the environment variable {name} is not valid UTF-8")]
     EnvironmentNotUnicode {
@@ -31,7 +122,7 @@ pub enum ConfigError {
         origin: String,
         /// Why.
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Box<dyn Error + Send + Sync>,
     },
     /// The master key is named twice.
     #[error("the master key is given by {0} and by {1}; give one of them")]
@@ -64,4 +155,11 @@ pub enum ConfigError {
         /// The address asked for.
         listen: SocketAddr,
     },
+}
+
+fn hint(nearest: Option<&str>) -> String {
+    match nearest {
+        Some(nearest) => format!("; did you mean `{nearest}`?"),
+        None => "; `koiosd config reference` lists all that there are".to_owned(),
+    }
 }

@@ -1,0 +1,187 @@
+//! Every setting in one place: what the environment may set, what `koiosd config show` shows, and the reference.
+
+use Reload::{AtOnce, Restart};
+use ValueKind::{Literal, Text};
+
+/// One setting.
+///
+/// A new one is a field of [`Settings`](super::Settings), a row of [`SETTINGS`] and, where it has bounds, a line in `check`.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    /// Its key in the file; a dot stands between a table and a key in it.
+    pub(crate) key: &'static str,
+    /// How the environment's text is read.
+    pub(super) kind: ValueKind,
+    /// The flag that sets it too.
+    pub(super) flag: Option<&'static str>,
+    /// Type and unit, in Markdown.
+    pub(super) form: &'static str,
+    /// The value where no source names one, in TOML.
+    pub(super) default: Option<&'static str>,
+    /// What the reference says about the default, in Markdown, where TOML does not say it best.
+    pub(super) default_in_words: Option<&'static str>,
+    /// Whether a running daemon takes a change.
+    pub(crate) reload: Reload,
+    /// What it is for, in Markdown.
+    pub(super) meaning: &'static str,
+}
+
+/// Whether a running daemon takes a change at SIGHUP.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Reload {
+    AtOnce,
+    Restart,
+}
+
+/// How the text of an environment variable is read: as it stands, or like a TOML value, so that `KOIOS_ORGANIZATION=42` stays
+/// text and `KOIOS_CONNECT_CONCURRENCY=42` is a number.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum ValueKind {
+    Literal,
+    Text,
+}
+
+impl Setting {
+    const fn new(
+        key: &'static str,
+        kind: ValueKind,
+        form: &'static str,
+        default: Option<&'static str>,
+    ) -> Self {
+        Self { key, kind, flag: None, form, default, default_in_words: None, reload: Restart, meaning: "" }
+    }
+
+    const fn flag(self, flag: &'static str) -> Self {
+        Self { flag: Some(flag), ..self }
+    }
+
+    const fn default_in_words(self, words: &'static str) -> Self {
+        Self { default_in_words: Some(words), ..self }
+    }
+
+    const fn means(self, reload: Reload, meaning: &'static str) -> Self {
+        Self { reload, meaning, ..self }
+    }
+
+    /// The setting of that key.
+    pub(super) fn find(key: &str) -> Option<&'static Self> {
+        SETTINGS.iter().find(|setting| setting.key == key)
+    }
+
+    /// Its name in the environment.
+    pub(super) fn variable(&self) -> String {
+        format!("KOIOS_{}", self.key.to_ascii_uppercase().replace('.', "__"))
+    }
+}
+
+/// In the order of the reference; the tables of the file come last, each in one piece.
+pub(crate) const SETTINGS: &[Setting] = &[
+    Setting::new("listen", Text, "address:port", Some("\"127.0.0.1:8470\"")).flag("--listen").means(
+        Restart,
+        "where the REST API answers; port 0 takes a free one and the ready line tells which",
+    ),
+    Setting::new("data_dir", Text, "folder", None)
+        .flag("--data-dir")
+        .default_in_words("`$XDG_DATA_HOME/koios`, else `~/.local/share/koios`")
+        .means(
+            Restart,
+            "everything that Koios keeps; created 0700; one daemon per folder; must be on a local file system",
+        ),
+    Setting::new("encryption_at_rest", Literal, "boolean", Some("false"))
+        .means(Restart, "whether private keys lie encrypted on the disk: [below](#secrets-on-the-disk)"),
+    Setting::new("master_key_file", Text, "file", None)
+        .default_in_words("none: the key is in `secrets.key` in the data directory")
+        .means(
+            Restart,
+            "the master key, kept outside of the data directory: 32 random bytes, raw, as 64 hexadecimal digits or in base64",
+        ),
+    Setting::new("log_level", Text, "`error` `warn` `info` `debug` `trace`", Some("\"info\""))
+        .means(AtOnce, "how much Koios logs, to standard error"),
+    Setting::new("log_format", Text, "`text` `json`", Some("\"text\""))
+        .flag("--log-format")
+        .means(Restart, "lines for people, or one JSON object a line"),
+    Setting::new(
+        "cors_allowed_origins",
+        Text,
+        "list of origins; comma-separated in the environment",
+        Some("[]"),
+    )
+    .means(AtOnce, "web pages that may call the API, e.g. `https://scada.plant.example`"),
+    Setting::new("insecure_allow_plain_http", Literal, "boolean", Some("false")).means(
+        Restart,
+        "allows an address other than loopback although the API speaks plain HTTP: tokens and keys then cross the network \
+         readable",
+    ),
+    Setting::new("allow_deprecated_policies", Literal, "boolean", Some("false")).means(
+        Restart,
+        "whether devices may name `Basic128Rsa15` and `Basic256`, for PLCs that know nothing else, and certificates with RSA \
+         keys of 1024 to 2047 bits may be uploaded for them. Needs a build with `--features deprecated-policies`; what it \
+         costs says [SECURITY.md](../SECURITY.md)",
+    ),
+    Setting::new("create_default_certificate", Literal, "boolean", Some("true")).means(
+        Restart,
+        "whether the first start generates the certificate *Default*; otherwise the first one made becomes the default",
+    ),
+    Setting::new("organization", Text, "text of at most 64 characters", None)
+        .default_in_words("none (`Koios`)")
+        .means(AtOnce, "the subject's organization (O) where a request names none"),
+    Setting::new("default_key", Text, "`rsa-2048` `rsa-3072` `rsa-4096`", Some("\"rsa-2048\""))
+        .means(AtOnce, "the key of generated certificates where a request names none"),
+    Setting::new("default_validity_days", Literal, "1 to 9125 days", Some("1095"))
+        .means(AtOnce, "their validity"),
+    Setting::new("expiring_soon_days", Literal, "0 to 9125 days", Some("30"))
+        .means(AtOnce, "how long before its end a certificate has the badge *expiring soon*"),
+    Setting::new("default_server_certificate_policy", Text, "`pin` `trust_list` `accept_any`", Some("\"pin\""))
+        .means(
+            AtOnce,
+            "how new devices that name no policy judge their server's certificate; `accept_any` is insecure",
+        ),
+    Setting::new("retry_max_seconds", Literal, "1 to 3600 seconds", Some("10"))
+        .means(AtOnce, "the longest pause between two attempts of a failed device"),
+    Setting::new("connect_concurrency", Literal, "1 to 1024", Some("32")).means(
+        AtOnce,
+        "how many attempts may run at the same time; one whose server is silent gives its place to a device that has not \
+         failed, if any waits",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::config::Settings;
+
+    /// The keys of all that is not a table, which a `null` is none of.
+    fn keys_of(value: &Value, before: &str, keys: &mut BTreeSet<String>) {
+        for (key, value) in value.as_object().unwrap() {
+            match value {
+                Value::Object(_) => keys_of(value, &format!("{before}{key}."), keys),
+                _ => assert!(keys.insert(format!("{before}{key}"))),
+            }
+        }
+    }
+
+    #[test]
+    fn the_table_has_every_setting_once() {
+        let mut keys = BTreeSet::new();
+        keys_of(&serde_json::to_value(Settings::defaults_for_tests()).unwrap(), "", &mut keys);
+        assert_eq!(keys, SETTINGS.iter().map(|setting| setting.key.to_owned()).collect());
+        assert_eq!(keys.len(), SETTINGS.len(), "a key is there twice");
+    }
+
+    #[test]
+    fn a_dot_becomes_two_underscores_in_the_environment() {
+        let setting = Setting::new("tls.private_key", Text, "file", None);
+        assert_eq!(setting.variable(), "KOIOS_TLS__PRIVATE_KEY");
+        assert_eq!(Setting::find("data_dir").unwrap().variable(), "KOIOS_DATA_DIR");
+    }
+
+    #[test]
+    fn tables_come_last() {
+        let in_table: Vec<bool> = SETTINGS.iter().map(|setting| setting.key.contains('.')).collect();
+        assert!(in_table.is_sorted(), "a key without a table after one in a table would fall into it");
+    }
+}
