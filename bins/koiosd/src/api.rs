@@ -41,7 +41,7 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 
-use crate::config::Settings;
+use crate::config::LiveSettings;
 use error::ApiError;
 
 /// Everything that is served.
@@ -67,16 +67,19 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
 }
 
 /// Which pages of other origins may call the API, and what they may send and see.
-pub(crate) fn cors(settings: &Settings) -> Cors {
+pub(crate) fn cors(settings: LiveSettings) -> Cors {
     let last_event_id = HeaderName::from_static("last-event-id");
     let idempotency_key = HeaderName::from_static("idempotency-key");
     let methods = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
-    let cors = Cors::default()
+    Cors::default()
         .allowed_methods(methods)
         .allowed_headers([AUTHORIZATION, CONTENT_TYPE, IF_MATCH, idempotency_key, last_event_id])
         .expose_headers([CONTENT_DISPOSITION, ETAG, LOCATION, request_id::X_REQUEST_ID])
-        .max_age(3600);
-    settings.cors_allowed_origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
+        .max_age(3600)
+        // Asked each time: a reload may have changed them.
+        .allowed_origin_fn(move |origin, _| {
+            settings.now().cors_allowed_origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes())
+        })
 }
 
 async fn nothing_here() -> Result<&'static str, ApiError> {

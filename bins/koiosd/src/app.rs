@@ -24,10 +24,13 @@ use zeroize::Zeroizing;
 use crate::{
     api::{self, frame},
     audit_command::head_text,
-    config::{DefaultServerCertificatePolicy, Settings},
+    command_line::Arguments,
+    config::{DefaultServerCertificatePolicy, LiveSettings, Settings},
     first_start,
+    reload::Reload,
     service::{Services, metrics::ConnectMetrics},
-    signals::Signals,
+    service_manager::{Notice, notify, watchdog_period},
+    signals::{Hangups, Signals},
     system_host::system_host,
 };
 
@@ -52,6 +55,8 @@ pub struct Application {
     server: RunningServer,
     services: Data<Services>,
     signals: Signals,
+    hangups: Hangups,
+    reload: Reload,
 }
 
 struct RunningServer {
@@ -116,10 +121,12 @@ impl Application {
     ///
     /// [`StartError`] says what is in the way.
     pub async fn build(
+        arguments: Arguments,
         settings: Settings,
         bootstrap_token: Option<Zeroizing<String>>,
     ) -> Result<Option<Self>, StartError> {
         let mut signals = Signals::listen().map_err(StartError::Serve)?;
+        let hangups = Hangups::listen().map_err(StartError::Serve)?;
         let built = tokio::select! {
             // A start that is cut off goes on at the next one: the store survives that at every point.
             () = signals.next() => None,
@@ -128,7 +135,10 @@ impl Application {
         if built.is_none() {
             tracing::info!("stopped before it was ready");
         }
-        Ok(built.map(|(address, server, services)| Self { address, server, services, signals }))
+        Ok(built.map(|(address, server, services)| {
+            let reload = reload(arguments, &services);
+            Self { address, server, services, signals, hangups, reload }
+        }))
     }
 
     /// The address that was taken; its port is the real one.
@@ -143,21 +153,30 @@ impl Application {
     ///
     /// [`StartError::Serve`] when the server fails.
     pub async fn run(self) -> Result<(), StartError> {
-        let Self { address, server, services, mut signals } = self;
+        let Self { address, server, services, mut signals, mut hangups, reload } = self;
         let RunningServer { future, handle } = server;
         let mut server = rt::spawn(future);
         log_audit_head(&services.store).await;
         rt::spawn(log_audit_head_daily(services.store.clone()));
         announce(address);
+        let status = format!("answers requests on {address}");
+        notify(Notice::Ready(&status));
+        if let Some(period) = watchdog_period() {
+            rt::spawn(show_life(period));
+        }
         rt::spawn(look_at_files(services.store.clone()));
-        let ended = tokio::select! {
-            ended = &mut server => Some(ended),
-            () = signals.next() => None,
+        let ended = loop {
+            tokio::select! {
+                ended = &mut server => break Some(ended),
+                () = signals.next() => break None,
+                () = hangups.next() => reload.carry_out(&status).await,
+            }
         };
         if let Some(ended) = ended {
             return ended.map_err(io::Error::other).and_then(|result| result).map_err(StartError::Serve);
         }
         tracing::info!("stopping");
+        notify(Notice::Stopping);
         rt::spawn(signals.exit_at_next());
         services.connection_tests.stop();
         let begun = Instant::now();
@@ -166,6 +185,38 @@ impl Application {
         services.store.clone().close().await;
         tracing::info!("stopped");
         Ok(())
+    }
+}
+
+/// What keeps something of its own of the settings that a reload may change.
+fn reload(arguments: Arguments, services: &Services) -> Reload {
+    let mut reload = Reload::new(arguments, services.settings.clone());
+    let supervisor = services.supervisor.clone();
+    reload.tell("supervisor", move |settings| {
+        supervisor.set_pace(settings.retry_max(), settings.connect_concurrency);
+        Ok(())
+    });
+    reload.tell("devices", |settings| {
+        warn_of_accepting_any(settings);
+        Ok(())
+    });
+    reload
+}
+
+/// Tells the service manager again and again that the daemon's thread goes on.
+async fn show_life(period: Duration) {
+    let mut ticks = rt::time::interval(period);
+    loop {
+        ticks.tick().await;
+        notify(Notice::Alive);
+    }
+}
+
+fn warn_of_accepting_any(settings: &Settings) {
+    if settings.default_server_certificate_policy == DefaultServerCertificatePolicy::AcceptAny {
+        tracing::warn!(
+            "default_server_certificate_policy is accept_any: new devices believe whoever answers in their server's place"
+        );
     }
 }
 
@@ -200,22 +251,18 @@ async fn build(
     let listener = TcpListener::bind(settings.listen).map_err(bind)?;
     let address = listener.local_addr().map_err(bind)?;
     let host = rt::task::spawn_blocking(system_host).await.map_err(StartError::setup)?;
-    let settings = Arc::new(settings);
     if settings.allow_deprecated_policies {
         tracing::warn!(
             "allow_deprecated_policies is on: devices may connect under Basic128Rsa15 and Basic256, whose SHA-1 is broken"
         );
     }
-    if settings.default_server_certificate_policy == DefaultServerCertificatePolicy::AcceptAny {
-        tracing::warn!(
-            "default_server_certificate_policy is accept_any: new devices believe whoever answers in their server's place"
-        );
-    }
+    warn_of_accepting_any(&settings);
     let connects = ConnectMetrics::new();
     let supervisor = start_supervisor(&store, &settings, &host, connects.clone())?;
+    let live = LiveSettings::new(settings);
     let services =
-        Data::new(Services::new(store.clone(), settings.clone(), Arc::new(host), supervisor, connects));
-    first_start::prepare(&store, &settings, &services.certificates, bootstrap_token).await?;
+        Data::new(Services::new(store.clone(), live.clone(), Arc::new(host), supervisor, connects));
+    first_start::prepare(&store, &live.now(), &services.certificates, bootstrap_token).await?;
     warn_of_another_host(&store, &services.system_host).await?;
     let server = serve(listener, services.clone()).map_err(StartError::Serve)?;
     Ok((address, server, services))
@@ -269,7 +316,7 @@ fn serve(listener: TcpListener, services: Data<Services>) -> io::Result<RunningS
         App::new()
             .app_data(services.clone())
             .wrap(from_fn(frame::run_to_completion))
-            .wrap(api::cors(&services.settings))
+            .wrap(api::cors(services.settings.clone()))
             .wrap(from_fn(frame::identify))
             .configure(api::configure)
     })

@@ -8,7 +8,7 @@ use clap_complete::Shell;
 use crate::config::LogFormat;
 
 /// Central manager of OPC UA client certificates.
-#[derive(Debug, Parser)]
+#[derive(Clone, Debug, Parser)]
 #[command(name = "koiosd", version, args_conflicts_with_subcommands = false)]
 pub struct Arguments {
     /// What to do; without a command the daemon is started.

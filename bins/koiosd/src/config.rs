@@ -4,6 +4,7 @@ mod check;
 mod defaults;
 mod error;
 mod form;
+mod live;
 pub(crate) mod master_key;
 mod nearest;
 mod show;
@@ -22,9 +23,11 @@ use crate::service::devices::DeviceRules;
 use form::{list, listen_address};
 use sources::process_environment;
 
+pub(crate) use live::LiveSettings;
+
 pub use error::{ConfigError, ConfigErrors, Problem};
 pub(crate) use show::{reference, show};
-pub use sources::Origin;
+pub use sources::{Origin, warn_of_misspelt_variables};
 pub(crate) use sources::{Sources, UnknownVariable};
 pub use values::{DefaultKey, DefaultServerCertificatePolicy, LogFormat, LogLevel};
 

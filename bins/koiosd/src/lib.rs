@@ -19,8 +19,10 @@ mod first_start;
 mod import_command;
 mod logging;
 mod master_key_command;
+mod reload;
 mod secret_file;
 mod service;
+mod service_manager;
 mod signals;
 mod system_host;
 mod test_command;
@@ -37,7 +39,7 @@ pub use command_line::{
 pub use command_line_documents::{print_completions, write_manual_pages};
 pub use config::{
     ConfigError, ConfigErrors, DefaultKey, DefaultServerCertificatePolicy, LogFormat, LogLevel, Origin,
-    Problem, Settings,
+    Problem, Settings, warn_of_misspelt_variables,
 };
 pub use config_command::{ConfigCommandError, config};
 pub use error_chain::error_chain;

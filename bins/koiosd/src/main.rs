@@ -54,7 +54,7 @@ fn main() -> ExitCode {
             Ok(code) => ExitCode::from(code),
             Err(error) => fail(&error, EXIT_USAGE),
         },
-        Action::Serve => with_settings(&arguments, serve),
+        Action::Serve => with_settings(&arguments, |settings| serve(&arguments, settings)),
     }
 }
 
@@ -83,7 +83,7 @@ fn print_openapi() -> ExitCode {
     }
 }
 
-fn serve(settings: Settings) -> Result<u8, ExitCode> {
+fn serve(arguments: &Arguments, settings: Settings) -> Result<u8, ExitCode> {
     let bootstrap_token = match env::var("KOIOS_BOOTSTRAP_TOKEN") {
         Ok(token) => Some(Zeroizing::new(token)),
         Err(VarError::NotPresent) => None,
@@ -93,12 +93,17 @@ fn serve(settings: Settings) -> Result<u8, ExitCode> {
         }
     };
     koiosd::start_logging(&settings);
-    let ran = actix_web::rt::System::new().block_on(run(settings, bootstrap_token));
+    koiosd::warn_of_misspelt_variables();
+    let ran = actix_web::rt::System::new().block_on(run(arguments.clone(), settings, bootstrap_token));
     ran.map(|()| 0).map_err(|error| fail(&error, error.exit_code()))
 }
 
-async fn run(settings: Settings, bootstrap_token: Option<Zeroizing<String>>) -> Result<(), StartError> {
-    match Application::build(settings, bootstrap_token).await? {
+async fn run(
+    arguments: Arguments,
+    settings: Settings,
+    bootstrap_token: Option<Zeroizing<String>>,
+) -> Result<(), StartError> {
+    match Application::build(arguments, settings, bootstrap_token).await? {
         Some(application) => application.run().await,
         None => Ok(()),
     }

@@ -18,7 +18,7 @@ use koios_pki::HostName;
 use koios_store::{CertificateId, Counts, Store, StoreError};
 use time::OffsetDateTime;
 
-use crate::config::Settings;
+use crate::config::LiveSettings;
 use access::Access;
 use certificates::Certificates;
 use connection_tests::ConnectionTests;
@@ -39,7 +39,7 @@ pub(crate) struct Services {
     pub(crate) idempotency: Idempotency,
     pub(crate) metrics: Metrics,
     pub(crate) server_certificates: ServerCertificates,
-    pub(crate) settings: Arc<Settings>,
+    pub(crate) settings: LiveSettings,
     pub(crate) started_at: OffsetDateTime,
     pub(crate) store: Store,
     pub(crate) supervisor: Arc<Supervisor>,
@@ -51,7 +51,7 @@ pub(crate) struct Services {
 impl Services {
     pub(crate) fn new(
         store: Store,
-        settings: Arc<Settings>,
+        settings: LiveSettings,
         system_host: Arc<HostName>,
         supervisor: Arc<Supervisor>,
         connects: ConnectMetrics,
@@ -59,11 +59,7 @@ impl Services {
         Self {
             access: Access::new(store.clone()),
             certificates: Certificates::new(store.clone(), settings.clone(), system_host.clone()),
-            connection_tests: ConnectionTests::new(
-                store.clone(),
-                supervisor.clone(),
-                settings.device_rules(),
-            ),
+            connection_tests: ConnectionTests::new(store.clone(), supervisor.clone(), settings.clone()),
             devices: Devices::new(store.clone(), settings.clone(), supervisor.clone()),
             idempotency: Idempotency::new(store.clone()),
             metrics: Metrics::new(connects, store.clone(), settings.clone(), supervisor.clone()),

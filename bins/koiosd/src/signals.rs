@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT: the first asks for an orderly stop, the second ends the process at once.
+//! SIGTERM and SIGINT: the first asks for an orderly stop, the second ends the process at once. SIGHUP asks for a reload.
 
 use std::{io, process};
 
@@ -44,5 +44,34 @@ impl Signals {
         self.next().await;
         tracing::warn!("a second signal: exiting at once");
         process::exit(1);
+    }
+}
+
+/// The signal that asks to read the settings again.
+#[derive(Debug)]
+pub(crate) struct Hangups {
+    #[cfg(unix)]
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl Hangups {
+    /// Begins to listen; from now on a signal does not end the process.
+    pub(crate) fn listen() -> io::Result<Self> {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            Ok(Self { hangup: signal(SignalKind::hangup())? })
+        }
+        #[cfg(not(unix))]
+        Ok(Self {})
+    }
+
+    /// Waits for the next one; several that come meanwhile are one.
+    pub(crate) async fn next(&mut self) {
+        #[cfg(unix)]
+        if self.hangup.recv().await.is_some() {
+            return;
+        }
+        std::future::pending::<()>().await;
     }
 }

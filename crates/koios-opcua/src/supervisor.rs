@@ -138,6 +138,12 @@ impl Supervisor {
         self.registry.shared().board.count(state)
     }
 
+    /// Changes [`SupervisorSettings::retry_max`] and [`SupervisorSettings::connect_concurrency`]. Attempts under way go on,
+    /// and so do waits that have begun: the new bound holds for the next one.
+    pub fn set_pace(&self, retry_max: Duration, connect_concurrency: usize) {
+        self.registry.shared().connects.set(connect_concurrency, retry_max);
+    }
+
     /// How many attempts run and wait, and by how much the retry bound is stretched by it.
     #[must_use]
     pub fn connect_load(&self) -> ConnectLoad {

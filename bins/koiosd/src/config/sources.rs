@@ -278,6 +278,16 @@ fn is_known_variable(name: &str) -> bool {
         || SETTINGS.iter().any(|setting| setting.variable() == name)
 }
 
+/// Warns of variables that are likely to be meant for the daemon. Of others it says nothing: what other programs call
+/// theirs is theirs.
+pub fn warn_of_misspelt_variables() {
+    let mut findings = Findings::default();
+    Sources::default().read_environment(&process_environment(), &mut findings);
+    for unknown in findings.warnings.iter().filter(|unknown| unknown.nearest.is_some()) {
+        tracing::warn!("{unknown}");
+    }
+}
+
 /// The names of variables that mean something to the daemon.
 pub(super) fn variables() -> impl Iterator<Item = String> {
     SETTINGS.iter().map(Setting::variable).chain(OTHER_VARIABLES.map(str::to_owned))

@@ -57,7 +57,7 @@ pub enum LogFormat {
 
 /// How much Koios itself logs. Its dependencies log warnings only: what they print when more talkative is not
 /// ours to judge, and might hold a header with a token.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum LogLevel {

@@ -21,7 +21,7 @@ use super::{
     access::{Access, Caller, KeyForm},
     error::ServiceError,
 };
-use crate::config::Settings;
+use crate::config::LiveSettings;
 
 pub(crate) use generation::{GenerateOrder, KeyOrder};
 pub(crate) use regeneration::{RegenerateOrder, Regenerated};
@@ -38,7 +38,7 @@ const PASSPHRASE_MAX_CHARS: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Certificates {
     access: Access,
-    settings: Arc<Settings>,
+    settings: LiveSettings,
     store: Store,
     system_host: Arc<HostName>,
     /// Key generation takes a processor for up to seconds: one at a time per processor, the others wait their turn.
@@ -48,7 +48,7 @@ pub(crate) struct Certificates {
 }
 
 impl Certificates {
-    pub(crate) fn new(store: Store, settings: Arc<Settings>, system_host: Arc<HostName>) -> Self {
+    pub(crate) fn new(store: Store, settings: LiveSettings, system_host: Arc<HostName>) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
             access: Access::new(store.clone()),
@@ -62,7 +62,7 @@ impl Certificates {
 
     /// How long before its end a certificate is `expiring_soon`.
     pub(crate) fn expiring_soon(&self) -> Duration {
-        self.settings.expiring_soon()
+        self.settings.now().expiring_soon()
     }
 
     pub(crate) async fn list(

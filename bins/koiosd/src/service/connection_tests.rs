@@ -13,18 +13,17 @@ use zeroize::Zeroizing;
 
 use super::{
     access::Caller,
-    devices::{
-        DeviceChange, DeviceRules, TIMEOUT_RANGE, expect_password, expect_right_to_weaken, whole_seconds,
-    },
+    devices::{DeviceChange, TIMEOUT_RANGE, expect_password, expect_right_to_weaken, whole_seconds},
     error::ServiceError,
 };
+use crate::config::LiveSettings;
 
 /// Makes single attempts. They disturb no device's own session and change nothing of what is stored about it.
 #[derive(Debug)]
 pub(crate) struct ConnectionTests {
     store: Store,
     supervisor: Arc<Supervisor>,
-    rules: DeviceRules,
+    settings: LiveSettings,
     stopping: watch::Sender<bool>,
 }
 
@@ -39,8 +38,8 @@ pub(crate) struct TestedDevice {
 const DISCOVERY_TIMEOUT: f64 = 10.0;
 
 impl ConnectionTests {
-    pub(crate) fn new(store: Store, supervisor: Arc<Supervisor>, rules: DeviceRules) -> Self {
-        Self { store, supervisor, rules, stopping: watch::Sender::new(false) }
+    pub(crate) fn new(store: Store, supervisor: Arc<Supervisor>, settings: LiveSettings) -> Self {
+        Self { store, supervisor, settings, stopping: watch::Sender::new(false) }
     }
 
     /// Cuts off the attempts under way, and refuses new ones: the daemon stops.
@@ -57,8 +56,9 @@ impl ConnectionTests {
         client_gone: impl Future<Output = ()>,
     ) -> Result<TestedDevice, ServiceError> {
         let device = self.store.device(id).await?;
-        let settings = overrides.merged_into(&device, self.rules.deprecated)?;
-        expect_right_to_weaken(caller, Some(&device), &settings, self.rules)?;
+        let rules = self.settings.now().device_rules();
+        let settings = overrides.merged_into(&device, rules.deprecated)?;
+        expect_right_to_weaken(caller, Some(&device), &settings, rules)?;
         expect_password(&device, &settings)?;
         self.expect_certificate(&settings).await?;
         let plan = overridden(self.stored_plan(&device, &settings).await?, settings)?;
@@ -74,8 +74,9 @@ impl ConnectionTests {
         device: DeviceChange,
         client_gone: impl Future<Output = ()>,
     ) -> Result<TestedDevice, ServiceError> {
-        let settings = device.into_unnamed_settings(self.rules)?;
-        expect_right_to_weaken(caller, None, &settings, self.rules)?;
+        let rules = self.settings.now().device_rules();
+        let settings = device.into_unnamed_settings(rules)?;
+        expect_right_to_weaken(caller, None, &settings, rules)?;
         self.expect_certificate(&settings).await?;
         let plan = overridden(DevicePlan::new(endpoint_url(&settings.endpoint_url)?), settings)?;
         let report = self.attempt(self.supervisor.test(plan), client_gone).await?;

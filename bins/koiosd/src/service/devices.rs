@@ -16,7 +16,7 @@ use koios_store::{
 };
 
 use super::{access::Caller, error::ServiceError};
-use crate::config::Settings;
+use crate::config::LiveSettings;
 
 pub(crate) use change::{DeviceChange, DeviceRules, TIMEOUT_RANGE, UserChange, UserKind, whole_seconds};
 pub(crate) use import::{CertificateReference, ExportedDevice, ImportedDevice, Problem, ProblemKind};
@@ -26,7 +26,7 @@ pub(crate) use safeguard::{expect_password, expect_right_to_weaken};
 #[derive(Debug)]
 pub(crate) struct Devices {
     store: Store,
-    settings: Arc<Settings>,
+    settings: LiveSettings,
     supervisor: Arc<Supervisor>,
 }
 
@@ -43,13 +43,13 @@ pub(crate) struct DeviceView {
 const PATCH_ATTEMPTS: usize = 8;
 
 impl Devices {
-    pub(crate) fn new(store: Store, settings: Arc<Settings>, supervisor: Arc<Supervisor>) -> Self {
+    pub(crate) fn new(store: Store, settings: LiveSettings, supervisor: Arc<Supervisor>) -> Self {
         Self { store, settings, supervisor }
     }
 
     /// How long before its end a certificate is `expiring_soon`.
     pub(crate) fn expiring_soon(&self) -> time::Duration {
-        self.settings.expiring_soon()
+        self.settings.now().expiring_soon()
     }
 
     /// A page of devices, of those in one of `states` when any is given.
@@ -81,7 +81,7 @@ impl Devices {
         change: DeviceChange,
         enabled: bool,
     ) -> Result<DeviceView, ServiceError> {
-        let rules = self.settings.device_rules();
+        let rules = self.settings.now().device_rules();
         let settings = change.into_settings(rules)?;
         expect_right_to_weaken(caller, None, &settings, rules)?;
         let device =
@@ -97,7 +97,7 @@ impl Devices {
         change: DeviceChange,
         expected_revision: Option<i64>,
     ) -> Result<DeviceView, ServiceError> {
-        let rules = self.settings.device_rules();
+        let rules = self.settings.now().device_rules();
         let mut attempt = 0;
         loop {
             attempt += 1;

@@ -11,7 +11,7 @@ use std::{sync::Arc, sync::atomic::AtomicU64, time::Duration};
 use time::OffsetDateTime;
 
 use super::error::ServiceError;
-use crate::config::Settings;
+use crate::config::LiveSettings;
 
 /// Upper bounds in seconds: from a server next door to the longest timeout that a device can have.
 const CONNECT_SECONDS: [f64; 14] =
@@ -44,7 +44,7 @@ impl ConnectObserver for ConnectMetrics {
 #[derive(Debug)]
 pub(crate) struct Metrics {
     connects: ConnectMetrics,
-    settings: Arc<Settings>,
+    settings: LiveSettings,
     store: Store,
     supervisor: Arc<Supervisor>,
 }
@@ -53,7 +53,7 @@ impl Metrics {
     pub(crate) fn new(
         connects: ConnectMetrics,
         store: Store,
-        settings: Arc<Settings>,
+        settings: LiveSettings,
         supervisor: Arc<Supervisor>,
     ) -> Self {
         Self { connects, settings, store, supervisor }
@@ -131,7 +131,7 @@ impl Metrics {
         let expiry = Family::<CertificateLabel, Gauge<f64, AtomicU64>>::default();
         let overview = self.store.certificate_overview().await?;
         for certificate in overview.certificates {
-            for status in certificate.statuses(now, self.settings.expiring_soon()) {
+            for status in certificate.statuses(now, self.settings.now().expiring_soon()) {
                 by_status.get_or_create(&StatusLabel { status: status.as_str() }).inc();
             }
             let left = certificate.validity.not_after - now;

@@ -55,14 +55,14 @@ pub struct ConnectLoad {
 /// Gives out the places.
 #[derive(Debug)]
 pub(super) struct ConnectQueue {
-    places: usize,
-    /// For so long the last wait counts as the present one.
-    retry_max: Duration,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    places: usize,
+    /// For so long the last wait counts as the present one.
+    retry_max: Duration,
     next_ticket: u64,
     sound: BTreeMap<u64, Waiter>,
     failing: BTreeMap<u64, Waiter>,
@@ -97,7 +97,20 @@ struct LastWait {
 impl ConnectQueue {
     /// `places` attempts at the same time; at least one.
     pub(super) fn new(places: usize, retry_max: Duration) -> Self {
-        Self { places: places.max(1), retry_max, state: Mutex::default() }
+        Self { state: Mutex::new(State { places: places.max(1), retry_max, ..State::default() }) }
+    }
+
+    /// From now on so many places and that bound. Attempts under way go on, also where there are fewer places now.
+    pub(super) fn set(self: &Arc<Self>, places: usize, retry_max: Duration) {
+        let mut state = self.lock();
+        state.places = places.max(1);
+        state.retry_max = retry_max;
+        self.give_out(&mut state);
+    }
+
+    /// The longest time between two attempts of a failed device.
+    pub(super) fn retry_max(&self) -> Duration {
+        self.lock().retry_max
     }
 
     /// Waits for a place. Dropped, it waits no more.
@@ -123,7 +136,7 @@ impl ConnectQueue {
         let now = Instant::now();
         let state = self.lock();
         let head = state.failing.first_key_value().map(|(_, waiter)| now.duration_since(waiter.since));
-        let last = state.last_wait.filter(|last| now.duration_since(last.ended) <= self.retry_max);
+        let last = state.last_wait.filter(|last| now.duration_since(last.ended) <= state.retry_max);
         ConnectLoad {
             running: state.running.len(),
             lent: state.lent,
@@ -157,8 +170,8 @@ impl ConnectQueue {
 
     /// Who gets a place now, and nobody when there is none.
     fn take_next(&self, state: &mut State) -> Option<(u64, Standing, Waiter)> {
-        let is_free = state.running.len() - state.lent < self.places;
-        let failing_may = is_free && state.failing_running < self.places && !state.failing.is_empty();
+        let is_free = state.running.len() - state.lent < state.places;
+        let failing_may = is_free && state.failing_running < state.places && !state.failing.is_empty();
         let is_failings_turn = state.sound_in_a_row + 1 >= FAILING_SHARE;
         if failing_may && (state.sound.is_empty() || is_failings_turn) {
             let (ticket, waiter) = state.failing.pop_first()?;
@@ -173,7 +186,7 @@ impl ConnectQueue {
 
     /// Frees the place of a silent attempt.
     fn take_offer(&self, state: &mut State) -> bool {
-        if state.lent >= self.places.saturating_mul(LENT_PER_PLACE) {
+        if state.lent >= state.places.saturating_mul(LENT_PER_PLACE) {
             return false;
         }
         let Some(ticket) = state.offered.pop_first() else { return false };
@@ -304,6 +317,22 @@ mod tests {
         assert_eq!(queue.load().waiting, 3);
         drop(held);
         assert_eq!(names(&asked.granted()), ["s"]);
+    }
+
+    #[tokio::test]
+    async fn more_places_are_given_out_at_once_and_fewer_hold_from_the_next_one_on() {
+        let queue = queue(1);
+        let held = queue.turn(Standing::Sound).await;
+        let sound = [("1", Standing::Sound), ("2", Standing::Sound), ("3", Standing::Sound)];
+        let mut asked = Asked::all(&queue, &sound);
+        queue.set(3, Duration::from_secs(2));
+        let given = asked.granted();
+        assert_eq!(names(&given), ["1", "2"]);
+        assert_eq!(queue.retry_max(), Duration::from_secs(2));
+        queue.set(1, BOUND);
+        drop((held, given));
+        assert_eq!(names(&asked.granted()), ["3"]);
+        assert_eq!(queue.load().running, 0);
     }
 
     #[tokio::test]

@@ -58,7 +58,7 @@ async fn keep<F>(
 ) where
     F: Future<Output = End> + Send + 'static,
 {
-    let mut schedule = Schedule::new(shared.settings.retry_max);
+    let mut schedule = Schedule::new(shared.connects.retry_max());
     shared.update(device, |status| status.set_starting()).await;
     let mut is_unreachable = false;
     loop {
@@ -82,6 +82,7 @@ async fn keep<F>(
         }
         standing = if ran { Standing::Sound } else { Standing::Failing };
         is_unreachable = !ran && verdict.failed_stage.is_some_and(|stage| stage <= Stage::Hello);
+        schedule.bound(shared.connects.retry_max());
         let delay = schedule.failed(verdict.code, login_refused, rand::random());
         let due = delay.map(|delay| Instant::now() + delay);
         let next_attempt_at = delay.map(|delay| OffsetDateTime::now_utc() + delay);
@@ -159,7 +160,7 @@ async fn wait(
 async fn until<F: Future<Output = bool>>(shared: &Shared, is_so: impl Fn() -> F) {
     const LOOK_EVERY: Duration = Duration::from_secs(5);
     loop {
-        tokio::time::sleep(LOOK_EVERY.min(shared.settings.retry_max)).await;
+        tokio::time::sleep(LOOK_EVERY.min(shared.connects.retry_max())).await;
         if is_so().await {
             return;
         }

@@ -18,6 +18,11 @@ impl Schedule {
         Self { max, failures: 0, refused_users: 0 }
     }
 
+    /// The longest wait from now on.
+    pub(super) fn bound(&mut self, max: Duration) {
+        self.max = max;
+    }
+
     /// The device ran, or something about it changed.
     pub(super) fn reset(&mut self) {
         *self = Self::new(self.max);
@@ -52,6 +57,16 @@ mod tests {
 
     fn seconds(schedule: &mut Schedule, code: Code) -> Option<u64> {
         schedule.failed(code, false, 0.0).map(|delay| delay.as_secs())
+    }
+
+    #[test]
+    fn a_new_bound_holds_from_the_next_failure_on() {
+        let mut schedule = Schedule::new(MAX);
+        for _ in 0..5 {
+            seconds(&mut schedule, Code::ConnectionRefused);
+        }
+        schedule.bound(Duration::from_secs(3));
+        assert_eq!(seconds(&mut schedule, Code::ConnectionRefused), Some(3));
     }
 
     #[test]

@@ -78,8 +78,8 @@ impl Certificates {
             .transpose()?;
         let hosts = Hosts::of_request(&host, &order.dns_names, &order.ip_addresses)?;
         let validity_days =
-            check_validity_days(order.validity_days.unwrap_or(self.settings.default_validity_days))?;
-        let spec = order.key.as_ref().map_or_else(|| Ok(self.settings.default_key.spec()), key_spec)?;
+            check_validity_days(order.validity_days.unwrap_or(self.settings.now().default_validity_days))?;
+        let spec = order.key.as_ref().map_or_else(|| Ok(self.settings.now().default_key.spec()), key_spec)?;
 
         let key = self.generate_key(spec).await?;
         let _naming = self.naming.lock().await;
@@ -118,7 +118,7 @@ impl Certificates {
     /// The organization of a request, else of the settings, else ours; never empty.
     pub(super) fn organization(&self, requested: Option<String>) -> String {
         not_blank(requested)
-            .or_else(|| self.settings.organization.clone())
+            .or_else(|| self.settings.now().organization.clone())
             .unwrap_or_else(|| ORGANIZATION.to_owned())
     }
 

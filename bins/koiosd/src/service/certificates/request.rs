@@ -56,7 +56,7 @@ impl Certificates {
         } else {
             let identity = self.store.load_identity(id).await?;
             let key = PrivateKey::from_pem(&identity.key)?;
-            expect_long_enough(&key, self.settings.deprecated_policies())?;
+            expect_long_enough(&key, self.settings.now().deprecated_policies())?;
             (sign(params, key).await?, None)
         };
         let store = self.access.recording(caller, "certificate.request_created", &record);

@@ -85,7 +85,7 @@ impl Certificates {
     ) -> Result<CertificateRecord, ServiceError> {
         let name = parse_name(&order.name)?;
         let description = check_description(order.description)?;
-        let (chain, key) = order.pair.read(self.settings.deprecated_policies()).await?;
+        let (chain, key) = order.pair.read(self.settings.now().deprecated_policies()).await?;
         let days = length_in_days(chain.leaf().validity());
         let mut new = NewCertificate::new(name, Origin::Uploaded, chain, key.to_pem(), days);
         new.description = description;
@@ -104,7 +104,7 @@ impl Certificates {
         caller: &Caller,
     ) -> Result<Regenerated, ServiceError> {
         let description = check_description(order.description)?;
-        let (chain, key) = order.pair.read(self.settings.deprecated_policies()).await?;
+        let (chain, key) = order.pair.read(self.settings.now().deprecated_policies()).await?;
         let record = self.store.certificate(id).await?;
         let days = length_in_days(chain.leaf().validity());
         let self_signed = chain.leaf().is_self_signed();

@@ -83,7 +83,7 @@ impl Devices {
         apply: Apply,
     ) -> Result<Import, ServiceError> {
         let certificates = KnownCertificates::of(&self.all_certificates().await?);
-        let rules = self.settings.device_rules();
+        let rules = self.settings.now().device_rules();
         let (mut sound, mut problems) = (Vec::new(), Vec::new());
         for (index, device) in devices.into_iter().enumerate() {
             match device
