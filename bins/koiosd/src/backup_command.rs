@@ -15,6 +15,7 @@ use crate::{
     command_line::{BackupArguments, RestoreArguments},
     command_runtime::command_runtime,
     config::Settings,
+    progress_line::ProgressLine,
     secret_file::{self, PassphraseError},
 };
 
@@ -62,7 +63,11 @@ pub fn back_up(settings: &Settings, arguments: &BackupArguments) -> Result<u8, B
     order.passphrase = arguments.passphrase_file.as_deref().map(secret_file::passphrase).transpose()?;
     order.replace = arguments.force;
     let encrypted = order.passphrase.is_some();
-    let done = run(koios_store::back_up(order))?;
+    let progress = ProgressLine::on_stderr(false);
+    order.progress = progress.progress();
+    let done = run(koios_store::back_up(order));
+    drop(progress);
+    let done = done?;
     let mut out = io::stdout().lock();
     let written = (|| {
         writeln!(
@@ -100,7 +105,11 @@ pub fn restore(settings: &Settings, arguments: &RestoreArguments) -> Result<u8, 
     order.master_key.clone_from(&settings.master_key);
     order.encryption_at_rest = settings.encryption_at_rest;
     order.apply = if arguments.dry_run { Apply::DryRun } else { Apply::Commit };
-    let restored = run(koios_store::restore(order))?;
+    let progress = ProgressLine::on_stderr(false);
+    order.progress = progress.progress();
+    let restored = run(koios_store::restore(order));
+    drop(progress);
+    let restored = restored?;
     print(&restored, arguments.dry_run).map_err(BackupCommandError::Output)?;
     Ok(0)
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::{
     command_line::CheckArguments, command_runtime::command_runtime, config::Settings,
-    error_chain::error_chain,
+    error_chain::error_chain, progress_line::ProgressLine,
 };
 
 /// Somebody should do something about the data directory.
@@ -54,7 +54,10 @@ pub fn check(settings: &Settings, arguments: &CheckArguments) -> Result<u8, Chec
         } else {
             DirectoryCheck::to_read(options)
         }?;
-        let report = Report { json: arguments.json, repair: arguments.repair, failed: RefCell::default() };
+        let progress = ProgressLine::on_stderr(arguments.json);
+        let check = check.with_progress(progress.progress());
+        let report =
+            Report { json: arguments.json, repair: arguments.repair, progress, failed: RefCell::default() };
         let mut findings = check.examine(|part, findings| report.part(part, findings)).await;
         let mut mends = Vec::new();
         if arguments.repair {
@@ -87,6 +90,7 @@ struct Mend {
 struct Report {
     json: bool,
     repair: bool,
+    progress: ProgressLine,
     /// The first line that could not be written: the examination goes on, and the mends with it.
     failed: RefCell<Option<io::Error>>,
 }
@@ -128,6 +132,7 @@ impl Report {
     }
 
     fn write(&self, text: &str) {
+        self.progress.erase();
         let mut out = io::stdout().lock();
         let written = writeln!(out, "{text}").and_then(|()| out.flush());
         if let Err(error) = written {

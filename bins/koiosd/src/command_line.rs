@@ -53,6 +53,8 @@ pub enum Action {
     Config(ConfigAction),
     /// Write the private keys in plain form again, after `encryption_at_rest` was turned off; with the daemon stopped.
     DecryptKeys,
+    /// Ask the daemon that these settings start whether it is ready; the exit code is 0 when it is, and 1 when not.
+    Healthcheck,
     /// Write the manual pages of this command line into a folder.
     Man {
         /// The folder; it is made when it is not there.

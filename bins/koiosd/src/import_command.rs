@@ -14,6 +14,7 @@ use crate::{
     command_line::ImportArguments,
     command_runtime::command_runtime,
     config::Settings,
+    progress_line::ProgressLine,
     secret_file::{self, PassphraseError},
     service::certificates::{judge_length, length_in_days},
 };
@@ -79,11 +80,15 @@ pub fn import(settings: &Settings, arguments: &ImportArguments) -> Result<u8, Im
     if arguments.trust {
         options.server_trust = ServerTrust::Import;
     }
+    let progress = ProgressLine::on_stderr(arguments.json);
+    (order.progress, options.progress) = (progress.progress(), progress.progress());
     let runtime = command_runtime().map_err(ImportCommandError::Runtime)?;
     let report = runtime.block_on(async {
         let found = look_for_identities(order).await?;
         carry_out(settings, found, &options, arguments.dry_run).await
-    })?;
+    });
+    drop(progress);
+    let report = report?;
     let text = if arguments.json {
         report::json(&report, arguments.dry_run).map_err(|error| ImportCommandError::Output(error.into()))?
     } else {

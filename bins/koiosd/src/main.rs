@@ -34,6 +34,9 @@ fn main() -> ExitCode {
         Action::DecryptKeys => with_settings(&arguments, |settings| {
             koiosd::decrypt_keys(&settings).map_err(|error| fail(&error, error.exit_code()))
         }),
+        Action::Healthcheck => with_settings(&arguments, |settings| {
+            koiosd::healthcheck(&settings).map_err(|error| fail(&error, error.exit_code()))
+        }),
         Action::Man { folder } => told(koiosd::write_manual_pages(&folder)),
         // It is made before any configuration can name it.
         Action::MasterKey(MasterKeyAction::Generate { file }) => match koiosd::generate_master_key(&file) {

@@ -27,6 +27,7 @@ use crate::error::{OpenError, StoreError};
 use crate::file_digest::hex;
 use crate::instant;
 use crate::layout::{DATABASE, Layout};
+use crate::progress::Progress;
 use collect::Collected;
 use encryption::Encryptor;
 use manifest::ManifestMember;
@@ -52,13 +53,21 @@ pub struct BackupOrder {
     pub passphrase: Option<Zeroizing<String>>,
     /// Whether a file that is there is replaced.
     pub replace: bool,
+    /// Whom the work tells how far it has come.
+    pub progress: Progress,
 }
 
 impl BackupOrder {
     /// An unencrypted backup into a new file.
     #[must_use]
     pub fn new(data_dir: impl Into<PathBuf>, file: impl Into<PathBuf>) -> Self {
-        Self { data_dir: data_dir.into(), file: file.into(), passphrase: None, replace: false }
+        Self {
+            data_dir: data_dir.into(),
+            file: file.into(),
+            passphrase: None,
+            replace: false,
+            progress: Progress::default(),
+        }
     }
 }
 
@@ -199,7 +208,7 @@ pub async fn back_up(order: BackupOrder) -> Result<BackupDone, BackupError> {
     })
     .await?;
     let snapshot = folder.path.join(DATABASE);
-    let collected = collect::collect(&layout, &snapshot).await?;
+    let collected = collect::collect(&layout, &snapshot, &order.progress).await?;
     blocking(move || {
         let done = write(&order, &folder, &snapshot, collected)?;
         folder.remove();
@@ -236,10 +245,10 @@ fn write(
         atomic::write_new(&path, b"", Access::Secret)?;
         let file = BufWriter::new(File::options().append(true).open(&path)?);
         let file = match &order.passphrase {
-            None => write_archive(file, &manifest, snapshot, &files)?,
+            None => write_archive(file, &manifest, snapshot, &files, &order.progress)?,
             Some(passphrase) => {
                 let out = Encryptor::new(file, passphrase)?;
-                write_archive(out, &manifest, snapshot, &files)?.finish()?
+                write_archive(out, &manifest, snapshot, &files, &order.progress)?.finish()?
             }
         };
         let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
@@ -259,12 +268,13 @@ fn write_archive<W: Write>(
     manifest: &Manifest,
     snapshot: &Path,
     files: &std::collections::BTreeMap<String, Zeroizing<Vec<u8>>>,
+    progress: &Progress,
 ) -> io::Result<W> {
     let modified = u64::try_from(manifest.created_at.unix_timestamp()).unwrap_or(0);
     let text = serde_json::to_vec_pretty(manifest)?;
     let length = u64::try_from(text.len()).map_err(io::Error::other)?;
     archive::append(&mut out, manifest::MANIFEST, length, modified, text.as_slice())?;
-    for member in &manifest.members {
+    for member in progress.over("writing files", &manifest.members) {
         match files.get(&member.path) {
             Some(contents) => {
                 archive::append(&mut out, &member.path, member.size, modified, contents.as_slice())?;

@@ -23,6 +23,7 @@ use crate::directory_lock::{self, DirectoryLock};
 use crate::error::{OpenError, StoreError};
 use crate::layout::Layout;
 use crate::master_key::MasterKey;
+use crate::progress::Progress;
 use crate::restore::require_settled;
 use crate::secrets::SecretsKey;
 use crate::store::StoreOptions;
@@ -61,6 +62,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub struct DirectoryCheck {
     layout: Layout,
     master_key: Option<MasterKey>,
+    progress: Progress,
     /// Held while mends may be carried out.
     lock: Option<DirectoryLock>,
 }
@@ -77,7 +79,7 @@ impl DirectoryCheck {
             Ok(_) => {
                 let layout = Layout::new(root);
                 require_settled(&layout)?;
-                Ok(Self { layout, master_key: options.master_key, lock: None })
+                Ok(Self { layout, master_key: options.master_key, progress: Progress::default(), lock: None })
             }
             Err(source) => Err(OpenError::Unavailable { path: root, source: source.into() }),
         }
@@ -89,8 +91,9 @@ impl DirectoryCheck {
     /// [`OpenError::InUse`] names the process that uses it; [`OpenError`] when there is no such directory, or no database
     /// in it: it may not be ours.
     pub fn to_repair(options: StoreOptions) -> Result<Self, OpenError> {
-        let Self { layout, master_key, .. } = Self::to_read(options)?;
-        if database::is_missing(&layout) {
+        let check = Self::to_read(options)?;
+        let layout = &check.layout;
+        if database::is_missing(layout) {
             return Err(OpenError::Damaged {
                 path: layout.database(),
                 problem: "it is missing or empty".to_owned(),
@@ -98,8 +101,14 @@ impl DirectoryCheck {
                 source: None,
             });
         }
-        let lock = DirectoryLock::acquire(&layout)?;
-        Ok(Self { layout, master_key, lock: Some(lock) })
+        let lock = DirectoryLock::acquire(layout)?;
+        Ok(Self { lock: Some(lock), ..check })
+    }
+
+    /// Tells how far an examination has come.
+    #[must_use]
+    pub fn with_progress(self, progress: Progress) -> Self {
+        Self { progress, ..self }
     }
 
     /// Goes through everything; `told` hears each part when it is done.
@@ -110,6 +119,7 @@ impl DirectoryCheck {
         let mut look = Look { check: self, database: None, secrets: None };
         let mut all = Vec::new();
         for part in CheckPart::ALL {
+            self.progress.tell(part.under_way(), 0, None);
             let findings = match look.part(*part).await {
                 Ok(findings) => findings,
                 Err(error) => {
@@ -185,7 +195,9 @@ impl Look<'_> {
             }
             CheckPart::Certificates => {
                 let Some(database) = &self.database else { return Ok(needs(part, "the database")) };
-                let mut findings = certificates::examine(database, layout, self.secrets.as_ref()).await?;
+                let mut findings =
+                    certificates::examine(database, layout, self.secrets.as_ref(), &self.check.progress)
+                        .await?;
                 // A row that cannot be read does not take away what was found of the others.
                 findings.extend(self.generations(database).await.unwrap_or_else(|error| {
                     vec![CheckFinding::not_examined(part, "the folders that no row names", &error)]

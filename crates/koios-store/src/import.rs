@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 
 use crate::blocking::run_blocking;
 use crate::name::Name;
+use crate::progress::Progress;
 use crate::store::{Apply, Store};
 use crate::trust_lists::TrustListName;
 
@@ -45,13 +46,15 @@ pub struct ImportOrder {
     pub passphrases: Vec<Zeroizing<String>>,
     /// What pairs are taken.
     pub rules: PairRules,
+    /// Whom the work tells how far it has come.
+    pub progress: Progress,
 }
 
 impl ImportOrder {
     /// Without passphrases, by the rules of [`PairRules::default`].
     #[must_use]
     pub fn new(sources: Vec<PathBuf>) -> Self {
-        Self { sources, passphrases: Vec::new(), rules: PairRules::default() }
+        Self { sources, passphrases: Vec::new(), rules: PairRules::default(), progress: Progress::default() }
     }
 }
 
@@ -93,13 +96,20 @@ pub struct ImportOptions {
     pub server_trust: ServerTrust,
     /// Who imports, for the audit trail.
     pub actor: String,
+    /// Whom the work tells how far it has come.
+    pub progress: Progress,
 }
 
 impl ImportOptions {
     /// Under their common names, and without the servers that were trusted.
     #[must_use]
     pub fn new(actor: impl Into<String>) -> Self {
-        Self { name: None, server_trust: ServerTrust::Leave, actor: actor.into() }
+        Self {
+            name: None,
+            server_trust: ServerTrust::Leave,
+            actor: actor.into(),
+            progress: Progress::default(),
+        }
     }
 }
 
@@ -225,7 +235,7 @@ struct ForeignTrust {
 pub async fn look_for_identities(order: ImportOrder) -> Result<ForeignPki, ImportRefused> {
     run_blocking(move || {
         let passphrases: Vec<&str> = order.passphrases.iter().map(|text| text.as_str()).collect();
-        let mut walk = Walk::new(&passphrases);
+        let mut walk = Walk::new(&passphrases, &order.progress);
         for source in &order.sources {
             walk.source(source)?;
         }

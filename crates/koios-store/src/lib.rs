@@ -99,6 +99,7 @@ mod master_key;
 mod name;
 mod owner;
 mod page;
+mod progress;
 mod removed_keys;
 mod restore;
 mod row_changes;
@@ -143,6 +144,7 @@ pub use import::{
 pub use master_key::{MasterKey, MasterKeyError, NewMasterKey};
 pub use name::{Name, NameError};
 pub use page::{Direction, Page, PageRequest, Sort};
+pub use progress::{Progress, Step};
 pub use restore::{Difference, DifferenceKind, RestoreOrder, Restored, restore};
 pub use server_certificates::{PinOutcome, Presented, SeenEndpoint, SeenServerCertificate};
 pub use server_identities::SaidServerIdentity;

@@ -22,6 +22,7 @@ use crate::key_files::{KeyFile, KeyFiles, KeyForm};
 use crate::layout::Layout;
 use crate::master_key::{self, MasterKey, SetUp};
 use crate::owner;
+use crate::progress::Progress;
 use crate::store::{Apply, Store, StoreOptions};
 use crate::{data_key, file_system, key_conversion};
 
@@ -45,6 +46,8 @@ pub struct RestoreOrder {
     pub encryption_at_rest: bool,
     /// Whether it is restored, or only said what restoring it would change, also beside a running daemon.
     pub apply: Apply,
+    /// Whom the work tells how far it has come.
+    pub progress: Progress,
 }
 
 impl RestoreOrder {
@@ -58,6 +61,7 @@ impl RestoreOrder {
             master_key: None,
             encryption_at_rest: false,
             apply: Apply::Commit,
+            progress: Progress::default(),
         }
     }
 }
@@ -155,25 +159,32 @@ async fn stage(layout: &Layout, staging: &Layout, order: RestoreOrder) -> Result
         encryption_at_rest: order.encryption_at_rest,
         ..StoreOptions::new(staging.root())
     };
+    let progress = order.progress.clone();
     let (unpacked, verified) = read(order, staging.clone()).await?;
     let restored = compare(layout, &unpacked, &verified).await;
     let manifest = unpacked.manifest.clone();
     {
-        let (staging, unpacked) = (staging.clone(), Arc::clone(&unpacked));
-        blocking(move || Ok(write_files(&staging, &unpacked.files, |place| !place.is_private_key())?))
-            .await?;
+        let (staging, unpacked, progress) = (staging.clone(), Arc::clone(&unpacked), progress.clone());
+        blocking(move || {
+            Ok(write_files(&staging, &progress, &unpacked.files, |place| !place.is_private_key())?)
+        })
+        .await?;
     }
     let encrypted = match options.encryption_at_rest {
-        true => encrypt_keys(staging, &options, &unpacked).await?,
+        true => {
+            progress.tell("encrypting private keys", 0, None);
+            encrypt_keys(staging, &options, &unpacked).await?
+        }
         false => BTreeMap::new(),
     };
     {
         let staging = staging.clone();
         blocking(move || {
-            write_files(&staging, &encrypted, Place::is_private_key)?;
+            write_files(&staging, &progress, &encrypted, Place::is_private_key)?;
             // What is there in its encrypted form already is not written in plain form, not even for a moment.
-            let plain = unpacked.files.iter().filter(|(name, _)| !encrypted.contains_key(*name));
-            Ok(write_files(&staging, plain, Place::is_private_key)?)
+            let plain: Vec<_> =
+                unpacked.files.iter().filter(|(name, _)| !encrypted.contains_key(*name)).collect();
+            Ok(write_files(&staging, &progress, plain, Place::is_private_key)?)
         })
         .await?;
     }
@@ -198,10 +209,10 @@ fn entry(manifest: &Manifest) -> AuditEntry {
 async fn read(order: RestoreOrder, folder: Layout) -> Result<(Arc<Unpacked>, Verified), BackupError> {
     let database_path = folder.database();
     let path = database_path.clone();
-    let master_key = order.master_key.clone();
+    let (master_key, progress) = (order.master_key.clone(), order.progress.clone());
     let unpacked = blocking(move || {
         let passphrase = order.passphrase.as_ref().map(|text| text.as_str());
-        unpack(&order.file, passphrase, &path).map(Arc::new)
+        unpack(&order.file, passphrase, &path, &order.progress).map(Arc::new)
     })
     .await?;
     let database = Database::open(&database_path).await.map_err(|error| match error {
@@ -209,7 +220,7 @@ async fn read(order: RestoreOrder, folder: Layout) -> Result<(Arc<Unpacked>, Ver
         OpenError::NewerFormat { format, .. } => BackupError::Format { format },
         other => other.into(),
     })?;
-    let verified = backup::verify(&database, &unpacked, master_key.as_ref()).await;
+    let verified = backup::verify(&database, &unpacked, master_key.as_ref(), &progress).await;
     database.close().await;
     let verified = verified.map_err(|error| match error {
         BackupError::Store(StoreError::Corrupt { what, .. }) => {
@@ -287,12 +298,14 @@ async fn encrypt_keys(
     encrypted
 }
 
-fn write_files<'a>(
+fn write_files<'a, I: ExactSizeIterator<Item = (&'a String, &'a Zeroizing<Vec<u8>>)>>(
     staging: &Layout,
-    files: impl IntoIterator<Item = (&'a String, &'a Zeroizing<Vec<u8>>)>,
+    progress: &Progress,
+    files: impl IntoIterator<IntoIter = I>,
     wanted: impl Fn(Place) -> bool,
 ) -> Result<(), StoreError> {
-    for (name, contents) in files {
+    let files = files.into_iter();
+    for (name, contents) in progress.over("writing files", files) {
         let path = staging.root().join(name);
         let Some(place) = Place::parse(name).filter(|place| wanted(*place)) else { continue };
         let access = match place {

@@ -94,6 +94,22 @@ fn what_show_prints_loads_to_the_same_settings_and_holds_no_secret() {
 }
 
 #[test]
+fn the_health_check_knows_a_daemon_that_is_ready_from_none() {
+    let setup = Setup::empty();
+    let daemon = setup.start();
+    let listen = daemon.address().to_string();
+    let (code, out, err) = setup.ended(&["healthcheck", "--listen", &listen]);
+    assert_eq!((code, &*out, &*err), (Some(0), "", ""));
+    daemon.stop();
+    let (code, _, err) = setup.ended(&["healthcheck", "--listen", &listen]);
+    assert_eq!(code, Some(1));
+    assert!(err.contains("does not answer"), "{err}");
+    let (code, _, err) = setup.ended(&["healthcheck"]);
+    assert_eq!(code, Some(2));
+    assert!(err.contains("port 0"), "{err}");
+}
+
+#[test]
 fn completions_name_every_command() {
     let (_, help, _) = Setup::new().ended(&["--help"]);
     let commands = help.lines().skip_while(|line| !line.starts_with("Commands:")).skip(1);

@@ -30,6 +30,7 @@ mod lifecycle;
 mod metrics;
 mod openapi;
 mod preload;
+mod progress;
 mod prosys;
 mod regeneration;
 mod reload;

@@ -2,10 +2,13 @@
 #![cfg(target_os = "linux")]
 
 use std::{
+    fs,
     os::{
         linux::net::SocketAddrExt,
         unix::net::{SocketAddr, UnixDatagram},
     },
+    path::{Path, PathBuf},
+    process::Command,
     time::Duration,
 };
 
@@ -102,6 +105,45 @@ fn the_watchdog_hears_that_the_daemon_lives() {
         setup.with_environment("WATCHDOG_USEC", "2000").with_environment("WATCHDOG_PID", "1").start();
     another.stop();
     assert!(!manager.rest().contains("WATCHDOG"), "it was asked of another process");
+}
+
+/// The unit of the package, with the program of this build, so that systemd finds it.
+fn unit(folder: &Path) -> PathBuf {
+    let packaged = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging/systemd/koiosd.service");
+    let text = fs::read_to_string(packaged).unwrap();
+    assert!(text.contains("ExecStart=/usr/bin/koiosd "));
+    let unit = folder.join("koiosd.service");
+    fs::write(&unit, text.replace("/usr/bin/koiosd", env!("CARGO_BIN_EXE_koiosd"))).unwrap();
+    unit
+}
+
+/// Runs systemd-analyze, where it is installed.
+fn systemd_analyze(arguments: &[&str]) -> Option<(bool, String)> {
+    match Command::new("systemd-analyze").args(arguments).output() {
+        Ok(output) => {
+            let text = [output.stdout, output.stderr].concat();
+            Some((output.status.success(), String::from_utf8_lossy(&text).into_owned()))
+        }
+        Err(error) => {
+            let required = std::env::var_os("KOIOS_REQUIRE_INTEROP").is_some_and(|value| value == "1");
+            assert!(!required, "systemd-analyze cannot be started: {error}");
+            eprintln!("SKIPPED: the unit is not verified: systemd-analyze is missing (Debian's systemd)");
+            None
+        }
+    }
+}
+
+#[test]
+fn systemd_has_nothing_against_the_unit_and_finds_it_locked_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let unit = unit(folder.path());
+    let unit = unit.to_str().unwrap();
+    let Some((good, said)) = systemd_analyze(&["verify", "--man=no", unit]) else { return };
+    assert!(good && said.is_empty(), "{said}");
+    // In tenths, up to 100; 12 when this was written.
+    let arguments = ["security", "--no-pager", "--offline=true", "--threshold=15", unit];
+    let Some((good, said)) = systemd_analyze(&arguments) else { return };
+    assert!(good, "{said}");
 }
 
 #[test]

@@ -20,6 +20,7 @@ use crate::file_digest::FileDigest;
 use crate::file_stamp::FileStamp;
 use crate::key_files::read_bounded;
 use crate::layout::Layout;
+use crate::progress::Progress;
 use crate::store::blocking_open;
 use crate::trust_lists::{self, TrustListName};
 use crate::{atomic, trust_lists::folders};
@@ -43,14 +44,18 @@ pub(super) struct Collected {
 type TrustFiles = BTreeMap<String, (FileStamp, Zeroizing<Vec<u8>>)>;
 
 /// Copies the database to `snapshot` and reads the files that belong to it.
-pub(super) async fn collect(layout: &Layout, snapshot: &Path) -> Result<Collected, BackupError> {
+pub(super) async fn collect(
+    layout: &Layout,
+    snapshot: &Path,
+    progress: &Progress,
+) -> Result<Collected, BackupError> {
     let mut known = Known::default();
     for round in 0..ROUNDS {
         let held = match round {
             0..UNDISTURBING_ROUNDS => None,
             _ => Some(HeldWrites::hold(&layout.database()).await?),
         };
-        let result = known.round(layout, snapshot).await;
+        let result = known.round(layout, snapshot, progress).await;
         let was_held = held.is_some();
         if let Some(held) = held {
             held.release().await?;
@@ -77,7 +82,13 @@ struct Known {
 
 impl Known {
     /// `None` when something changed meanwhile.
-    async fn round(&mut self, layout: &Layout, snapshot: &Path) -> Result<Option<Collected>, BackupError> {
+    async fn round(
+        &mut self,
+        layout: &Layout,
+        snapshot: &Path,
+        progress: &Progress,
+    ) -> Result<Option<Collected>, BackupError> {
+        progress.tell("copying the database", 0, None);
         let before = {
             let layout = layout.clone();
             blocking(move || stamps(&layout)).await?
@@ -92,9 +103,9 @@ impl Known {
         copy.close().await;
         let rows = rows?;
         let mut known = std::mem::take(self);
-        let layout = layout.clone();
+        let (layout, progress) = (layout.clone(), progress.clone());
         let (known, collected) = blocking(move || {
-            let collected = known.read(&layout, rows, &before)?;
+            let collected = known.read(&layout, rows, &before, &progress)?;
             Ok((known, collected))
         })
         .await?;
@@ -107,10 +118,12 @@ impl Known {
         layout: &Layout,
         rows: Rows,
         before: &BTreeMap<String, FileStamp>,
+        progress: &Progress,
     ) -> Result<Option<Collected>, BackupError> {
         let mut files = BTreeMap::new();
         let mut faults = BTreeMap::new();
-        for (path, _, digest) in rows.certificates.iter().flat_map(|row| row.files()) {
+        let certificates = progress.over("reading certificates", &rows.certificates);
+        for (path, _, digest) in certificates.flat_map(|row| row.files()) {
             match self.files.remove(&path).filter(|(known, _)| *known == digest) {
                 Some((_, contents)) => files.insert(path, (digest, contents)),
                 None => match certificate_file(layout, &path, digest) {

@@ -16,6 +16,7 @@ use crate::atomic::{self, Access};
 use crate::error::StoreError;
 use crate::file_digest::hex;
 use crate::layout::DATABASE;
+use crate::progress::Progress;
 
 /// A backup that was read to its end, every file of it being what its manifest says.
 pub(crate) struct Unpacked {
@@ -29,18 +30,19 @@ pub(crate) fn unpack(
     file: &Path,
     passphrase: Option<&str>,
     database: &Path,
+    progress: &Progress,
 ) -> Result<Unpacked, BackupError> {
     let mut input = BufReader::with_capacity(128 * 1024, File::open(file).map_err(BackupError::file(file))?);
     let encrypted = is_encrypted(input.fill_buf().map_err(BackupError::file(file))?);
     match (encrypted, passphrase) {
-        (true, Some(passphrase)) => read(Decryptor::new(input, passphrase)?, database),
+        (true, Some(passphrase)) => read(Decryptor::new(input, passphrase)?, database, progress),
         (true, None) => Err(BackupError::PassphraseRequired),
         (false, Some(_)) => Err(BackupError::NotEncrypted),
-        (false, None) => read(input, database),
+        (false, None) => read(input, database, progress),
     }
 }
 
-fn read(input: impl Read, database: &Path) -> Result<Unpacked, BackupError> {
+fn read(input: impl Read, database: &Path, progress: &Progress) -> Result<Unpacked, BackupError> {
     let mut archive = Reader::new(input);
     let not_first = || BackupError::damaged("it does not begin with its manifest");
     let first = archive.next()?.filter(|member| member.path == MANIFEST).ok_or_else(not_first)?;
@@ -51,7 +53,7 @@ fn read(input: impl Read, database: &Path) -> Result<Unpacked, BackupError> {
     archive.copy_contents(first.size, &mut text)?;
     let manifest = Manifest::parse(&text)?;
     let mut files = BTreeMap::new();
-    for expected in &manifest.members {
+    for expected in progress.over("reading the backup", &manifest.members) {
         let found = archive.next()?;
         if found != Some(Member { path: expected.path.clone(), size: expected.size }) {
             return Err(BackupError::damaged(format!("{} is not where its manifest says", expected.path)));

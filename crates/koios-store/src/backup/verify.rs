@@ -17,6 +17,7 @@ use crate::error::StoredFile;
 use crate::file_digest::FileDigest;
 use crate::key_files::{KeyFile, KeyFiles, KeyForm};
 use crate::master_key::{InForce, MasterKey, NotInForce};
+use crate::progress::Progress;
 use crate::secrets::SecretsKey;
 
 const MAX_PROBLEMS: usize = 100;
@@ -33,7 +34,9 @@ pub(crate) async fn verify(
     database: &Database,
     unpacked: &Arc<Unpacked>,
     master: Option<&MasterKey>,
+    progress: &Progress,
 ) -> Result<Verified, BackupError> {
+    progress.tell("verifying the database", 0, None);
     let mut problems = database.damage().await?;
     problems.extend(database.broken_references().await?.iter().map(ToString::to_string));
     if !problems.is_empty() {
@@ -43,11 +46,12 @@ pub(crate) async fn verify(
     let secrets = secrets(database, &rows, unpacked, master).await?;
     let data_key = data_key::newest(&mut *database.read().await?, &secrets).await?;
     let keys = KeyFiles::new(data_key, KeyForm::Encrypted);
+    progress.tell("verifying the audit trail", 0, None);
     let audit = audit::verify(database, &secrets, &[]).await?;
-    let unpacked = Arc::clone(unpacked);
+    let (unpacked, progress) = (Arc::clone(unpacked), progress.clone());
     blocking(move || {
         let mut found = Findings { keys, problems: Vec::new(), warnings: Vec::new() };
-        found.files(&rows, &unpacked);
+        found.files(&rows, &unpacked, &progress);
         found.invariants(&rows);
         let unreadable = rows.devices.iter().filter(|device| {
             device.password.as_ref().is_some_and(|sealed| secrets.open_password(device.id, sealed).is_err())
@@ -95,11 +99,11 @@ struct Findings {
 }
 
 impl Findings {
-    fn files(&mut self, rows: &Rows, unpacked: &Unpacked) {
+    fn files(&mut self, rows: &Rows, unpacked: &Unpacked, progress: &Progress) {
         let left_out: BTreeMap<&str, &str> =
             unpacked.manifest.left_out.iter().map(|left| (left.path.as_str(), left.why.as_str())).collect();
         let mut named = BTreeSet::new();
-        for row in &rows.certificates {
+        for row in progress.over("verifying certificates", &rows.certificates) {
             for (path, file, digest) in row.files() {
                 match (unpacked.files.get(&path), left_out.get(path.as_str())) {
                     (Some(contents), _) if FileDigest::of(contents) == digest => {

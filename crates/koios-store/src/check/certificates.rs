@@ -21,6 +21,7 @@ use crate::id::CertificateId;
 use crate::instant;
 use crate::key_files::{self, KeyFile, KeyFiles};
 use crate::layout::Layout;
+use crate::progress::Progress;
 use crate::secrets::SecretsKey;
 
 const PART: CheckPart = CheckPart::Certificates;
@@ -34,6 +35,7 @@ pub(super) async fn examine(
     database: &Database,
     layout: &Layout,
     secrets: Option<&SecretsKey>,
+    progress: &Progress,
 ) -> Result<Vec<CheckFinding>, StoreError> {
     let keys = Arc::new(Keys::read(database, secrets).await?);
     let all: Vec<(String, String)> =
@@ -42,7 +44,7 @@ pub(super) async fn examine(
             .await
             .database()?;
     let mut findings = Vec::new();
-    for (id, name) in all {
+    for (id, name) in progress.over(PART.under_way(), all) {
         match id.parse() {
             Ok(id) => findings.extend(certificate(database, layout, &keys, id, &name).await?),
             Err(_) => findings.push(unreadable_row(&name, format!("{id:?} is no id of a certificate"))),

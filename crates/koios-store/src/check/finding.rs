@@ -27,6 +27,21 @@ text_enum! {
     }
 }
 
+impl CheckPart {
+    /// What is being done while it is examined.
+    pub(super) fn under_way(self) -> &'static str {
+        match self {
+            Self::Directory => "checking the directory",
+            Self::Database => "checking the database",
+            Self::Secrets => "checking the master key",
+            Self::Certificates => "checking certificates",
+            Self::Devices => "checking devices",
+            Self::TrustLists => "checking trust lists",
+            Self::Audit => "checking the audit trail",
+        }
+    }
+}
+
 text_enum! {
     /// What is wrong.
     pub enum CheckCode {

@@ -24,7 +24,8 @@ use crate::trust_lists;
 pub(super) async fn carry_out(store: &Store, planned: Planned, options: &ImportOptions) -> ImportReport {
     let Planned { mut report, keys, key_of, rules } = planned;
     let before = store.blocking(|layout| Ok(entries(layout))).await;
-    for (identity, key) in report.identities.iter_mut().zip(key_of) {
+    let identities = report.identities.iter_mut().zip(key_of);
+    for (identity, key) in options.progress.over("importing certificates", identities) {
         if let (IdentityOutcome::WouldBeImported(name), Some(key)) = (&identity.outcome, keys.get(key)) {
             identity.outcome = import_identity(store, identity, name.clone(), key, rules, options).await;
         }

@@ -12,10 +12,12 @@ use super::place::Place;
 use super::report::FileNote;
 use super::{ForeignLayout, ImportRefused, ReadFile};
 use crate::file_stamp::FileStamp;
+use crate::progress::Progress;
 
 /// What has been read so far.
 pub(super) struct Walk<'a> {
     passphrases: &'a [&'a str],
+    progress: &'a Progress,
     pub(super) layouts: Vec<(PathBuf, ForeignLayout)>,
     pub(super) files: Vec<ReadFile>,
     pub(super) contents: Vec<Contents>,
@@ -41,9 +43,10 @@ struct Entry {
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(passphrases: &'a [&'a str]) -> Self {
+    pub(super) fn new(passphrases: &'a [&'a str], progress: &'a Progress) -> Self {
         Self {
             passphrases,
+            progress,
             layouts: Vec::new(),
             files: Vec::new(),
             contents: Vec::new(),
@@ -129,6 +132,7 @@ impl<'a> Walk<'a> {
         }
         let place = Place::of(&entry.below);
         let file = self.files.len();
+        self.progress.tell("reading files", file, None);
         self.files.push(ReadFile { path: entry.shown.clone(), notes: Vec::new() });
         let note = match self.read(real, metadata, place.trust_list().is_some()) {
             Ok(Outcome::Held(held)) => {
@@ -248,7 +252,8 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "text").unwrap();
         }
-        let mut walk = Walk::new(&[]);
+        let nobody = Progress::default();
+        let mut walk = Walk::new(&[], &nobody);
         walk.source(folder.path()).unwrap();
         walk.source(&folder.path().join("b/../b")).unwrap();
         walk.source(&folder.path().join("c")).unwrap();
@@ -264,7 +269,8 @@ mod tests {
         fs::create_dir_all(&deep).unwrap();
         fs::write(deep.join("key.pem"), "text").unwrap();
         fs::write(deep.parent().unwrap().join("key.pem"), "text").unwrap();
-        let mut walk = Walk::new(&[]);
+        let nobody = Progress::default();
+        let mut walk = Walk::new(&[], &nobody);
         walk.source(folder.path()).unwrap();
         let [read, left] = walk.files.as_slice() else { panic!("{:?}", walk.files) };
         assert!(matches!(read.notes.as_slice(), [FileNote::NotNeeded { .. }]), "{read:?}");
@@ -274,7 +280,8 @@ mod tests {
     #[test]
     fn a_source_that_is_not_there_is_an_error_and_one_by_a_link_is_read() {
         let folder = tempfile::tempdir().unwrap();
-        let mut walk = Walk::new(&[]);
+        let nobody = Progress::default();
+        let mut walk = Walk::new(&[], &nobody);
         assert!(matches!(walk.source(&folder.path().join("x")), Err(ImportRefused::Source { .. })));
         fs::create_dir(folder.path().join("real")).unwrap();
         fs::write(folder.path().join("real/1"), "text").unwrap();
