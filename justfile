@@ -24,6 +24,18 @@ fixtures:
 openapi:
     cargo xtask openapi
 
+# Write the table of settings in docs/CONFIGURATION.md anew
+configuration:
+    cargo xtask configuration
+
+# Make a Debian package of a release build, in target/debian
+deb *arguments:
+    cargo xtask deb {{ arguments }}
+
+# Install that package on this machine, try it, and take it away again (needs root; refuses where Koios is in use)
+deb-test package:
+    packaging/debian/try {{ package }}
+
 # Connect to the servers of all stacks in all ways, and write docs/INTEROP.md anew
 interop:
     cargo xtask interop
@@ -65,6 +77,10 @@ doc:
 # Replay the fuzz corpora
 fuzz-replay:
     .ci/run fuzz
+
+# Make a Debian package of the present build, and try it where that may change the machine
+check-package:
+    .ci/run package
 
 # Compare the committed OpenAPI document with the served one
 check-openapi:

@@ -1,5 +1,7 @@
 //! The repository's own chores: `cargo xtask`.
 
+mod configuration;
+mod deb;
 mod fixtures;
 mod interop;
 mod interrupt;
@@ -22,6 +24,10 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments.as_slice() {
         ["test", cargo_arguments @ ..] => test::run(cargo_arguments),
+        ["configuration"] => configuration::write().map(|()| ExitCode::SUCCESS),
+        ["configuration", "--check"] => configuration::check(),
+        ["deb"] => deb::run(None),
+        ["deb", "--binary", binary] => deb::run(Some(binary)),
         ["faults", arguments @ ..] => reliability::faults(arguments),
         ["fixtures"] => fixtures::run(),
         ["interop"] => interop::run(Purpose::Write),
@@ -47,6 +53,10 @@ fn main() -> ExitCode {
 const USAGE: &str = "usage: cargo xtask <chore>
   test [arguments]   install the fixtures that can be, run `cargo test --workspace --locked [arguments]`,
                      and tell which suites ran; KOIOS_REQUIRE_INTEROP=1 makes a skipped suite a failure
+  configuration [--check]
+                     write the table of settings in docs/CONFIGURATION.md, or tell whether it has drifted
+  deb [--binary FILE]
+                     make a Debian package of a release build, or of that binary, in target/debian
   faults [number]    let every file and database call of every change, and of a start, fail (or so many of each)
   fixtures           install the OPC UA servers of other languages (needs npm; python3; cmake and a C compiler)
   interop [--check]  connect to the servers of all stacks in all ways, and write docs/INTEROP.md, or tell whether it has
