@@ -12,9 +12,10 @@ use crate::repository;
 
 /// Makes the package of that binary, else of a release build; says where it is.
 pub(crate) fn run(binary: Option<&str>) -> Result<ExitCode> {
-    let binary = match binary {
-        Some(path) => std::path::absolute(path).context("no such path")?,
-        None => release_build()?,
+    // A binary that is given is tried, not handed out: that the package is small would only cost time.
+    let (binary, compression) = match binary {
+        Some(path) => (std::path::absolute(path).context("no such path")?, ["-Zgzip", "-z1"]),
+        None => (release_build()?, ["-Zxz", "-z6"]),
     };
     let folder = repository::root().join("target/debian");
     let tree = Tree { root: folder.join("root") };
@@ -29,7 +30,7 @@ pub(crate) fn run(binary: Option<&str>) -> Result<ExitCode> {
     tree.describe(&version, &architecture)?;
     let package = folder.join(format!("koios_{version}_{architecture}.deb"));
     let mut pack = Command::new("dpkg-deb");
-    pack.args(["--root-owner-group", "-Zxz", "--build"]).args([&tree.root, &package]);
+    pack.args(compression).args(["--root-owner-group", "--build"]).args([&tree.root, &package]);
     if let Ok(time) = output(Command::new("git").args(["log", "-1", "--format=%ct"])) {
         // The same sources give the same package.
         pack.env("SOURCE_DATE_EPOCH", time.trim());
