@@ -196,7 +196,7 @@ mod tests {
         let text = |problem: &Problem| {
             let text = problem.to_string();
             // The name of the file is another one each time.
-            text.find(", line").map_or(text.clone(), |at| text[at + 2..].to_owned())
+            text.find(", line").map_or_else(|| text.clone(), |at| text[at + 2..].to_owned())
         };
         errors.problems().iter().map(text).collect()
     }

@@ -1,6 +1,6 @@
 //! What a service manager such as systemd is told: readiness, reloads, the stop, and that the daemon lives.
 //!
-//! The protocol is sd_notify(3): datagrams of `NAME=value` lines to the socket that `NOTIFY_SOCKET` names.
+//! The protocol is `sd_notify(3)`: datagrams of `NAME=value` lines to the socket that `NOTIFY_SOCKET` names.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ pub(crate) fn watchdog_period() -> Option<Duration> {
     let number = |name| std::env::var(name).ok()?.parse::<u64>().ok();
     let micros = number("WATCHDOG_USEC").filter(|micros| *micros > 0)?;
     let ours = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
-    // Twice as often as asked, as sd_watchdog_enabled(3) advises.
+    // Twice as often as asked, as `sd_watchdog_enabled(3)` advises.
     ours.then(|| Duration::from_micros(micros) / 2)
 }
 

@@ -98,7 +98,7 @@ impl Tree {
         for path in self.files()? {
             let sum = output(Command::new("md5sum").arg(&path).current_dir(&self.root))?;
             sums.extend_from_slice(sum.as_bytes());
-            bytes += fs::metadata(self.root.join(&path)).map(|metadata| metadata.len()).unwrap_or(0);
+            bytes += fs::metadata(self.root.join(&path)).map_or(0, |metadata| metadata.len());
         }
         let needs = needed_libraries(&read(&self.root.join("usr/bin/koiosd"))?)?;
         let control = format!(

@@ -128,15 +128,12 @@ impl Sources {
                 }
             }
         }
-        if sources.given.get("data_dir").is_none() {
+        if let Some(setting) = Setting::find("data_dir").filter(|setting| !sources.has(setting)) {
             match user_data_dir().map(|path| path.into_os_string().into_string()) {
-                Some(Ok(path)) => {
-                    if let Some(setting) = Setting::find("data_dir") {
-                        sources.give(setting, Value::String(path), Origin::Default);
-                    }
-                }
+                Some(Ok(path)) => sources.give(setting, Value::String(path), Origin::Default),
                 Some(Err(_)) => {
-                    findings.problems.push(Problem::new(None, ConfigError::NotUnicode { key: "data_dir" }))
+                    let error = ConfigError::NotUnicode { key: setting.key };
+                    findings.problems.push(Problem::new(None, error));
                 }
                 None => findings.problems.push(Problem::new(None, ConfigError::NoDataDirectory)),
             }
@@ -181,6 +178,10 @@ impl Sources {
                 given.insert(setting.key, Given { value: literal(value), origin: Origin::Default });
             }
         }
+    }
+
+    fn has(&self, setting: &Setting) -> bool {
+        self.given.contains_key(setting.key)
     }
 
     fn give(&mut self, setting: &'static Setting, value: Value, origin: Origin) {

@@ -1,4 +1,4 @@
-//! sd_notify(3): what a service manager is told, seen at a socket of our own.
+//! `sd_notify(3)`: what a service manager is told, seen at a socket of our own.
 #![cfg(target_os = "linux")]
 
 use std::{
@@ -61,7 +61,7 @@ impl Manager {
 fn readiness_reloads_and_the_stop_are_told() {
     let setup = Setup::empty();
     let (manager, name) = Manager::at(&setup);
-    let daemon = setup.clone().with_environment("NOTIFY_SOCKET", &name).start();
+    let daemon = setup.with_environment("NOTIFY_SOCKET", &name).start();
     let ready = format!("READY=1\nSTATUS=answers requests on {}\n", daemon.address());
     assert_eq!(manager.hears(), ready);
     daemon.get("/readyz").expect(200);
