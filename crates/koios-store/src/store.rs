@@ -95,6 +95,8 @@ pub struct Store {
     pub(crate) inner: Arc<Inner>,
     /// What every change through this handle adds to the audit trail.
     pub(crate) audit: Option<Arc<AuditEntry>>,
+    /// The revision that what is changed through this handle must have.
+    pub(crate) expected_revision: Option<i64>,
 }
 
 /// What all handles share.
@@ -221,7 +223,17 @@ impl Store {
                 faults: Faults::default(),
             }),
             audit: None,
+            expected_revision: None,
         }
+    }
+
+    /// A handle through which these are refused with [`StoreError::RevisionMismatch`] when the certificate or device has
+    /// another revision: [`Store::set_default`], [`Store::assign_devices`], [`Store::stage_request`],
+    /// [`Store::drop_request`], [`Store::set_enabled`], [`Store::approve`] and [`Store::forget_pin`]. Other changes are told
+    /// the revision as an argument.
+    #[must_use]
+    pub fn expecting(&self, revision: Option<i64>) -> Self {
+        Self { expected_revision: revision, ..self.clone() }
     }
 
     /// Whether setting up is not done yet: it is done when the first token is stored

@@ -147,9 +147,9 @@ async fn patch(
     body: MergePatch<CertificatePatchRequest>,
     services: Data<Services>,
 ) -> ApiResult {
+    let expected = if_match.of_certificate(&services, id.0).await?;
     let CertificatePatchRequest { name, description } = body.0;
-    let record =
-        services.certificates.patch(id.0, name.as_deref(), description, if_match.0, &caller.0).await?;
+    let record = services.certificates.patch(id.0, name.as_deref(), description, expected, &caller.0).await?;
     Ok(shown(&services, &record))
 }
 
@@ -166,8 +166,9 @@ async fn delete(
     if_match: IfMatch,
     services: Data<Services>,
 ) -> ApiResult {
+    let expected = if_match.of_certificate(&services, id.0).await?;
     let apply = apply(query.0.dry_run);
-    let deleted = services.certificates.delete(id.0, apply, if_match.0, &caller.0).await?;
+    let deleted = services.certificates.delete(id.0, apply, expected, &caller.0).await?;
     Ok(HttpResponse::Ok().json(view(&services).dry_run(query.0.dry_run).deleted(deleted)))
 }
 
@@ -191,9 +192,10 @@ async fn regenerate(
 ) -> ApiResult {
     let (dry_run, body) = (query.0.dry_run, body.0);
     let operation = async {
+        let expected = if_match.of_certificate(&services, id.0).await?;
         let order = body.value.into();
         let apply = apply(dry_run);
-        let regenerated = services.certificates.regenerate(id.0, order, apply, if_match.0, &caller.0).await?;
+        let regenerated = services.certificates.regenerate(id.0, order, apply, expected, &caller.0).await?;
         let revision = regenerated.replaced.certificate.revision;
         Ok(ok_with_revision(revision, &view(&services).dry_run(dry_run).regenerated(regenerated)))
     };
@@ -221,8 +223,9 @@ async fn replace(
     let (dry_run, fingerprint) = (query.0.dry_run, form.fingerprint);
     let order = replace_order(form, query.0)?;
     let operation = async {
+        let expected = if_match.of_certificate(&services, id.0).await?;
         let apply = apply(dry_run);
-        let replaced = services.certificates.replace(id.0, order, apply, if_match.0, &caller.0).await?;
+        let replaced = services.certificates.replace(id.0, order, apply, expected, &caller.0).await?;
         let revision = replaced.replaced.certificate.revision;
         Ok(ok_with_revision(revision, &view(&services).dry_run(dry_run).regenerated(replaced)))
     };
@@ -243,8 +246,9 @@ async fn set_default(
     services: Data<Services>,
 ) -> ApiResult {
     let DefaultRequest { id, force } = body.value;
+    let expected = if_match.of_certificate(&services, id).await?;
     let apply = apply(query.0.dry_run);
-    let changed = services.certificates.set_default(id, force, apply, if_match.0, &caller.0).await?;
+    let changed = services.certificates.set_default(id, force, apply, expected, &caller.0).await?;
     let revision = changed.certificate.revision;
     Ok(ok_with_revision(revision, &view(&services).dry_run(query.0.dry_run).default_changed(changed)))
 }
@@ -280,11 +284,12 @@ async fn assign(
     services: Data<Services>,
 ) -> ApiResult {
     let (request, dry_run) = (body.value, query.0.dry_run);
+    let expected = if_match.of_certificate(&services, id.0).await?;
     let certificates = &services.certificates;
     let AssignRequest { assign, unassign } = request;
-    let assigned =
-        certificates.assign(id.0, &assign, &unassign, apply(dry_run), if_match.0, &caller.0).await?;
-    Ok(HttpResponse::Ok().json(view(&services).dry_run(dry_run).assigned(assigned)))
+    let assigned = certificates.assign(id.0, &assign, &unassign, apply(dry_run), expected, &caller.0).await?;
+    let revision = assigned.certificate.revision;
+    Ok(ok_with_revision(revision, &view(&services).dry_run(dry_run).assigned(assigned)))
 }
 
 fn apply(dry_run: bool) -> Apply {

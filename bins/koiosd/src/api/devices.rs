@@ -113,7 +113,8 @@ async fn patch(
     services: Data<Services>,
 ) -> ApiResult {
     let change = body.0.into_patch()?;
-    Ok(shown(&services, services.devices.patch(&caller.0, id.0, change, if_match.0).await?))
+    let expected = if_match.of_device(&services, id.0).await?;
+    Ok(shown(&services, services.devices.patch(&caller.0, id.0, change, expected).await?))
 }
 
 /// Closes the device's session and deletes it.
@@ -129,7 +130,8 @@ async fn delete(
     if_match: IfMatch,
     services: Data<Services>,
 ) -> ApiResult {
-    services.devices.delete(&caller.0, id.0, if_match.0).await?;
+    let expected = if_match.of_device(&services, id.0).await?;
+    services.devices.delete(&caller.0, id.0, expected).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -147,7 +149,8 @@ async fn enable(
     _: NoBody,
     services: Data<Services>,
 ) -> ApiResult {
-    Ok(shown(&services, services.devices.enable(&caller.0, id.0, if_match.0).await?))
+    let expected = if_match.of_device(&services, id.0).await?;
+    Ok(shown(&services, services.devices.enable(&caller.0, id.0, expected).await?))
 }
 
 /// Stops a device; its session is closed.
@@ -164,7 +167,8 @@ async fn disable(
     _: NoBody,
     services: Data<Services>,
 ) -> ApiResult {
-    Ok(shown(&services, services.devices.disable(&caller.0, id.0, if_match.0).await?))
+    let expected = if_match.of_device(&services, id.0).await?;
+    Ok(shown(&services, services.devices.disable(&caller.0, id.0, expected).await?))
 }
 
 /// Shows how a device fares.

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use koios_pki::{EncryptionSeed, HostName, KeyError, PrivateKey, PrivateKeyPem};
 use koios_store::{
     Apply, Assigned, CertificateId, CertificatePatch, CertificateQuery, CertificateRecord, CertificateStatus,
-    DefaultChanged, Deleted, DeviceId, DeviceRef, Name, Page, PageRequest, Resource, Store, StoreError,
+    DefaultChanged, Deleted, DeviceId, DeviceRef, Name, Page, PageRequest, Resource, Store,
+    StoreError,
 };
 use time::{Duration, OffsetDateTime};
 use tokio::sync::{Mutex, Semaphore};
@@ -126,7 +127,8 @@ impl Certificates {
                 return Err(ServiceError::CertificateNotUsable { statuses });
             }
         }
-        Ok(self.store.recording(caller.entry("certificate.default_changed")).set_default(id, apply).await?)
+        let store = self.store.recording(caller.entry("certificate.default_changed"));
+        Ok(store.expecting(expected_revision).set_default(id, apply).await?)
     }
 
     pub(crate) async fn devices(
@@ -153,7 +155,7 @@ impl Certificates {
         let record = self.store.certificate(id).await?;
         expect_revision(&record, expected_revision)?;
         let store = self.store.recording(caller.entry("certificate.assigned"));
-        Ok(store.assign_devices(id, assign, unassign, apply).await?)
+        Ok(store.expecting(expected_revision).assign_devices(id, assign, unassign, apply).await?)
     }
 
     /// A certificate whose files are all there.
@@ -230,7 +232,7 @@ impl Certificates {
     }
 }
 
-/// A check before a change that the store does not make conditional itself.
+/// A check before what is done for a change; the store makes it once more, within the change.
 fn expect_revision(record: &CertificateRecord, expected: Option<i64>) -> Result<(), StoreError> {
     match expected {
         Some(expected) if expected != record.revision => {

@@ -139,7 +139,8 @@ impl Devices {
         expected_revision: Option<i64>,
     ) -> Result<DeviceView, ServiceError> {
         expect_revision(&self.store.device(id).await?, expected_revision)?;
-        let device = self.store.recording(caller.entry("device.enabled")).set_enabled(id, true).await?;
+        let store = self.store.recording(caller.entry("device.enabled")).expecting(expected_revision);
+        let device = store.set_enabled(id, true).await?;
         self.view_alone(device).await
     }
 
@@ -152,7 +153,8 @@ impl Devices {
     ) -> Result<DeviceView, ServiceError> {
         expect_revision(&self.store.device(id).await?, expected_revision)?;
         let stopped = self.supervisor.stop_device(id).await;
-        let disabled = self.store.recording(caller.entry("device.disabled")).set_enabled(id, false).await;
+        let store = self.store.recording(caller.entry("device.disabled")).expecting(expected_revision);
+        let disabled = store.set_enabled(id, false).await;
         drop(stopped);
         self.view_alone(disabled?).await
     }
@@ -218,7 +220,7 @@ struct Certificates {
     records: HashMap<CertificateId, CertificateRecord>,
 }
 
-/// A check before a change that the store does not make conditional itself.
+/// A check before what is done for a change; the store makes it once more, within the change.
 pub(crate) fn expect_revision(device: &Device, expected: Option<i64>) -> Result<(), StoreError> {
     match expected {
         Some(expected) if expected != device.revision => {

@@ -81,7 +81,7 @@ impl ServerCertificates {
         expect_revision(&device, expected_revision)?;
         let after = serde_json::json!({ "thumbprint_sha256": thumbprint.to_string(), "all_devices_with_it": all_devices_with_it });
         let store = self.recording(caller, "server_certificate.approved", &device, Some(after));
-        store.approve(id, thumbprint, all_devices_with_it).await?;
+        store.expecting(expected_revision).approve(id, thumbprint, all_devices_with_it).await?;
         self.show(id).await
     }
 
@@ -94,7 +94,8 @@ impl ServerCertificates {
     ) -> Result<(), ServiceError> {
         let device = self.store.device(id).await?;
         expect_revision(&device, expected_revision)?;
-        Ok(self.recording(caller, "server_certificate.forgotten", &device, None).forget_pin(id).await?)
+        let store = self.recording(caller, "server_certificate.forgotten", &device, None);
+        Ok(store.expecting(expected_revision).forget_pin(id).await?)
     }
 
     /// The store, for one change to a device's trust that its own commit records.

@@ -29,6 +29,7 @@ mod kills;
 mod lifecycle;
 mod metrics;
 mod openapi;
+mod preconditions;
 mod preload;
 mod progress;
 mod prosys;

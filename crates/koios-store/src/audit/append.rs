@@ -40,7 +40,7 @@ impl Store {
     /// request that it is not about.
     #[must_use]
     pub fn recording(&self, entry: AuditEntry) -> Self {
-        Self { inner: Arc::clone(&self.inner), audit: Some(Arc::new(entry)) }
+        Self { audit: Some(Arc::new(entry)), ..self.clone() }
     }
 
     /// The latest instant of any entry: the clock was there once.

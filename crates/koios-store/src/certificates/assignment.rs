@@ -21,7 +21,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] for the certificate, [`StoreError::UnknownDevice`],
-    /// [`StoreError::InvalidSetting`] for a device in both lists; [`StoreError::Unavailable`] and its like.
+    /// [`StoreError::InvalidSetting`] for a device in both lists, [`StoreError::RevisionMismatch`] ([`Store::expecting`]); [`StoreError::Unavailable`] and its like.
     pub async fn assign_devices(
         &self,
         id: CertificateId,
@@ -50,6 +50,7 @@ impl Store {
         }
         let mut write = self.begin().await?;
         let before = CertificateRow::find(write.connection(), id).await?;
+        before.require_revision(self.expected_revision)?;
         let now = instant::now();
         let (mut assigned, mut unassigned) = (Vec::new(), Vec::new());
         for device in assign {

@@ -16,7 +16,8 @@ impl Store {
     /// Makes a certificate the default; the one that is it already changes nothing.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::Unavailable`] and its like.
+    /// [`StoreError::NotFound`], [`StoreError::RevisionMismatch`] ([`Store::expecting`]); [`StoreError::Unavailable`] and
+    /// its like.
     pub async fn set_default(&self, id: CertificateId, apply: Apply) -> Result<DefaultChanged, StoreError> {
         let store = self.clone();
         self.run(store.change_default(id, apply)).await
@@ -25,6 +26,7 @@ impl Store {
     async fn change_default(self, id: CertificateId, apply: Apply) -> Result<DefaultChanged, StoreError> {
         let mut write = self.begin().await?;
         let row = CertificateRow::find(write.connection(), id).await?;
+        row.require_revision(self.expected_revision)?;
         let previous = CertificateRow::find_default(write.connection()).await?.ok_or_else(|| {
             StoreError::Corrupt { what: "certificates: there is no default".to_owned(), source: None }
         })?;

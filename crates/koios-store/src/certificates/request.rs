@@ -67,7 +67,8 @@ impl Store {
     /// The key is on the disk, in a folder of its own, before this returns. Certificate and key in use stay as they are.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::RequestPending`] when one is waiting already;
+    /// [`StoreError::NotFound`], [`StoreError::RequestPending`] when one is waiting already,
+    /// [`StoreError::RevisionMismatch`] ([`Store::expecting`]);
     /// [`StoreError::StorageFull`] and its like. Nothing is stored then.
     pub async fn stage_request(
         &self,
@@ -92,6 +93,7 @@ impl Store {
         let _generations = self.inner.generations.lock().await;
         let mut write = self.begin().await?;
         let row = CertificateRow::find(write.connection(), id).await?;
+        row.require_revision(self.expected_revision)?;
         if RequestRow::find(write.connection(), id).await?.is_some() {
             return Err(StoreError::RequestPending { id, name: row.name });
         }
@@ -151,13 +153,14 @@ impl Store {
     /// Drops the request that waits for an authority's answer, and its new key, whose file is gone when this returns.
     ///
     /// # Errors
-    /// As [`Store::pending_request`].
+    /// [`StoreError::RevisionMismatch`] ([`Store::expecting`]); else as [`Store::pending_request`].
     pub async fn drop_request(&self, id: CertificateId) -> Result<PendingRequest, StoreError> {
         let store = self.clone();
         self.run(async move {
             let _generations = store.inner.generations.lock().await;
             let mut write = store.begin().await?;
             let certificate = CertificateRow::find(write.connection(), id).await?;
+            certificate.require_revision(store.expected_revision)?;
             let row = RequestRow::require(write.connection(), id, certificate.name).await?;
             let pending = row.pending()?;
             let staged = row.staged()?;

@@ -106,12 +106,14 @@ impl Store {
     /// Lets a device connect by itself, or not; what it is already changes nothing.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::Unavailable`] and its like.
+    /// [`StoreError::NotFound`], [`StoreError::RevisionMismatch`] ([`Store::expecting`]); [`StoreError::Unavailable`] and
+    /// its like.
     pub async fn set_enabled(&self, id: DeviceId, enabled: bool) -> Result<Device, StoreError> {
         let store = self.clone();
         self.run(async move {
             let mut write = store.begin().await?;
             let before = DeviceRow::find(write.connection(), id).await?;
+            require_revision(before.revision, store.expected_revision)?;
             let mut after = DeviceRow { enabled, ..before.clone() };
             if after.update(write.connection(), &before, instant::now()).await? {
                 write.announce(Change::DeviceUpdated(id));

@@ -3,6 +3,7 @@
 use koios_pki::{CertificateChain, Sha256Thumbprint};
 use serde_json::json;
 
+use crate::certificates::row::require_revision;
 use crate::change::Change;
 use crate::database::DatabaseResult;
 use crate::device::DeviceRef;
@@ -47,12 +48,14 @@ impl Store {
     /// Forgets the server certificate a device knows; without one nothing changes.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::Unavailable`] and its like.
+    /// [`StoreError::NotFound`], [`StoreError::RevisionMismatch`] ([`Store::expecting`]); [`StoreError::Unavailable`] and
+    /// its like.
     pub async fn forget_pin(&self, device: DeviceId) -> Result<(), StoreError> {
         let store = self.clone();
         self.run(async move {
             let mut write = store.begin().await?;
             let row = DeviceRow::find(write.connection(), device).await?;
+            require_revision(row.revision, store.expected_revision)?;
             if set_pin(&mut write, row, None).await? {
                 write.announce(Change::PinForgotten(device));
             }
@@ -66,7 +69,8 @@ impl Store {
     /// changed.
     ///
     /// # Errors
-    /// [`StoreError::ThumbprintMismatch`] when another one, or none, was presented last;
+    /// [`StoreError::ThumbprintMismatch`] when another one, or none, was presented last,
+    /// [`StoreError::RevisionMismatch`] ([`Store::expecting`]);
     /// [`StoreError::NotFound`]; [`StoreError::Unavailable`] and its like.
     pub async fn approve(
         &self,
@@ -94,7 +98,8 @@ impl Store {
         all_devices_with_it: bool,
     ) -> Result<Vec<DeviceRef>, StoreError> {
         let mut write = self.begin().await?;
-        DeviceRow::find(write.connection(), device).await?;
+        let looked_at = DeviceRow::find(write.connection(), device).await?;
+        require_revision(looked_at.revision, self.expected_revision)?;
         let presented = super::seen::presented(write.connection(), device).await?;
         match presented.map(|presented| presented.chain.leaf().thumbprint_sha256()) {
             Some(presented) if presented == thumbprint => {}

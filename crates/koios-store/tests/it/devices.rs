@@ -184,6 +184,42 @@ async fn a_stale_revision_stops_update_and_delete_of_a_device() {
 }
 
 #[tokio::test]
+async fn a_handle_that_expects_another_revision_changes_nothing() {
+    let fixture = Fixture::new().await;
+    let first = fixture.certificate("Default").await;
+    let other = fixture.certificate("Other").await;
+    let device = fixture.device("Press", SecurityMode::Sign, None).await;
+    let store = fixture.store.expecting(Some(2));
+    let key = crate::requests::new_key();
+    let request = crate::requests::request(&other, &key);
+    let thumbprint = other.chain.leaf().thumbprint_sha256();
+    fixture.store.record_presented(device.id, other.chain.clone(), OffsetDateTime::now_utc()).await.unwrap();
+    let refusals = [
+        store.set_default(other.id, Apply::Commit).await.err(),
+        store.assign_devices(other.id, &[device.id], &[], Apply::Commit).await.err(),
+        store.stage_request(other.id, request.clone(), Some(key.to_pem())).await.err(),
+        store.drop_request(other.id).await.err(),
+        store.set_enabled(device.id, true).await.err(),
+        store.approve(device.id, thumbprint, false).await.err(),
+        store.forget_pin(device.id).await.err(),
+    ];
+    for refused in refusals {
+        let mismatch = matches!(refused, Some(StoreError::RevisionMismatch { expected: 2, current: 1 }));
+        assert!(mismatch, "{refused:?}");
+    }
+    assert_eq!(fixture.store.device(device.id).await.unwrap(), device);
+    assert!(fixture.store.certificate(first.id).await.unwrap().is_default);
+
+    let store = fixture.store.expecting(Some(1));
+    store.stage_request(other.id, request, Some(key.to_pem())).await.unwrap();
+    store.drop_request(other.id).await.unwrap();
+    store.set_default(other.id, Apply::Commit).await.unwrap();
+    store.approve(device.id, thumbprint, false).await.unwrap();
+    let refused = store.set_enabled(device.id, true).await;
+    assert!(matches!(refused, Err(StoreError::RevisionMismatch { expected: 1, current: 2 })));
+}
+
+#[tokio::test]
 async fn an_import_reports_every_problem_and_stores_nothing() {
     let fixture = Fixture::new().await;
     fixture.device("Press", SecurityMode::None, None).await;

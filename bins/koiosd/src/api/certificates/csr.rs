@@ -79,17 +79,19 @@ impl From<PendingRequest> for CsrBody {
 /// Makes a certificate request for an authority; the certificate in use stays in use until the answer is installed.
 #[utoipa::path(
     post, path = "/api/v1/certificates/{id}/csr", tag = "certificates", request_body = Option<CsrRequest>,
-    params(("id" = uuid::Uuid, Path)),
+    params(("id" = uuid::Uuid, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 200, body = CsrBody), (status = "default", body = Problem))
 )]
 pub(super) async fn create_csr(
     caller: Require<Operator>,
     id: Id<CertificateId>,
     _: Query<NoParameters>,
+    if_match: IfMatch,
     body: OptionalJson<CsrRequest>,
     services: Data<Services>,
 ) -> ApiResult {
-    let pending = services.certificates.request(id.0, body.0.value.into(), &caller.0).await?;
+    let expected = if_match.of_certificate(&services, id.0).await?;
+    let pending = services.certificates.request(id.0, body.0.value.into(), expected, &caller.0).await?;
     Ok(HttpResponse::Ok().json(CsrBody::from(pending)))
 }
 
@@ -109,16 +111,19 @@ pub(super) async fn show_csr(
 
 /// Drops the request and its new key; an answer to it can no longer be installed.
 #[utoipa::path(
-    delete, path = "/api/v1/certificates/{id}/csr", tag = "certificates", params(("id" = uuid::Uuid, Path)),
+    delete, path = "/api/v1/certificates/{id}/csr", tag = "certificates",
+    params(("id" = uuid::Uuid, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 204), (status = "default", body = Problem))
 )]
 pub(super) async fn drop_csr(
     caller: Require<Operator>,
     id: Id<CertificateId>,
     _: Query<NoParameters>,
+    if_match: IfMatch,
     services: Data<Services>,
 ) -> ApiResult {
-    services.certificates.drop_request(id.0, &caller.0).await?;
+    let expected = if_match.of_certificate(&services, id.0).await?;
+    services.certificates.drop_request(id.0, expected, &caller.0).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -139,8 +144,9 @@ pub(super) async fn install(
 ) -> ApiResult {
     let dry_run = query.0.dry_run;
     let order = install_order(form, query.0)?;
+    let expected = if_match.of_certificate(&services, id.0).await?;
     let certificates = &services.certificates;
-    let installed = certificates.install(id.0, order, apply(dry_run), if_match.0, &caller.0).await?;
+    let installed = certificates.install(id.0, order, apply(dry_run), expected, &caller.0).await?;
     let revision = installed.replaced.certificate.revision;
     Ok(ok_with_revision(revision, &view(&services).dry_run(dry_run).regenerated(installed)))
 }

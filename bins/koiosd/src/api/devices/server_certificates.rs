@@ -106,8 +106,9 @@ pub(super) async fn approve(
     let thumbprint: Sha256Thumbprint = thumbprint_sha256
         .parse()
         .map_err(|_| ApiError::invalid_field("thumbprint_sha256", "must be 64 hexadecimal digits"))?;
+    let expected = if_match.of_device(&services, id.0).await?;
     let certificates = &services.server_certificates;
-    Ok(shown(certificates.approve(&caller.0, id.0, thumbprint, all_devices_with_it, if_match.0).await?))
+    Ok(shown(certificates.approve(&caller.0, id.0, thumbprint, all_devices_with_it, expected).await?))
 }
 
 /// Forgets the certificate that a device knows.
@@ -123,7 +124,8 @@ pub(super) async fn forget(
     if_match: IfMatch,
     services: Data<Services>,
 ) -> ApiResult {
-    services.server_certificates.forget(&caller.0, id.0, if_match.0).await?;
+    let expected = if_match.of_device(&services, id.0).await?;
+    services.server_certificates.forget(&caller.0, id.0, expected).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

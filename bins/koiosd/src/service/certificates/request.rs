@@ -32,6 +32,7 @@ impl Certificates {
         &self,
         id: CertificateId,
         order: RequestOrder,
+        expected_revision: Option<i64>,
         caller: &Caller,
     ) -> Result<PendingRequest, ServiceError> {
         if !order.new_key && order.key.is_some() {
@@ -41,6 +42,7 @@ impl Certificates {
         }
         let spec = order.key.as_ref().map(key_spec).transpose()?;
         let record = self.store.certificate(id).await?;
+        expect_revision(&record, expected_revision)?;
         match self.store.pending_request(id).await {
             Err(StoreError::NoPendingRequest { .. }) => {}
             Err(error) => return Err(error.into()),
@@ -60,7 +62,7 @@ impl Certificates {
             (sign(params, key).await?, None)
         };
         let store = self.access.recording(caller, "certificate.request_created", &record);
-        Ok(store.stage_request(id, request, new_key).await?)
+        Ok(store.expecting(expected_revision).stage_request(id, request, new_key).await?)
     }
 
     pub(crate) async fn pending_request(&self, id: CertificateId) -> Result<PendingRequest, ServiceError> {
@@ -68,9 +70,15 @@ impl Certificates {
     }
 
     /// Drops the request and its new key: an answer to it can no longer be installed.
-    pub(crate) async fn drop_request(&self, id: CertificateId, caller: &Caller) -> Result<(), ServiceError> {
+    pub(crate) async fn drop_request(
+        &self,
+        id: CertificateId,
+        expected_revision: Option<i64>,
+        caller: &Caller,
+    ) -> Result<(), ServiceError> {
         let record = self.store.certificate(id).await?;
-        self.access.recording(caller, "certificate.request_dropped", &record).drop_request(id).await?;
+        let store = self.access.recording(caller, "certificate.request_dropped", &record);
+        store.expecting(expected_revision).drop_request(id).await?;
         Ok(())
     }
 
