@@ -2,6 +2,7 @@
 
 mod csr;
 mod downloads;
+mod history;
 mod representation;
 mod requests;
 
@@ -40,7 +41,7 @@ use requests::{
     paths(
         list, generate, upload, set_default, detail, patch, delete, regenerate, replace, devices, assign,
         csr::create_csr, csr::show_csr, csr::drop_csr, csr::install, downloads::certificate_der, downloads::certificate_pem, downloads::chain_pem, downloads::private_key_pem,
-        downloads::encrypted_private_key_pem, downloads::bundle
+        downloads::encrypted_private_key_pem, downloads::bundle, history::history
     ),
     tags((name = "certificates", description = "Client certificates with their private keys"))
 )]
@@ -58,6 +59,7 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
     routes::at("/certificates/{id}/replace").post(replace).register(config);
     csr::configure(config);
     downloads::configure(config);
+    history::configure(config);
 }
 
 /// Lists certificates.

@@ -42,6 +42,8 @@ closed_words! {
     DeviceSort = both_directions(DeviceSortKey::ALL.iter().map(|key| key.as_str()));
     /// The curve of an elliptic-curve key.
     EllipticCurve = ["p256", "p384"];
+    /// Why a key pair is no longer in use.
+    EndReason = koios_store::EndReason::ALL.iter().map(|reason| reason.as_str());
     /// What a finding about a certificate is about. A closed list: clients may match on it.
     FindingCode = koios_pki::FindingCode::ALL.iter().map(|code| code.as_str());
     /// How much a finding matters.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use koios_pki::{EncryptionSeed, HostName, KeyError, PrivateKey, PrivateKeyPem};
 use koios_store::{
     Apply, Assigned, CertificateId, CertificatePatch, CertificateQuery, CertificateRecord, CertificateStatus,
-    DefaultChanged, Deleted, DeviceId, DeviceRef, Name, Page, PageRequest, Resource, Store,
+    DefaultChanged, Deleted, DeviceId, DeviceRef, Name, Page, PageRequest, PastGeneration, Resource, Store,
     StoreError,
 };
 use time::{Duration, OffsetDateTime};
@@ -137,6 +137,16 @@ impl Certificates {
         page: PageRequest,
     ) -> Result<Page<DeviceRef>, ServiceError> {
         Ok(self.store.devices_of(id, page).await?)
+    }
+
+    /// The key pairs that a certificate had before, newest first.
+    pub(crate) async fn history(
+        &self,
+        id: CertificateId,
+        page: PageRequest,
+    ) -> Result<Page<PastGeneration>, ServiceError> {
+        self.store.certificate(id).await?;
+        Ok(self.store.certificate_history(id, page).await?)
     }
 
     pub(crate) async fn assign(

@@ -129,3 +129,54 @@ fn an_answer_with_a_certificate_has_its_revision_as_entity_tag() {
         assert_eq!(answer.header("etag"), Some(format!("\"{revision}\"").as_str()));
     }
 }
+
+#[test]
+fn r9_the_history_of_a_certificate_shows_the_pairs_it_had_newest_first() {
+    let daemon = Setup::empty().start();
+    let first = daemon.generate("A");
+    let history = |query: &str| daemon.get(&path(&first, &format!("/history{query}")));
+    assert_eq!(history("").expect(200), json!({ "items": [], "total": 0, "next_cursor": null }));
+    let second = daemon.post(&path(&first, "/regenerate"), &json!({})).expect(200)["certificate"].clone();
+    let other = koios_testkit::CertificateSpec::application("urn:plant:other").make();
+    let form: &[(&str, &[u8])] = &[
+        ("certificate", other.der()),
+        ("private_key", other.key_pem().as_bytes()),
+        ("allow_uri_change", b"true"),
+    ];
+    daemon.call("POST", &path(&first, "/replace")).form(form).send().expect(200);
+
+    let page = history("").expect(200);
+    assert_eq!(page["total"], 2);
+    for (past, (certificate, generation, reason)) in
+        page["items"].as_array().unwrap().iter().zip([(&second, 2, "replaced"), (&first, 1, "regenerated")])
+    {
+        let mut fields: Vec<&str> = past.as_object().unwrap().keys().map(String::as_str).collect();
+        fields.sort_unstable();
+        assert_eq!(
+            fields,
+            [
+                "from",
+                "generation",
+                "not_after",
+                "not_before",
+                "reason",
+                "thumbprint_sha1",
+                "thumbprint_sha256",
+                "until"
+            ]
+        );
+        assert_eq!((&past["generation"], &past["reason"]), (&json!(generation), &json!(reason)));
+        for field in ["thumbprint_sha1", "thumbprint_sha256", "not_before", "not_after"] {
+            assert_eq!(past[field], certificate[field], "{field}");
+        }
+    }
+    assert_eq!(page["items"][1]["from"], first["created_at"]);
+    assert_eq!(page["items"][1]["until"], page["items"][0]["from"]);
+
+    let newest = history("?limit=1").expect(200);
+    assert_eq!(newest["items"], json!([page["items"][0]]));
+    let cursor = newest["next_cursor"].as_str().unwrap();
+    let oldest = history(&format!("?limit=1&cursor={cursor}")).expect(200);
+    assert_eq!((&oldest["items"], &oldest["next_cursor"]), (&json!([page["items"][1]]), &Value::Null));
+    daemon.get("certificates/00000000-0000-7000-8000-000000000000/history").expect_problem(404, "not_found");
+}
