@@ -1,5 +1,7 @@
 //! Request bodies: how much of them is read, and JSON.
 
+mod distinct;
+
 use std::{future::Future, pin::Pin};
 
 use actix_web::{
@@ -12,6 +14,7 @@ use futures_util::StreamExt;
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::Value;
 
+use self::distinct::{Distinct, REPEATED};
 use super::{
     error::{ApiError, FieldError},
     query::shortened,
@@ -183,16 +186,46 @@ where
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<Json<T>, ApiError> {
     // In two steps, so that broken JSON is always 400 and a field that does not fit is always 422.
-    let document: Value = serde_json::from_slice(bytes).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        ApiError::malformed(format!("The body is not JSON in UTF-8 (line {line}, column {column})."))
-    })?;
+    let document = document(bytes)?;
     if !document.is_object() {
         return Err(ApiError::invalid_field("", "the body must be a JSON object"));
     }
     let fingerprint = Fingerprint::of([document.to_string().as_bytes()]);
     let value = read_value(document).map_err(|error| ApiError::invalid_fields(vec![error]))?;
     Ok(Json { value, fingerprint })
+}
+
+fn document(bytes: &[u8]) -> Result<Value, ApiError> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let Distinct(document) = serde_path_to_error::deserialize(&mut json)
+        .map_err(|error| broken(&path_of(&error), error.inner()))?;
+    json.end().map_err(|error| broken("", &error))?;
+    Ok(document)
+}
+
+fn broken(path: &str, error: &serde_json::Error) -> ApiError {
+    let message = error.to_string();
+    if let Some((name, _)) = message.strip_prefix(REPEATED).and_then(|rest| rest.rsplit_once('`')) {
+        return ApiError::invalid_field(within(path, &shortened(name)), "this field may be given once only");
+    }
+    let what = match message.as_str() {
+        text if text.starts_with("number out of range") => "holds a number that is too large",
+        text if text.starts_with("recursion limit") => "nests too deep",
+        _ => "is not JSON in UTF-8",
+    };
+    let (line, column) = (error.line(), error.column());
+    ApiError::malformed(format!("The body {what} (line {line}, column {column})."))
+}
+
+fn path_of<E>(error: &serde_path_to_error::Error<E>) -> String {
+    match error.path().to_string() {
+        root if root == "." => String::new(),
+        path => shortened(&path),
+    }
+}
+
+fn within(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
 /// Reads a part of a body that is looked at for itself.
@@ -202,14 +235,10 @@ pub(crate) fn read_value<T: DeserializeOwned>(value: Value) -> Result<T, FieldEr
 
 /// Says where and what, without the value: it may be a password in the wrong place.
 fn field_error(error: &serde_path_to_error::Error<serde_json::Error>) -> FieldError {
-    let path = match error.path().to_string() {
-        root if root == "." => String::new(),
-        path => shortened(&path),
-    };
+    let path = path_of(error);
     let message = error.inner().to_string();
     if let Some(name) = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
-        let field = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-        return FieldError::new(field, "this field is required");
+        return FieldError::new(within(&path, name), "this field is required");
     }
     if message.starts_with("unknown field `") {
         return FieldError::new(path, "there is no such field here");
@@ -304,6 +333,37 @@ mod tests {
         {
             let error = parse::<Sample>(text).unwrap_err();
             assert!(error.to_string().contains("malformed_request"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_stands_twice_is_refused_where_it_stands() {
+        for (text, expected) in [
+            ("{\"name\": \"a\", \"name\": \"b\"}", "name: this field may be given once only"),
+            ("{\"name\": \"a\", \"n\\u0061me\": \"b\"}", "name: this field may be given once only"),
+            (
+                "{\"name\": \"a\", \"inner\": {\"x`\": 1, \"x`\": 1}}",
+                "inner.x`: this field may be given once only",
+            ),
+            (
+                "{\"name\": \"a\", \"ids\": [{\"x\": 1, \"x\": 1}]}",
+                "ids[0].x: this field may be given once only",
+            ),
+        ] {
+            assert_eq!(sample(text).unwrap_err(), format!("invalid_field: {expected}"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_keeps_a_body_from_being_read_is_said() {
+        let deep = "[".repeat(200);
+        for (text, what) in [
+            (&*deep, "nests too deep"),
+            ("{\"days\": 1e400}", "holds a number that is too large"),
+            ("{\"days\": }", "is not JSON in UTF-8"),
+        ] {
+            let error = sample(text).unwrap_err();
+            assert!(error.starts_with(&format!("malformed_request: The body {what} (line 1,")), "{error}");
         }
     }
 

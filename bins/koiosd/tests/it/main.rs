@@ -37,6 +37,7 @@ mod regeneration;
 mod reload;
 mod service_manager;
 mod story;
+mod strictness;
 mod supervision;
 mod test_command;
 mod tokens;
