@@ -308,3 +308,60 @@ impl ResponseError for ApiError {
         self.response(RequestId::current())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_the_status_of_the_contract() {
+        use Code as C;
+        for (status, codes) in [
+            (400, &[C::MalformedRequest][..]),
+            (401, &[C::Unauthenticated]),
+            (403, &[C::Forbidden, C::TargetNotAllowed]),
+            (404, &[C::NotFound, C::FilesMissing]),
+            (405, &[C::MethodNotAllowed]),
+            (
+                409,
+                &[
+                    C::NameTaken,
+                    C::CertificateExists,
+                    C::DefaultCertificateRequired,
+                    C::ThumbprintMismatch,
+                    C::NoPendingRequest,
+                    C::OperationInProgress,
+                ],
+            ),
+            (412, &[C::RevisionMismatch]),
+            (413, &[C::PayloadTooLarge]),
+            (415, &[C::UnsupportedMediaType]),
+            (
+                422,
+                &[
+                    C::InvalidField,
+                    C::KeyMismatch,
+                    C::CertificateUnreadable,
+                    C::PrivateKeyUnreadable,
+                    C::PassphraseRequired,
+                    C::PassphraseWrong,
+                    C::UnsupportedKey,
+                    C::HostnameInvalid,
+                    C::CertificateNotUsable,
+                    C::ApplicationUriChanged,
+                    C::UnknownCertificate,
+                    C::UnknownDevice,
+                    C::PasswordRequired,
+                    C::IdempotencyKeyReused,
+                ],
+            ),
+            (429, &[C::RateLimited]),
+            (500, &[C::Internal]),
+            (503, &[C::StorageFull, C::StorageUnavailable, C::Starting, C::Stopping, C::NotReady]),
+        ] {
+            for code in codes {
+                assert_eq!(code.status_and_title().0.as_u16(), status, "{code}");
+            }
+        }
+    }
+}

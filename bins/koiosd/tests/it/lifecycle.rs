@@ -321,3 +321,72 @@ fn a_data_directory_that_a_restart_of_the_machine_throws_away_is_told_of() {
     daemon.wait_for_log("does not outlive this container or machine; put it on a volume");
     daemon.stop();
 }
+
+#[test]
+fn on_a_terminal_the_first_token_is_printed_and_at_the_next_start_it_is_not() {
+    let setup = Setup::empty().without_environment("KOIOS_BOOTSTRAP_TOKEN");
+    let on_a_terminal = || {
+        // script(1) gives its command a terminal of its own.
+        let mut command = Command::new("script");
+        command.args([
+            "--quiet",
+            "--flush",
+            "--return",
+            "--command",
+            env!("CARGO_BIN_EXE_koiosd"),
+            "/dev/null",
+        ]);
+        for (name, value) in setup.command().get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        command.spawn()
+    };
+    let mut said = Vec::new();
+    for _ in 0..2 {
+        let Ok(mut child) = on_a_terminal() else {
+            koios_testkit::skip("a terminal", "there is no script(1)");
+            return;
+        };
+        let mut lines = String::new();
+        let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
+        while !lines.contains("koiosd ready on ") {
+            assert_ne!(std::io::BufRead::read_line(&mut output, &mut lines).unwrap(), 0, "{lines}");
+        }
+        // The hang-up of the terminal would be no orderly stop; the lock names the process.
+        let pid = fs::read_to_string(setup.data_dir().join("koios.lock")).unwrap();
+        let stopped = Command::new("kill").args(["-s", "TERM", pid.trim()]).status().unwrap();
+        assert!(stopped.success());
+        assert!(child.wait().unwrap().success());
+        said.push(lines);
+    }
+    let token = fs::read_to_string(setup.data_dir().join("initial-admin-token")).unwrap();
+    assert_eq!(said[0].matches(token.trim()).count(), 1, "{}", said[0]);
+    assert!(!said[1].contains(token.trim()), "{}", said[1]);
+}
+
+#[test]
+fn without_a_data_directory_named_it_lies_in_the_users_data_folder() {
+    for (variable, below) in [("XDG_DATA_HOME", "koios"), ("HOME", ".local/share/koios")] {
+        let setup = Setup::empty();
+        let home = setup.folder().join("home");
+        fs::create_dir(&home).unwrap();
+        let mut command = setup.command();
+        command
+            .env_remove("KOIOS_DATA_DIR")
+            .env_remove("XDG_DATA_HOME")
+            .env_remove("HOME")
+            .env(variable, &home);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line)
+            .unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(line.starts_with("koiosd ready on "), "{line}");
+        assert!(home.join(below).join("koios.db").exists(), "{variable}");
+    }
+}

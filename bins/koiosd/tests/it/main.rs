@@ -11,6 +11,7 @@ mod changes;
 mod check;
 mod clock;
 mod config_command;
+mod contract;
 mod conventions;
 mod csr;
 mod daemon;
