@@ -1,6 +1,7 @@
 //! The repository's own chores: `cargo xtask`.
 
 mod configuration;
+mod contract;
 mod deb;
 mod fixtures;
 mod interop;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         ["configuration", "--check"] => configuration::check(),
         ["deb"] => deb::run(None),
         ["deb", "--binary", binary] => deb::run(Some(binary)),
+        ["contract", arguments @ ..] => contract::check(arguments),
         ["faults", arguments @ ..] => reliability::faults(arguments),
         ["fixtures"] => fixtures::run(),
         ["interop"] => interop::run(Purpose::Write),
@@ -57,6 +59,8 @@ const USAGE: &str = "usage: cargo xtask <chore>
                      write the table of settings in docs/CONFIGURATION.md, or tell whether it has drifted
   deb [--binary FILE]
                      make a Debian package of a release build, or of that binary, in target/debian
+  contract [--contract FILE]
+                     tell which tests of docs/REST-CONTRACT.md do not exist; with the contract, where its quotes differ
   faults [number]    let every file and database call of every change, and of a start, fail (or so many of each)
   fixtures           install the OPC UA servers of other languages (needs npm; python3; cmake and a C compiler)
   interop [--check]  connect to the servers of all stacks in all ways, and write docs/INTEROP.md, or tell whether it has

@@ -434,3 +434,37 @@ fn unknown_devices_are_refused_and_nothing_is_generated_or_assigned() {
 fn assert_same(daemon: &Daemon, certificate: &Value) {
     assert_eq!(daemon.get("certificates").expect(200)["items"], json!([certificate]));
 }
+
+#[test]
+fn an_organization_is_never_empty_and_a_request_comes_before_the_setting() {
+    let organization_of = |daemon: &Daemon, name: &str, organization: Value| {
+        let body = json!({ "name": name, "hostname": "a", "organization": organization });
+        daemon.post("certificates/generate", &body).expect(201)["organization"].clone()
+    };
+    let daemon = Setup::empty().start();
+    assert_eq!(organization_of(&daemon, "A", Value::Null), "Koios");
+    assert_eq!(organization_of(&daemon, "B", json!("  ")), "Koios");
+    assert_eq!(organization_of(&daemon, "C", json!(" Plant ")), "Plant");
+    let daemon = Setup::empty().with_environment("KOIOS_ORGANIZATION", "Setting").start();
+    assert_eq!(organization_of(&daemon, "A", json!("")), "Setting");
+    assert_eq!(organization_of(&daemon, "B", json!("Plant")), "Plant");
+}
+
+#[test]
+fn an_application_uri_is_made_unique_and_kept_by_rename_and_regenerate() {
+    let daemon = Setup::empty().start();
+    let uri = |name: &str| daemon.generate(name)["application_uri"].as_str().unwrap().to_owned();
+    assert_eq!(uri("Plant A"), "urn:koios:gw01.plant.example:plant-a");
+    assert_eq!(uri("Plant+A"), "urn:koios:gw01.plant.example:plant-a-2");
+    assert_eq!(uri("証明書"), "urn:koios:gw01.plant.example:certificate");
+    assert_eq!(uri("!"), "urn:koios:gw01.plant.example:certificate-2");
+    let first = daemon.get("certificates?q=plant-a&sort=created_at").expect(200)["items"][0].clone();
+    let path = format!("certificates/{}", first["id"].as_str().unwrap());
+    let renamed = daemon.call("PATCH", &path).json(&json!({ "name": "Plant B" })).send().expect(200);
+    assert_eq!(renamed["application_uri"], first["application_uri"]);
+    let body = json!({ "hostname": "gw02.plant.example" });
+    let regenerated = daemon.post(&format!("{path}/regenerate"), &body).expect(200);
+    assert_eq!(regenerated["certificate"]["application_uri"], first["application_uri"]);
+    assert_eq!(regenerated["certificate"]["common_name"], "Koios@gw02.plant.example");
+    assert_eq!(regenerated["certificate"]["dns_names"], json!(["gw02.plant.example"]));
+}

@@ -315,3 +315,29 @@ fn an_answer_is_taken_in_every_form() {
         assert_eq!(daemon.get(&path(&made, "/certificate.der")).body, der, "{name}");
     }
 }
+
+#[test]
+fn a_certificate_of_an_authority_that_is_regenerated_says_so() {
+    if !openssl::available_or_skip() {
+        return;
+    }
+    let authority = Authority::new();
+    let daemon = Setup::empty().start();
+    let before = daemon.generate("A");
+    let csr = daemon.post(&path(&before, "/csr"), &json!({})).expect(200);
+    let installed = install(&daemon, &before, "", &authority.sign(&csr)).expect(200);
+    let issued = &installed["certificate"];
+    assert_eq!((&issued["origin"], &issued["self_signed"]), (&json!("issued"), &json!(false)));
+    assert_eq!(installed["was_ca_issued"], false);
+    for query in ["?dry_run=true", ""] {
+        let answer = daemon.post(&path(&before, &format!("/regenerate{query}")), &json!({})).expect(200);
+        assert_eq!(answer["was_ca_issued"], true, "{query}");
+        assert!(answer["message"].as_str().unwrap().contains("certification authority"), "{answer}");
+        assert_eq!(answer["previous"]["thumbprint_sha256"], issued["thumbprint_sha256"]);
+    }
+    let after = daemon.get(&path(&before, "")).expect(200);
+    assert_eq!((&after["origin"], &after["self_signed"]), (&json!("generated"), &json!(true)));
+    for same in ["id", "name", "common_name", "organization", "application_uri", "dns_names", "key"] {
+        assert_eq!(after[same], before[same], "{same}");
+    }
+}

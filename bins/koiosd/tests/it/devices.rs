@@ -387,3 +387,55 @@ fn system_says_what_runs_here() {
     );
     assert!(!system["system_hostname"].as_str().unwrap().is_empty());
 }
+
+#[test]
+fn enabled_is_said_on_creation_and_by_enable_and_disable_only() {
+    let daemon = Setup::empty().start();
+    let body = json!({ "name": "P", "endpoint_url": "opc.tcp://127.0.0.1:1", "enabled": true });
+    let device = add(&daemon, &body);
+    assert_eq!(device["enabled"], true);
+    for value in [json!(false), json!(true), Value::Null] {
+        patch(&daemon, &device, &json!({ "enabled": value })).expect_problem(422, "invalid_field");
+    }
+    for (action, enabled, revision) in
+        [("enable", true, 1), ("disable", false, 2), ("disable", false, 2), ("enable", true, 3)]
+    {
+        let answer = daemon.call("POST", &format!("{}/{action}", path_of(&device))).send().expect(200);
+        assert_eq!((&answer["id"], &answer["enabled"]), (&device["id"], &json!(enabled)), "{action}");
+        assert_eq!(answer["revision"], revision, "what it is already changes nothing");
+        assert_eq!(answer["status"]["state"] == "stopped", !enabled);
+    }
+}
+
+#[test]
+fn a_security_policy_is_kept_and_unused_in_mode_none() {
+    let daemon = Setup::empty().start();
+    for policy in [
+        "auto",
+        "Basic256Sha256",
+        "Aes128_Sha256_RsaOaep",
+        "Aes256_Sha256_RsaPss",
+        "ECC_nistP256",
+        "ECC_nistP384",
+    ] {
+        let body =
+            json!({ "name": policy, "endpoint_url": "opc.tcp://127.0.0.1:1", "security_policy": policy });
+        let device = add(&daemon, &body);
+        assert_eq!((&device["security_mode"], &device["security_policy"]), (&json!("none"), &json!(policy)));
+        let secure = patch(&daemon, &device, &json!({ "security_mode": "sign" })).expect(200);
+        assert_eq!(secure["security_policy"], policy);
+        let tested = daemon
+            .post(&format!("{}/test", path_of(&device)), &json!({ "security_mode": "none" }))
+            .expect(200);
+        assert_eq!(
+            (&tested["code"], &tested["client_certificate"]),
+            (&json!("connection_refused"), &Value::Null)
+        );
+    }
+    for wrong in
+        ["None", "none", "basic256sha256", "http://opcfoundation.org/UA/SecurityPolicy#Basic256Sha256"]
+    {
+        let body = json!({ "name": "X", "endpoint_url": "opc.tcp://p", "security_policy": wrong });
+        daemon.post("devices", &body).expect_problem(422, "invalid_field");
+    }
+}

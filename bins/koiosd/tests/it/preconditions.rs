@@ -49,7 +49,7 @@ fn writes(daemon: &Daemon, certificate: &Value, device: &Value) -> Vec<(String, 
             json!({ "thumbprint_sha256": THUMBPRINT }),
         ),
         bare("DELETE", format!("{device_path}/server-certificate")),
-        bare("DELETE", device_path.clone()),
+        bare("DELETE", device_path),
     ]
 }
 

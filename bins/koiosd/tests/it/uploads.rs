@@ -323,3 +323,65 @@ fn r3_an_expired_certificate_is_replaced_by_an_uploaded_pair_in_place() {
     let allowed: &[(&str, &[u8])] = &[other_fields[0], other_fields[1], ("allow_uri_change", b"true")];
     assert_eq!(replace("", allowed).expect(200)["certificate"]["application_uri"], "urn:plant:other");
 }
+
+#[test]
+fn a_pair_is_judged_before_it_is_told_that_its_certificate_exists() {
+    let daemon = Setup::empty().start();
+    let pair = pair("urn:plant:client");
+    let other = CertificateSpec::application("urn:plant:other").with_shared_key(2048, 2).make();
+    let again = |name: &str, key: &str| {
+        let fields: &[(&str, &[u8])] =
+            &[("name", name.as_bytes()), ("certificate", pair.der()), ("private_key", key.as_bytes())];
+        upload(&daemon, fields)
+    };
+    assert_eq!(again("A", pair.key_pem()).status, 201);
+    again("B", other.key_pem()).expect_problem(422, "key_mismatch");
+    again("B", "no key").expect_problem(422, "private_key_unreadable");
+    again("B", pair.key_pem()).expect_problem(409, "certificate_exists");
+    again("A", pair.key_pem()).expect_problem(409, "certificate_exists");
+    assert_eq!(daemon.get("certificates").expect(200)["total"], 1);
+}
+
+#[test]
+fn a_certificate_without_application_uri_is_stored_with_a_finding() {
+    let daemon = Setup::empty().start();
+    let bare = CertificateSpec { san: Vec::new(), ..CertificateSpec::application("urn:plant:client") }.make();
+    let fields: &[(&str, &[u8])] =
+        &[("name", b"A"), ("certificate", bare.der()), ("private_key", bare.key_pem().as_bytes())];
+    let stored = upload(&daemon, fields).expect(201);
+    assert_eq!(stored["application_uri"], Value::Null);
+    assert!(codes(&stored).contains(&"no_application_uri"), "{stored}");
+}
+
+#[test]
+fn replacing_with_an_idempotency_key_happens_once() {
+    let daemon = Setup::empty().start();
+    let (old, new) = (
+        pair("urn:plant:client"),
+        CertificateSpec::application("urn:plant:client").with_shared_key(2048, 2).make(),
+    );
+    let before = upload(
+        &daemon,
+        &[("name", b"A"), ("certificate", old.der()), ("private_key", old.key_pem().as_bytes())],
+    )
+    .expect(201);
+    let replace = |query: &str, pair: &TestCertificate| {
+        let call = daemon.call("POST", &path(&before, &format!("/replace{query}")));
+        call.form(&[("certificate", pair.der()), ("private_key", pair.key_pem().as_bytes())])
+            .header("Idempotency-Key", "once")
+            .header("If-Match", "\"1\"")
+            .send()
+    };
+    // A dry run keeps no answer, and neither does a refusal.
+    replace("?dry_run=true", &new).expect(200);
+    replace("", &CertificateSpec::application("urn:plant:other").with_shared_key(2048, 3).make())
+        .expect_problem(422, "application_uri_changed");
+    let first = replace("", &new);
+    assert_eq!((first.status, first.header("idempotency-replayed")), (200, None), "{}", first.text());
+    let again = replace("", &new);
+    assert_eq!((again.status, &again.body), (200, &first.body));
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    assert_eq!(again.header("etag"), first.header("etag"));
+    replace("?allow_uri_change=true", &new).expect_problem(422, "idempotency_key_reused");
+    assert_eq!(daemon.get(&path(&before, "")).expect(200)["generation"], 2);
+}
