@@ -298,7 +298,8 @@ mod tests {
     use super::*;
     use crate::test_identity::identity;
     use koios_pki::{
-        ApplicationUri, KeySpec, PrivateKey, SelfSignedParams, SerialNumber, Validity, self_signed,
+        ApplicationUri, KeyAlgorithm, KeySpec, PrivateKey, SelfSignedParams, SerialNumber, Validity,
+        self_signed,
     };
 
     fn judge(
@@ -362,6 +363,31 @@ mod tests {
         for trust in [ServerTrust::AcceptAny, ServerTrust::Pin { expected: None }] {
             let verdict = judge(&trust, &broken, None).unwrap_err();
             assert_eq!(verdict.code, Code::ServerCertificateInvalid);
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_too_short_or_of_another_kind_is_refused_under_every_policy() {
+        let current = Some(SecurityPolicy::Basic256Sha256);
+        for (bits, fitting) in [(1024, false), (2047, false), (2048, true), (4096, true), (4097, false)] {
+            for policy in [None, current] {
+                assert_eq!(fits(&KeyAlgorithm::Rsa { bits }, policy), fitting, "{bits} {policy:?}");
+            }
+        }
+        let key = PrivateKey::generate(KeySpec::EcP256).unwrap();
+        let params = SelfSignedParams::new(
+            "Server".to_owned(),
+            "Plant".to_owned(),
+            ApplicationUri::parse("urn:plant:server").unwrap(),
+            Validity::starting_at(OffsetDateTime::now_utc(), 30),
+            SerialNumber::from_random_bytes([9; 16]),
+        );
+        let curve = CertificateChain::new(self_signed(&params, &key).unwrap(), Vec::new());
+        let pinned = ServerTrust::Pin { expected: Some(curve.clone()) };
+        for trust in [ServerTrust::AcceptAny, ServerTrust::Pin { expected: None }, pinned] {
+            let verdict = judge(&trust, &curve, current).unwrap_err();
+            assert_eq!(verdict.code, Code::ServerCertificateInvalid);
+            judge(&trust, &curve, Some(SecurityPolicy::EccNistP256)).unwrap();
         }
     }
 

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::daemon::{Daemon, Setup};
+use crate::{
+    daemon::{Daemon, Setup},
+    http::multipart,
+};
 
 const UNKNOWN: &str = "00000000-0000-7000-8000-000000000000";
 
@@ -175,4 +178,24 @@ fn head_answers_as_get_without_a_body() {
         assert_eq!((get.0, get.1), (head.0, head.1), "{path}");
         assert!(!get.2 && head.2, "{path}");
     }
+}
+
+#[test]
+fn an_upload_may_have_256_kib_and_any_other_body_1_mib_and_no_byte_more() {
+    let daemon = Setup::empty().start();
+    let generate = |length: usize, name: &str| {
+        let mut body = json!({ "name": name }).to_string().into_bytes();
+        body.resize(length, b' ');
+        daemon.call("POST", "certificates/generate").bytes("application/json", body).send()
+    };
+    assert_eq!(generate(1 << 20, "A").status, 201);
+    generate((1 << 20) + 1, "B").expect_problem(413, "payload_too_large");
+    let upload = |length: usize| {
+        let around = multipart("koiosboundary", &[("name", b"B"), ("certificate", b"")]).len();
+        let certificate = vec![b'x'; length - around];
+        let form: &[(&str, &[u8])] = &[("name", b"B"), ("certificate", &certificate)];
+        daemon.call("POST", "certificates/upload").form(form).send()
+    };
+    upload(256 << 10).expect_problem(422, "certificate_unreadable");
+    upload((256 << 10) + 1).expect_problem(413, "payload_too_large");
 }
