@@ -118,7 +118,15 @@ impl Database {
 
     /// Opens a database that another process may be using, to read it. It must be there, and of the present format.
     pub(crate) async fn open_for_reading(path: &Path) -> Result<Self, OpenError> {
-        let pool = backend::open_for_reading(path).await?;
+        Self::of_present_format(backend::open_for_reading(path).await?, path).await
+    }
+
+    /// Opens a database that another process may be using, to change it. It must be there, and of the present format.
+    pub(crate) async fn open_beside(path: &Path) -> Result<Self, OpenError> {
+        Self::of_present_format(backend::open_beside(path).await?, path).await
+    }
+
+    async fn of_present_format(pool: Pool, path: &Path) -> Result<Self, OpenError> {
         let applied: Vec<(i64, bool)> =
             sqlx::query_as("SELECT version, success FROM _sqlx_migrations ORDER BY version")
                 .fetch_all(&pool)

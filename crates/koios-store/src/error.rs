@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use koios_pki::Sha256Thumbprint;
 
 use crate::certificate::FileState;
-use crate::id::{CertificateId, DeviceId};
+use crate::id::{CertificateId, DeviceId, TokenId};
 use crate::layout::Layout;
 use crate::name::NameError;
 use crate::trust_lists::TrustListName;
@@ -101,6 +101,12 @@ pub enum OpenError {
         /// The database.
         path: PathBuf,
     },
+    /// No daemon has finished its first start there yet.
+    #[error("the data directory {} is not set up yet; start the daemon once", .path.display())]
+    NotSetUp {
+        /// The data directory.
+        path: PathBuf,
+    },
     /// The directory cannot be created or written.
     #[error("the data directory {} cannot be written; make it writable for this user, or choose another one", .path.display())]
     NotWritable {
@@ -188,6 +194,14 @@ pub enum StoreError {
     /// The cursor is not one that this list handed out in this order.
     #[error("the cursor does not belong to this list and order")]
     InvalidCursor,
+    /// No other admin token has time left: nobody could administer any more.
+    #[error("{name:?} is the last admin token that has not expired")]
+    LastAdminToken {
+        /// Its id.
+        id: TokenId,
+        /// Its name.
+        name: String,
+    },
     /// The list holds this certificate or revocation list already.
     #[error("this {resource} is already in the list {list}")]
     InTrustList {

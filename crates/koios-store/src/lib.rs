@@ -10,7 +10,8 @@
 //!   [`Store::record_attempt_evidence`].
 //! - Trust lists, in folders that other tools may change too: [`Store::trust_lists`], [`Store::add_to_trust_list`],
 //!   [`Store::record_rejected`].
-//! - Access: [`Store::create_token`], [`Store::idempotency_store`].
+//! - Access: [`Store::create_token`], [`Store::revoke_token`], beside a running daemon [`LocalTokens`];
+//!   [`Store::idempotency_store`].
 //! - Backups, also beside a running daemon: [`back_up`], [`restore()`].
 //! - Identities of other products: [`look_for_identities`], [`Store::import_identities`].
 //! - Audit: [`Store::append_audit`], [`Store::recording`], [`Store::verify_audit`].
@@ -149,5 +150,5 @@ pub use restore::{Difference, DifferenceKind, RestoreOrder, Restored, restore};
 pub use server_certificates::{PinOutcome, Presented, SeenEndpoint, SeenServerCertificate};
 pub use server_identities::SaidServerIdentity;
 pub use store::{Apply, Counts, Store, StoreOptions};
-pub use tokens::{NewToken, Permission, Role, Token};
+pub use tokens::{LastAdmin, LocalTokens, NewToken, Permission, Role, Token, TokenQuery, TokenSortKey};
 pub use trust_lists::{Rejection, RevocationListEntry, TrustEntry, TrustListName, TrustLists};

@@ -18,7 +18,7 @@ use crate::change::Change;
 use crate::database::{Connection, Database, DatabaseResult};
 use crate::directory_lock::DirectoryLock;
 use crate::encryption_at_rest::Encryption;
-use crate::error::{OpenError, StoreError};
+use crate::error::{OpenError, StoreError, with_causes};
 use crate::fault::Faults;
 use crate::hashed_files::HashedFiles;
 use crate::id::CertificateId;
@@ -29,9 +29,13 @@ use crate::machine::MACHINE_ID;
 use crate::master_key::{self, MasterKey, SetUp};
 use crate::removed_keys::{self, Presence};
 use crate::secrets::SecretsKey;
+use crate::tokens::TokenUses;
 use crate::trust_lists::{self, Folders};
 use crate::write::Write;
-use crate::{data_key, file_system, key_conversion, leftovers, restore};
+use crate::{data_key, facts, file_system, key_conversion, leftovers, restore};
+
+/// The fact that the first start is over.
+const SET_UP: &str = "set up";
 
 /// How many changes a listener may lag behind before it loses some.
 const CHANGES_KEPT: usize = 1024;
@@ -118,6 +122,7 @@ pub(crate) struct Inner {
     pub(crate) hashed: Arc<HashedFiles>,
     pub(crate) listing: Arc<Listing>,
     pub(crate) files_seen: Mutex<Option<FilesSeen>>,
+    pub(crate) token_uses: TokenUses,
     changes: broadcast::Sender<Change>,
     lock: Mutex<Option<DirectoryLock>>,
     pub(crate) faults: Faults,
@@ -195,6 +200,37 @@ impl Store {
         Ok(Self::assembled(layout, database, keys, trust, None, true))
     }
 
+    /// Opens a data directory for small changes that touch no file of a certificate, also beside a running daemon.
+    ///
+    /// Neither takes the lock nor settles anything: the daemon may be doing so.
+    pub(crate) async fn open_beside(options: StoreOptions) -> Result<Self, OpenError> {
+        let root = std::path::absolute(&options.data_dir)
+            .map_err(|source| OpenError::io(&options.data_dir, source))?;
+        let layout = Layout::new(root);
+        restore::require_settled(&layout)?;
+        let database = Database::open_beside(&layout.database()).await?;
+        let failed = |error| OpenError::store(&layout, error);
+        let set_up = async { facts::read(&mut *database.read().await?, SET_UP).await };
+        if set_up.await.map_err(failed)?.is_none() {
+            return Err(OpenError::NotSetUp { path: layout.root().to_owned() });
+        }
+        let secrets = master_key::for_reading(&layout, &database, options.master_key.as_ref()).await?;
+        let audit_key = AuditKey::in_use(&database, &secrets).await.map_err(failed)?;
+        let audit_key = audit_key.ok_or_else(|| OpenError::MasterKey {
+            path: layout.root().to_owned(),
+            problem: "the master key does not open the key of the audit trail".to_owned(),
+            remedy: "start the daemon once, which begins a new one and says so",
+        })?;
+        let keys = Keys { secrets, audit: audit_key, files: KeyFiles::new(None, KeyForm::Encrypted) };
+        let trust = {
+            let layout = layout.clone();
+            blocking_open(move || Ok(Folders::look_once(&layout))).await?
+        };
+        // By now the database's files are open: a restore that began meanwhile moved others.
+        restore::require_settled(&layout)?;
+        Ok(Self::assembled(layout, database, keys, trust, None, true))
+    }
+
     fn assembled(
         layout: Layout,
         database: Database,
@@ -218,6 +254,7 @@ impl Store {
                 hashed: Arc::default(),
                 listing: Arc::default(),
                 files_seen: Mutex::default(),
+                token_uses: TokenUses::default(),
                 changes: broadcast::Sender::new(CHANGES_KEPT),
                 lock: Mutex::new(lock),
                 faults: Faults::default(),
@@ -255,6 +292,9 @@ impl Store {
     /// Waits for the running write, writes everything back and lets the directory go; other handles fail from
     /// then on.
     pub async fn close(self) {
+        if let Err(error) = self.write_token_uses().await {
+            tracing::warn!(error = with_causes(&error), "when tokens were used last could not be written");
+        }
         self.inner.database.close().await;
         drop(self.inner.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
     }

@@ -39,6 +39,15 @@ impl AuditKey {
         Ok(keys.into_iter().last().unwrap_or_else(|| Self::of(0, &[0; KEY_LEN])))
     }
 
+    /// The newest key; `None` when there is none, or the master key does not open it.
+    pub(crate) async fn in_use(
+        database: &Database,
+        secrets: &SecretsKey,
+    ) -> Result<Option<Self>, StoreError> {
+        let newest = SealedKeys::AUDIT.newest(&mut *database.read().await?).await?;
+        Ok(newest.and_then(|sealed| Some(Self::of(sealed.id, sealed.open(secrets)?.as_ref()))))
+    }
+
     /// Every key that the master key opens.
     pub(crate) async fn all(
         connection: &mut Connection,

@@ -50,6 +50,11 @@ pub(super) async fn open_for_reading(path: &Path) -> Result<Pool, OpenError> {
     connect(path, options(path)?.options([("default_transaction_read_only", "on")])).await
 }
 
+/// As `Database::open_beside`, without a look at the format.
+pub(super) async fn open_beside(path: &Path) -> Result<Pool, OpenError> {
+    connect(path, options(path)?).await
+}
+
 async fn connect(path: &Path, options: PgConnectOptions) -> Result<Pool, OpenError> {
     PgPoolOptions::new()
         .max_connections(CONNECTIONS)

@@ -19,6 +19,9 @@ pub(crate) type Db = sqlx::Sqlite;
 /// How long SQLite waits for another process' lock, such as a backup's.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The same for a command beside a daemon: SQLite gives no turns, and a busy daemon leaves little time between two writes.
+const BUSY_TIMEOUT_BESIDE: Duration = Duration::from_secs(60);
+
 /// What keeps the pool to connections that are good for something.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Guard {
@@ -78,6 +81,22 @@ pub(super) async fn open_for_reading(path: &Path) -> Result<Pool, OpenError> {
         .create_if_missing(false)
         .pragma("query_only", "ON")
         .busy_timeout(BUSY_TIMEOUT);
+    connect_pool(path, options).await
+}
+
+/// As `Database::open_beside`, without a look at the format.
+pub(super) async fn open_beside(path: &Path) -> Result<Pool, OpenError> {
+    // The journal mode is the file's own; to set it would be a change.
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT_BESIDE);
+    connect_pool(path, options).await
+}
+
+async fn connect_pool(path: &Path, options: SqliteConnectOptions) -> Result<Pool, OpenError> {
     SqlitePoolOptions::new()
         .max_connections(CONNECTIONS)
         .connect_with(options)

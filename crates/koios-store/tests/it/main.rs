@@ -21,4 +21,5 @@ mod released_format;
 mod replacement;
 mod requests;
 mod server_certificates;
+mod tokens;
 mod trust_lists;
