@@ -27,6 +27,7 @@ pub(crate) mod routes;
 pub(crate) mod security;
 pub(crate) mod server_certificate;
 pub(crate) mod system;
+pub(crate) mod tokens;
 pub(crate) mod trust_guides;
 pub(crate) mod trust_lists;
 pub(crate) mod words;
@@ -59,6 +60,7 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
             .configure(devices::configure)
             .configure(discovery::configure)
             .configure(system::configure)
+            .configure(tokens::configure)
             .configure(trust_guides::configure)
             .configure(trust_lists::configure)
             .default_service(web::to(nothing_here)),

@@ -26,6 +26,7 @@ use crate::{
     audit_command::head_text,
     command_line::Arguments,
     config::{DefaultServerCertificatePolicy, LiveSettings, Settings},
+    error_chain::error_chain,
     first_start,
     reload::Reload,
     service::{Services, metrics::ConnectMetrics},
@@ -43,6 +44,9 @@ const STOP_GRACE: Duration = Duration::from_secs(9);
 
 /// No build of this source is older: a clock before it is not believed.
 const SOURCE_WRITTEN: OffsetDateTime = datetime!(2026-11-23 0:00 UTC);
+
+/// How often it is written when tokens were used last.
+const TOKEN_USES_EVERY: Duration = Duration::from_secs(60);
 
 /// How long a client may go on sending a body that was refused. Closing at once would reset the connection, and
 /// the client might never see why.
@@ -165,6 +169,7 @@ impl Application {
             rt::spawn(show_life(period));
         }
         rt::spawn(look_at_files(services.store.clone()));
+        rt::spawn(write_token_uses(services.store.clone()));
         let ended = loop {
             tokio::select! {
                 ended = &mut server => break Some(ended),
@@ -282,6 +287,20 @@ async fn look_at_files(store: Store) {
         // At most a hundredth of the time; with ten thousand certificates, a look takes about a tenth of a second.
         let pause = begun.elapsed().saturating_mul(100);
         rt::time::sleep(pause.clamp(Duration::from_secs(5), Duration::from_secs(60))).await;
+    }
+}
+
+/// A use would else cost each request a write; what is not written yet is when the store closes.
+async fn write_token_uses(store: Store) {
+    loop {
+        rt::time::sleep(TOKEN_USES_EVERY).await;
+        match store.write_token_uses().await {
+            Ok(()) => {}
+            Err(StoreError::Interrupted) => return,
+            Err(error) => {
+                tracing::warn!(error = error_chain(&error), "when tokens were used last cannot be written");
+            }
+        }
     }
 }
 

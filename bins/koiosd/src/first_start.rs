@@ -9,9 +9,11 @@ use zeroize::Zeroizing;
 use crate::{
     app::StartError,
     config::{LogFormat, Settings},
+    error_chain::error_chain,
     service::{
         access::PlainToken,
         certificates::{Certificates, GenerateOrder},
+        tokens::first_token_entry,
     },
 };
 
@@ -31,6 +33,13 @@ pub(crate) async fn prepare(
     if !store.is_first_start() {
         if bootstrap_token.is_some() {
             tracing::warn!("{BOOTSTRAP_TOKEN} is ignored: the data directory has its tokens already");
+        }
+        match store.forget_revoked_initial_admin_token().await {
+            Ok(false) => {}
+            Ok(true) => tracing::info!("initial-admin-token is removed: that token is no more"),
+            Err(error) => {
+                tracing::warn!(error = error_chain(&error), "initial-admin-token cannot be looked at");
+            }
         }
         return Ok(());
     }
@@ -63,7 +72,7 @@ async fn create_admin_token(
     let path = store.write_initial_admin_token(token.secret()).await.map_err(StartError::setup)?;
     let mut new = NewToken::new("initial admin", Role::Admin, token.hash());
     new.permissions = vec![Permission::DownloadPrivateKey];
-    store.create_token(new).await.map_err(StartError::setup)?;
+    store.recording(first_token_entry()).create_token(new).await.map_err(StartError::setup)?;
     if was_chosen {
         tracing::info!("the admin token is the one of {BOOTSTRAP_TOKEN}");
         return Ok(());

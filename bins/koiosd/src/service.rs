@@ -8,6 +8,7 @@ pub(crate) mod error;
 pub(crate) mod idempotency;
 pub(crate) mod metrics;
 pub(crate) mod server_certificates;
+pub(crate) mod tokens;
 pub(crate) mod trust_guides;
 pub(crate) mod trust_lists;
 
@@ -26,6 +27,7 @@ use devices::Devices;
 use idempotency::Idempotency;
 use metrics::{ConnectMetrics, Metrics};
 use server_certificates::ServerCertificates;
+use tokens::Tokens;
 use trust_guides::TrustGuides;
 use trust_lists::TrustListsService;
 
@@ -44,6 +46,7 @@ pub(crate) struct Services {
     pub(crate) store: Store,
     pub(crate) supervisor: Arc<Supervisor>,
     pub(crate) system_host: Arc<HostName>,
+    pub(crate) tokens: Tokens,
     pub(crate) trust_guides: TrustGuides,
     pub(crate) trust_lists: TrustListsService,
 }
@@ -56,14 +59,18 @@ impl Services {
         supervisor: Arc<Supervisor>,
         connects: ConnectMetrics,
     ) -> Self {
+        let access = Access::new(store.clone());
+        let failures = access.failures();
         Self {
-            access: Access::new(store.clone()),
+            access,
             certificates: Certificates::new(store.clone(), settings.clone(), system_host.clone()),
             connection_tests: ConnectionTests::new(store.clone(), supervisor.clone(), settings.clone()),
             devices: Devices::new(store.clone(), settings.clone(), supervisor.clone()),
             idempotency: Idempotency::new(store.clone()),
-            metrics: Metrics::new(connects, store.clone(), settings.clone(), supervisor.clone()),
+            metrics: Metrics::new(connects, store.clone(), settings.clone(), supervisor.clone())
+                .with_authentication_failures(failures),
             server_certificates: ServerCertificates::new(store.clone()),
+            tokens: Tokens::new(store.clone()),
             trust_guides: TrustGuides::new(store.clone()),
             trust_lists: TrustListsService::new(store.clone()),
             settings,

@@ -42,11 +42,12 @@ async fn identify(request: &ServiceRequest) -> Result<Caller, ApiError> {
         }
     };
     let services = request.app_data::<Data<Services>>().ok_or_else(ApiError::internal_unexplained)?;
-    let Some(token) = services.access.authenticate(text).await? else {
+    let address = request.peer_addr().map(|address| address.ip());
+    let Some(token) = services.access.authenticate(text, address).await? else {
         let detail = "This token is unknown, revoked or expired; ask an admin for a new one.";
         return Err(ApiError::unauthenticated(detail, CHALLENGE_INVALID));
     };
-    Ok(Caller { token, address: request.peer_addr().map(|address| address.ip().to_string()) })
+    Ok(Caller { token, address: address.map(|address| address.to_string()) })
 }
 
 /// What a caller must have.

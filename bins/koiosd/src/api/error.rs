@@ -4,7 +4,7 @@
 
 mod from_service;
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, time::Duration};
 
 use actix_web::{
     HttpResponse, ResponseError,
@@ -49,6 +49,7 @@ pub(crate) enum Code {
     Internal,
     InvalidField,
     KeyMismatch,
+    LastAdminToken,
     MalformedRequest,
     MethodNotAllowed,
     NameTaken,
@@ -92,6 +93,7 @@ impl Code {
             Self::CertificateExists => (S::CONFLICT, "Certificate exists already"),
             Self::CrlExists => (S::CONFLICT, "Revocation list exists already"),
             Self::DefaultCertificateRequired => (S::CONFLICT, "The default certificate is required"),
+            Self::LastAdminToken => (S::CONFLICT, "The last admin token is required"),
             Self::ThumbprintMismatch => (S::CONFLICT, "Thumbprint does not match"),
             Self::NoPendingRequest => (S::CONFLICT, "No pending request"),
             Self::OperationInProgress => (S::CONFLICT, "Operation in progress"),
@@ -113,7 +115,7 @@ impl Code {
             Self::UnknownDevice => (S::UNPROCESSABLE_ENTITY, "Unknown device"),
             Self::PasswordRequired => (S::UNPROCESSABLE_ENTITY, "Password required"),
             Self::IdempotencyKeyReused => (S::UNPROCESSABLE_ENTITY, "Idempotency key reused"),
-            Self::RateLimited => (S::TOO_MANY_REQUESTS, "Too many at once"),
+            Self::RateLimited => (S::TOO_MANY_REQUESTS, "Too many requests"),
             Self::Internal => (S::INTERNAL_SERVER_ERROR, "Internal error"),
             Self::StorageFull => (S::SERVICE_UNAVAILABLE, "Storage full"),
             Self::StorageUnavailable => (S::SERVICE_UNAVAILABLE, "Storage unavailable"),
@@ -237,6 +239,13 @@ impl ApiError {
     /// Seconds later there may be room: attempts end by themselves.
     pub(crate) fn rate_limited(detail: impl Into<String>) -> Self {
         Self { header: Some((RETRY_AFTER, "1".to_owned())), ..Self::new(Code::RateLimited, detail) }
+    }
+
+    /// Says when it may be better.
+    pub(crate) fn retry_after(self, wait: Duration) -> Self {
+        // Rounded up: who comes back then must not be early.
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        Self { header: Some((RETRY_AFTER, seconds.max(1).to_string())), ..self }
     }
 
     pub(crate) fn unsupported_media_type(expected: &str) -> Self {

@@ -20,7 +20,7 @@ use super::{
     error::{self, PROBLEM_MEDIA_TYPE, Problem},
     health, metrics,
     query::{NoParameters, Query},
-    routes, system, trust_guides, trust_lists, words,
+    routes, system, tokens, trust_guides, trust_lists, words,
 };
 
 const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
@@ -60,6 +60,7 @@ pub fn document() -> Document {
         discovery::DiscoveryDocument::openapi(),
         metrics::MetricsDocument::openapi(),
         system::SystemDocument::openapi(),
+        tokens::TokensDocument::openapi(),
         trust_guides::TrustGuidesDocument::openapi(),
         trust_lists::TrustListsDocument::openapi(),
         audit::AuditDocument::openapi(),

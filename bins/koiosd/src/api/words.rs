@@ -63,6 +63,12 @@ closed_words! {
     StageName = Stage::ALL.map(Stage::as_str);
     /// What a stage came to.
     StageResult = [StageOutcome::Passed, StageOutcome::Failed, StageOutcome::Skipped].map(StageOutcome::as_str);
+    /// What a token may do beyond its role.
+    TokenPermission = koios_store::Permission::ALL.iter().map(|permission| permission.as_str());
+    /// What a token may do; each role may do what the ones before it may.
+    TokenRole = koios_store::Role::ALL.iter().map(|role| role.as_str());
+    /// What a list of tokens is sorted by; descending with `-` before it.
+    TokenSort = both_directions(koios_store::TokenSortKey::ALL.iter().map(|key| key.as_str()));
     /// A list of server certificates.
     TrustList = koios_store::TrustListName::ALL.iter().map(|list| list.as_str());
     /// A way to log in that a server offers.

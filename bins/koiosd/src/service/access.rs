@@ -1,16 +1,24 @@
 //! Who may do what: bearer tokens, and the record of what was taken out.
 
+mod attempts;
+
+use std::{net::IpAddr, sync::Arc, time::Instant};
+
 use aws_lc_rs::{
     digest::{SHA256, digest},
     rand,
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use koios_store::{AuditEntry, AuditResource, CertificateRecord, Permission, Role, Store, Token};
+use koios_store::{
+    AuditEntry, AuditResource, CertificateRecord, Permission, Role, Store, StoreError, Token, TokenId,
+};
+use prometheus_client::metrics::counter::Counter;
 use serde_json::json;
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use super::error::ServiceError;
+use attempts::{Attempts, Source, Wrong};
 
 /// Fewest characters of a token that someone chose.
 const CHOSEN_TOKEN_MIN: usize = 32;
@@ -69,18 +77,65 @@ impl PlainToken {
 #[derive(Clone, Debug)]
 pub(crate) struct Access {
     store: Store,
+    attempts: Arc<Attempts>,
+    failures: Counter,
 }
 
 impl Access {
     pub(crate) fn new(store: Store) -> Self {
-        Self { store }
+        Self { store, attempts: Arc::default(), failures: Counter::default() }
     }
 
     /// The token with this text, unless there is none or its time is over.
-    pub(crate) async fn authenticate(&self, text: &str) -> Result<Option<Token>, ServiceError> {
+    ///
+    /// # Errors
+    /// [`ServiceError::TooManyWrongTokens`] when too many from that address were wrong, whether or not this one is.
+    pub(crate) async fn authenticate(
+        &self,
+        text: &str,
+        address: Option<IpAddr>,
+    ) -> Result<Option<Token>, ServiceError> {
+        let (hash, source) = (hash(text), Source::of(address));
+        if let Err(wrong) = self.attempts.may_look(source, &hash, Instant::now()) {
+            return self.refuse(wrong, address);
+        }
         let now = OffsetDateTime::now_utc();
-        let token = self.store.token_by_hash(hash(text)).await?;
-        Ok(token.filter(|token| token.expires_at.is_none_or(|end| now < end)))
+        let token = self.store.token_by_hash(hash).await?.filter(|token| !token.has_expired(now));
+        let Some(token) = token else {
+            return self.refuse(self.attempts.wrong(source, &hash, Instant::now()), address);
+        };
+        if let Err(wrong) = self.attempts.good(source, &hash, Instant::now()) {
+            return self.refuse(wrong, address);
+        }
+        self.store.note_token_use(token.id, now);
+        Ok(Some(token))
+    }
+
+    fn refuse(&self, wrong: Wrong, address: Option<IpAddr>) -> Result<Option<Token>, ServiceError> {
+        self.failures.inc();
+        if let Some(failures) = wrong.tell {
+            let address = address.map(tracing::field::display);
+            tracing::warn!(address, failures, "unknown, revoked or expired tokens were refused");
+        }
+        match wrong.refused {
+            None => Ok(None),
+            Some(refused) => Err(ServiceError::TooManyWrongTokens { retry_after: refused.retry_after }),
+        }
+    }
+
+    /// Whether a token that was good still is: for what goes on after its request, such as a stream.
+    #[expect(dead_code, reason = "for streams of events")]
+    pub(crate) async fn still_valid(&self, id: TokenId) -> Result<bool, ServiceError> {
+        match self.store.token(id).await {
+            Ok(token) => Ok(!token.has_expired(OffsetDateTime::now_utc())),
+            Err(StoreError::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// How many requests were refused for their token.
+    pub(crate) fn failures(&self) -> Counter {
+        self.failures.clone()
     }
 
     /// The store, for one change to a certificate that its own commit records.

@@ -1,5 +1,7 @@
 //! Why a use case failed, in words of the domain; `api::error` says what that is over HTTP.
 
+use std::time::Duration;
+
 use koios_opcua::{PlanError, TestError};
 use koios_pki::{
     ApplicationUriError, CertificateError, HostNameError, IssueError, KeyError, ReadError,
@@ -47,6 +49,9 @@ pub(crate) enum ServiceError {
     /// What is measured could not be written down.
     #[error("the metrics could not be written")]
     Metrics(#[source] std::fmt::Error),
+    /// A token would grant more than the one that makes it has.
+    #[error("a token grants only what its creator holds, and yours {lacks}")]
+    NotHeld { field: &'static str, lacks: &'static str },
     /// The system has no random numbers for us.
     #[error("the system's random numbers are not available")]
     NoRandomness,
@@ -74,6 +79,9 @@ pub(crate) enum ServiceError {
     /// As many attempts run already as may run at once.
     #[error("as many Tests and discoveries run already as may run at once")]
     TooManyAtOnce,
+    /// Too many tokens from that address were wrong.
+    #[error("too many tokens from this address were wrong")]
+    TooManyWrongTokens { retry_after: Duration },
     /// A field names a certificate that does not exist.
     #[error("there is no certificate {id}")]
     UnknownCertificate { field: &'static str, id: CertificateId },

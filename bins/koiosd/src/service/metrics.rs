@@ -43,6 +43,7 @@ impl ConnectObserver for ConnectMetrics {
 /// Everything that is measured.
 #[derive(Debug)]
 pub(crate) struct Metrics {
+    authentication_failures: Counter,
     connects: ConnectMetrics,
     settings: LiveSettings,
     store: Store,
@@ -56,7 +57,11 @@ impl Metrics {
         settings: LiveSettings,
         supervisor: Arc<Supervisor>,
     ) -> Self {
-        Self { connects, settings, store, supervisor }
+        Self { authentication_failures: Counter::default(), connects, settings, store, supervisor }
+    }
+
+    pub(crate) fn with_authentication_failures(self, authentication_failures: Counter) -> Self {
+        Self { authentication_failures, ..self }
     }
 
     /// All of it as it is now, in the Prometheus text format 0.0.4.
@@ -67,6 +72,11 @@ impl Metrics {
         self.register_devices(&mut registry).await?;
         self.register_connects(&mut registry);
         self.register_certificates(&mut registry).await?;
+        registry.register(
+            "koios_authentication_failures",
+            "Requests refused because their token was unknown, revoked or expired, or too many from there were",
+            self.authentication_failures.clone(),
+        );
         let mut text = String::new();
         prometheus_text::encode(&mut text, &registry).map_err(ServiceError::Metrics)?;
         Ok(text)

@@ -57,6 +57,7 @@ fn every_change_is_recorded_with_who_what_and_from_where_and_no_secret() {
     let daemon = Setup::empty().start();
     let (certificate, device) = busy_day(&daemon);
     let expected = [
+        "token.created",
         "certificate.generated",
         "certificate.generated",
         "device.created",
@@ -78,10 +79,15 @@ fn every_change_is_recorded_with_who_what_and_from_where_and_no_secret() {
         "once each, and nothing for what changed nothing or was refused"
     );
     let all = entries(&daemon, "");
-    assert!(all.iter().all(|entry| entry["address"] == "127.0.0.1" && entry["actor"].is_string()), "{all:?}");
+    let (first, others) = all.split_last().expect("entries");
+    assert_eq!((&first["actor"], &first["address"]), (&json!("koios"), &Value::Null), "the first token");
+    assert!(
+        others.iter().all(|entry| entry["address"] == "127.0.0.1" && entry["actor"].is_string()),
+        "{all:?}"
+    );
     assert!(!Value::Array(all.clone()).to_string().contains("a secret"));
     let sequences: Vec<_> = all.iter().map(|entry| entry["sequence"].as_i64().unwrap()).collect();
-    assert_eq!(sequences, (1..=14).rev().collect::<Vec<_>>());
+    assert_eq!(sequences, (1..=15).rev().collect::<Vec<_>>());
 
     let about = format!("&resource_id={}", certificate["id"].as_str().unwrap());
     let regenerated = &entries(&daemon, &format!("{about}&action=certificate.regenerated"))[0];
@@ -96,13 +102,13 @@ fn every_change_is_recorded_with_who_what_and_from_where_and_no_secret() {
 
     assert_eq!(entries(&daemon, "&actor=nobody"), Vec::<Value>::new());
     assert_eq!(entries(&daemon, "&from=2126-01-01T00:00:00Z"), Vec::<Value>::new());
-    assert_eq!(entries(&daemon, "&to=2126-01-01T00:00:00Z").len(), 14);
+    assert_eq!(entries(&daemon, "&to=2126-01-01T00:00:00Z").len(), 15);
     daemon.get("audit?from=yesterday").expect_problem(422, "invalid_field");
     daemon.get("audit?cursor=x").expect_problem(422, "invalid_field");
     let page = daemon.get("audit?limit=10").expect(200);
-    assert_eq!(page["total"], 14);
+    assert_eq!(page["total"], 15);
     let rest = daemon.get(&format!("audit?cursor={}", page["next_cursor"].as_str().unwrap())).expect(200);
-    assert_eq!((rest["items"].as_array().unwrap().len(), &rest["next_cursor"]), (4, &Value::Null));
+    assert_eq!((rest["items"].as_array().unwrap().len(), &rest["next_cursor"]), (5, &Value::Null));
 }
 
 #[test]
@@ -116,11 +122,11 @@ fn the_trail_is_verified_and_exported_beside_the_daemon() {
     };
     let (code, said) = run(&["audit", "verify"]);
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.starts_with("14 entries\n") && said.contains("as it was written"), "{said}");
+    assert!(said.starts_with("15 entries\n") && said.contains("as it was written"), "{said}");
     let head = said.lines().find_map(|line| line.strip_prefix("head ")).expect("a head").to_owned();
     let (code, exported) = run(&["audit", "export"]);
     let lines: Vec<Value> = exported.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!((code, lines.len()), (Some(0), 14));
+    assert_eq!((code, lines.len()), (Some(0), 15));
     let newest_first: Vec<Value> = lines.into_iter().rev().collect();
     assert_eq!(newest_first, entries(&daemon, ""), "as the API answers them");
     daemon.stop();
@@ -129,10 +135,10 @@ fn the_trail_is_verified_and_exported_beside_the_daemon() {
     assert!(daemon.log().contains(&head), "the head is in the log of each start: {}", daemon.log());
     daemon.stop();
     assert_eq!(run(&["audit", "verify", "--head", &head]).0, Some(0));
-    let other = format!("14:{}", "0".repeat(64));
+    let other = format!("15:{}", "0".repeat(64));
     let (code, said) = run(&["audit", "verify", "--head", &other]);
     assert_eq!(code, Some(3), "{said}");
-    assert!(said.contains("FAULT: entry 14"), "{said}");
+    assert!(said.contains("FAULT: entry 15"), "{said}");
     assert_eq!(run(&["audit", "verify", "--head", "nonsense"]).0, Some(2));
     let nowhere = setup.folder().join("nowhere");
     assert_eq!(run(&["audit", "verify", "--data-dir", nowhere.to_str().unwrap()]).0, Some(3));

@@ -9,17 +9,17 @@ use crate::{
     preload::{self, Library},
 };
 
-const DAY: i64 = 24 * 60 * 60;
+pub(crate) const DAY: i64 = 24 * 60 * 60;
 
 /// The library that shifts the clock, and the file that says how far.
-struct Clock {
+pub(crate) struct Clock {
     offset: File,
     _library: Library,
 }
 
 impl Clock {
     /// `None`, and the running test is reported as skipped, where there is no C compiler.
-    fn before(setup: Setup) -> Option<(Setup, Self)> {
+    pub(crate) fn before(setup: Setup) -> Option<(Setup, Self)> {
         let library = match preload::compile(include_str!("clock/shim.c")) {
             Ok(library) => library,
             Err(reason) => {
@@ -39,7 +39,7 @@ impl Clock {
         Some((setup, clock))
     }
 
-    fn set(&self, seconds: i64) {
+    pub(crate) fn set(&self, seconds: i64) {
         self.offset.write_all_at(&seconds.to_ne_bytes(), 0).expect("the shared file");
     }
 }

@@ -41,6 +41,8 @@ mod story;
 mod strictness;
 mod supervision;
 mod test_command;
+mod token_guessing;
+mod token_roles;
 mod tokens;
 mod trust_guides;
 mod trust_lists;

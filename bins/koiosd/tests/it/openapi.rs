@@ -70,6 +70,7 @@ fn the_three_lists_of_codes_are_closed_enumerations() {
         "unknown_device",
         "password_required",
         "idempotency_key_reused",
+        "last_admin_token",
         "rate_limited",
         "internal",
         "storage_full",
@@ -158,6 +159,7 @@ fn every_field_of_an_answer_is_documented_as_required() {
         "System",
         "Counts",
         "Limits",
+        "Token",
     ] {
         let schema = &document["components"]["schemas"][name];
         let required = schema["required"].as_array().unwrap_or_else(|| panic!("{name}"));
@@ -211,6 +213,9 @@ fn closed_sets_of_words_are_enumerations_where_they_are_used() {
         ("Cause", "confidence", "CauseConfidence"),
         ("Discovery", "failed_stage", "StageName"),
         ("DiscoveredEndpoint", "user_token_types", "UserTokenType"),
+        ("Token", "role", "TokenRole"),
+        ("Token", "permissions", "TokenPermission"),
+        ("TokenRequest", "role", "TokenRole"),
     ] {
         let property = schemas[body]["properties"][field].to_string();
         assert!(property.contains(&format!("\"#/components/schemas/{set}\"")), "{body}.{field}: {property}");
@@ -221,6 +226,7 @@ fn closed_sets_of_words_are_enumerations_where_they_are_used() {
         ("/api/v1/certificates", "sort", "-not_after"),
         ("/api/v1/devices", "state", "running"),
         ("/api/v1/devices", "sort", "-endpoint_url"),
+        ("/api/v1/tokens", "sort", "-created_at"),
     ] {
         let parameters = document["paths"][path]["get"]["parameters"].as_array().unwrap();
         let schema = &parameters.iter().find(|known| known["name"] == parameter).unwrap()["schema"];

@@ -44,6 +44,11 @@ impl From<ServiceError> for ApiError {
             ServiceError::InvalidFields(faults) => Self::invalid_fields(
                 faults.iter().map(|fault| FieldError::new(fault.field, fault.detail.clone())).collect(),
             ),
+            ServiceError::NotHeld { field, .. } => Self::of_field(
+                Code::Forbidden,
+                *field,
+                format!("{}; ask for less, or use a token that holds it.", sentence(&error)),
+            ),
             ServiceError::PasswordRequired { .. } => Self::of_field(
                 Code::PasswordRequired,
                 "user_identity.password",
@@ -54,6 +59,13 @@ impl From<ServiceError> for ApiError {
             }
             ServiceError::TooManyAtOnce => {
                 Self::rate_limited(format!("{}; wait for one to end, then try again.", sentence(&error)))
+            }
+            ServiceError::TooManyWrongTokens { retry_after } => {
+                let detail = format!(
+                    "{}; tokens that worked from here within the last hour go on working. Wait, then send a valid one.",
+                    sentence(&error)
+                );
+                Self::rate_limited(detail).retry_after(*retry_after)
             }
             ServiceError::UnknownCertificate { field, .. } => {
                 Self::of_field(Code::UnknownCertificate, *field, format!("{}.", sentence(&error)))
@@ -109,6 +121,14 @@ fn from_store(error: &StoreError) -> ApiError {
         }
         StoreError::InvalidName(reason) => ApiError::invalid_field("name", reason.to_string()),
         StoreError::InvalidSetting { field, reason } => ApiError::invalid_field(*field, *reason),
+        StoreError::LastAdminToken { .. } => ApiError::new(
+            Code::LastAdminToken,
+            format!(
+                "{}: nobody could administer any more. Create another admin token, then revoke this one with it; on the \
+                 daemon's machine, koiosd token revoke --force does without.",
+                sentence(error)
+            ),
+        ),
         StoreError::NameTaken { .. } => {
             let detail = format!("{}; case makes no difference. Choose another one.", sentence(error));
             ApiError::of_field(Code::NameTaken, "name", detail)
