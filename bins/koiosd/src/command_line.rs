@@ -79,6 +79,74 @@ pub enum Action {
     /// Start the daemon (the default).
     #[default]
     Serve,
+    /// Create, list and revoke access tokens, also beside a running daemon, which knows of it with the next request: the way
+    /// back for whoever has lost the last admin token and may read the data directory.
+    #[command(subcommand)]
+    Token(TokenAction),
+}
+
+/// What to do about access tokens.
+#[derive(Clone, Debug, Subcommand)]
+pub enum TokenAction {
+    /// Print a new token, and nothing else, on standard output. It is not shown again.
+    Create(TokenCreateArguments),
+    /// List the tokens, those that have expired included.
+    List {
+        /// Print them as JSON, as the REST API answers them, and nothing else.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Revoke a token; the next request with it is refused.
+    Revoke {
+        /// Its id, as `koiosd token list` shows it.
+        #[arg(value_name = "ID")]
+        id: String,
+        /// Also when it is the last admin token that has not expired.
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+/// What token to make.
+#[derive(Args, Clone, Debug)]
+pub struct TokenCreateArguments {
+    /// What people call it, also in the audit trail.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: String,
+    /// What it may do; each role may do what the ones before it may.
+    #[arg(long, value_enum)]
+    pub(crate) role: TokenRole,
+    /// What it may do beyond its role. May be repeated.
+    #[arg(long = "permission", value_name = "PERMISSION", value_enum)]
+    pub(crate) permissions: Vec<TokenPermission>,
+    /// When it stops working, in days from now [default: never].
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..=36_500), conflicts_with = "expires_at")]
+    pub(crate) expires_in_days: Option<u16>,
+    /// When it stops working, such as 2027-11-28T10:00:00Z [default: never].
+    #[arg(long, value_name = "INSTANT")]
+    pub(crate) expires_at: Option<String>,
+    /// Print all about it as JSON, as the REST API answers it, and nothing else.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A role on the command line.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum TokenRole {
+    /// Read.
+    Viewer,
+    /// Change certificates and devices, test.
+    Operator,
+    /// Decide about access and trust.
+    Admin,
+}
+
+/// A permission on the command line, by its name in the REST API.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum TokenPermission {
+    /// Take private keys out.
+    #[value(name = "download_private_key")]
+    DownloadPrivateKey,
 }
 
 /// What to do with the settings. They are those with which the daemon would start, were it started in place of the command:

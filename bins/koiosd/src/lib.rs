@@ -28,6 +28,7 @@ mod service_manager;
 mod signals;
 mod system_host;
 mod test_command;
+mod token_command;
 
 pub use api::openapi::document as openapi_document;
 pub use app::{Application, StartError};
@@ -36,7 +37,7 @@ pub use backup_command::{BackupCommandError, back_up, restore};
 pub use check_command::{CheckCommandError, check};
 pub use command_line::{
     Action, Arguments, AuditAction, BackupArguments, CheckArguments, ConfigAction, ImportArguments,
-    MasterKeyAction, RestoreArguments, RotateArguments, TestArguments,
+    MasterKeyAction, RestoreArguments, RotateArguments, TestArguments, TokenAction, TokenCreateArguments,
 };
 pub use command_line_documents::{print_completions, write_manual_pages};
 pub use config::{
@@ -51,3 +52,4 @@ pub use logging::start as start_logging;
 pub use master_key_command::{MasterKeyCommandError, decrypt_keys, generate_master_key, rotate_master_key};
 pub use secret_file::PassphraseError;
 pub use test_command::{TestCommandError, test};
+pub use token_command::{TokenCommandError, token};

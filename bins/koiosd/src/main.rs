@@ -57,6 +57,9 @@ fn main() -> ExitCode {
             Ok(code) => ExitCode::from(code),
             Err(error) => fail(&error, EXIT_USAGE),
         },
+        Action::Token(action) => with_settings(&arguments, |settings| {
+            koiosd::token(&settings, &action).map_err(|error| fail(&error, error.exit_code()))
+        }),
         Action::Serve => with_settings(&arguments, |settings| serve(&arguments, settings)),
     }
 }

@@ -41,6 +41,7 @@ mod story;
 mod strictness;
 mod supervision;
 mod test_command;
+mod token_command;
 mod token_guessing;
 mod token_roles;
 mod tokens;
