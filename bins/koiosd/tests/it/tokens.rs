@@ -355,6 +355,8 @@ fn the_last_admin_token_stays_and_the_initial_one_takes_its_file_along() {
     let refused = daemon.call("DELETE", &format!("tokens/{second_id}")).token(&second).send();
     refused.expect_problem(409, "last_admin_token");
     daemon.stop();
+    // As if the daemon had been killed after the commit.
+    fs::write(&file, format!("{ADMIN}\n")).unwrap();
     let daemon = setup.start();
     assert!(!file.exists());
     assert_eq!((status(&daemon, ADMIN), status(&daemon, &second)), (401, 200));

@@ -9,6 +9,7 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
+    hash::Hash,
     net::{IpAddr, Ipv6Addr},
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -126,8 +127,7 @@ impl State {
         if self.known.len() >= KNOWN_MAX && !self.known.contains_key(&key) {
             self.known.retain(|_, last| now.saturating_duration_since(*last) < KNOWN_FOR);
             if self.known.len() >= KNOWN_MAX {
-                let oldest = self.known.iter().min_by_key(|(_, last)| **last).map(|(key, _)| *key);
-                oldest.map(|key| self.known.remove(&key));
+                forget_oldest(&mut self.known, |last| Some(*last));
             }
         }
         self.known.insert(key, now);
@@ -150,11 +150,20 @@ impl State {
         }
         self.sources.retain(|_, failures| failures.newest_within_window(now));
         if self.sources.len() >= SOURCES_MAX {
-            let oldest =
-                self.sources.iter().min_by_key(|(_, failures)| failures.newest()).map(|(from, _)| *from);
-            oldest.map(|from| self.sources.remove(&from));
+            forget_oldest(&mut self.sources, Failures::newest);
         }
     }
+}
+
+/// Forgets an eighth at once, so that a newcomer seldom costs a look at all.
+fn forget_oldest<K: Eq + Hash, V>(map: &mut HashMap<K, V>, age: impl Fn(&V) -> Option<Instant>) {
+    let mut ages: Vec<_> = map.values().map(&age).collect();
+    if ages.is_empty() {
+        return;
+    }
+    let eighth = ages.len() / 8;
+    let newest_to_forget = *ages.select_nth_unstable(eighth).1;
+    map.retain(|_, value| age(value) > newest_to_forget);
 }
 
 /// What was wrong from one address: at most [`WRONG_MAX`], the oldest first.
@@ -357,7 +366,9 @@ mod tests {
             attempts.good(source, &token(n), start + Duration::from_nanos(n as u64)).unwrap();
         }
         let state = attempts.state();
-        assert_eq!((state.sources.len(), state.known.len()), (SOURCES_MAX, KNOWN_MAX));
+        for (remembered, most) in [(state.sources.len(), SOURCES_MAX), (state.known.len(), KNOWN_MAX)] {
+            assert!((most / 4 * 3..=most).contains(&remembered), "{remembered}");
+        }
         let last = Source::of(Some(IpAddr::V4((2 * SOURCES_MAX as u32 - 1).into())));
         assert!(
             state.sources.contains_key(&last)
