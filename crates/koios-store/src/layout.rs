@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::StoredFile;
 use crate::id::CertificateId;
+use crate::tls_identity;
 
 /// The name of the database inside the data directory.
 pub(crate) const DATABASE: &str = "koios.db";
@@ -59,6 +60,19 @@ impl Layout {
     /// The trust lists of server certificates.
     pub(crate) fn trust(&self) -> PathBuf {
         self.root.join("trust")
+    }
+
+    /// What the daemon made for its listener.
+    pub(crate) fn tls(&self) -> PathBuf {
+        self.root.join("tls")
+    }
+
+    pub(crate) fn tls_certificate(&self) -> PathBuf {
+        self.tls().join(tls_identity::CERTIFICATE)
+    }
+
+    pub(crate) fn tls_private_key(&self) -> PathBuf {
+        self.tls().join(tls_identity::PRIVATE_KEY)
     }
 
     /// What a restore has unpacked and not put in place yet.

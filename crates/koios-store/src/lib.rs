@@ -58,6 +58,7 @@
 
 #[macro_use]
 mod text_enum;
+mod tls_identity;
 
 mod atomic;
 mod attempt_evidence;
@@ -150,5 +151,6 @@ pub use restore::{Difference, DifferenceKind, RestoreOrder, Restored, restore};
 pub use server_certificates::{PinOutcome, Presented, SeenEndpoint, SeenServerCertificate};
 pub use server_identities::SaidServerIdentity;
 pub use store::{Apply, Counts, Store, StoreOptions};
+pub use tls_identity::TlsIdentity;
 pub use tokens::{LastAdmin, LocalTokens, NewToken, Permission, Role, Token, TokenQuery, TokenSortKey};
 pub use trust_lists::{Rejection, RevocationListEntry, TrustEntry, TrustListName, TrustLists};

@@ -11,6 +11,7 @@ use crate::file_system;
 use crate::id::CertificateId;
 use crate::layout::{DATABASE, Layout, NEXT_SECRETS_KEY};
 use crate::restore::KEPT_BY_RESTORE;
+use crate::tls_identity;
 use crate::trust_lists::TrustListName;
 
 const PART: CheckPart = CheckPart::Directory;
@@ -37,7 +38,7 @@ const MOMENTARY_FILES: [&str; 6] = [
 ];
 
 /// Everything else that has its place at the top.
-const OTHER_ENTRIES: [&str; 4] = ["koios.lock", "certificates", "trust", "orphaned"];
+const OTHER_ENTRIES: [&str; 5] = ["koios.lock", "certificates", "trust", "tls", "orphaned"];
 
 const FILES: [StoredFile; 3] = [StoredFile::Certificate, StoredFile::Chain, StoredFile::PrivateKey];
 
@@ -57,6 +58,7 @@ pub(super) fn examine(layout: &Layout, beside_a_process: bool) -> Vec<CheckFindi
     }
     found.closed(layout.root());
     found.top(beside_a_process);
+    found.tls(beside_a_process);
     found.certificates();
     found.trust();
     found.orphaned();
@@ -78,15 +80,7 @@ impl Look<'_> {
             if is(&SECRET_FILES) {
                 self.closed(&path);
             } else if is(&MOMENTARY_FILES) {
-                if !beside_a_process {
-                    let finding = self.finding(
-                        CheckCode::LeftoverFile,
-                        &path,
-                        "it was needed for a moment only and left behind",
-                        "remove it",
-                    );
-                    self.findings.push(finding.mended_by(RepairKind::ClearLeftover, path));
-                }
+                self.momentary(path, beside_a_process);
             } else if name.as_encoded_bytes().starts_with(KEPT_BY_RESTORE.as_bytes()) {
                 self.closed(&path);
                 let finding = self.finding(
@@ -99,6 +93,38 @@ impl Look<'_> {
             } else if !is(&OTHER_ENTRIES) {
                 self.not_ours(&path);
             }
+        }
+    }
+
+    /// The certificate of the listener, which the next start makes anew if it is not as it should be.
+    fn tls(&mut self, beside_a_process: bool) {
+        let root = self.layout.tls();
+        if !root.exists() {
+            return;
+        }
+        self.closed(&root);
+        for name in self.names(&root) {
+            let path = root.join(&name);
+            match name.to_str() {
+                Some(tls_identity::PRIVATE_KEY) => self.closed(&path),
+                Some(tls_identity::CERTIFICATE) => self.owned(&path),
+                Some(name) if tls_identity::MOMENTARY.contains(&name) => {
+                    self.momentary(path, beside_a_process);
+                }
+                _ => self.not_ours(&path),
+            }
+        }
+    }
+
+    fn momentary(&mut self, path: PathBuf, beside_a_process: bool) {
+        if !beside_a_process {
+            let finding = self.finding(
+                CheckCode::LeftoverFile,
+                &path,
+                "it was needed for a moment only and left behind",
+                "remove it",
+            );
+            self.findings.push(finding.mended_by(RepairKind::ClearLeftover, path));
         }
     }
 

@@ -21,5 +21,7 @@ mod released_format;
 mod replacement;
 mod requests;
 mod server_certificates;
+#[cfg(unix)]
+mod tls_identity;
 mod tokens;
 mod trust_lists;
