@@ -4,12 +4,14 @@ pub(crate) mod alternative_names;
 pub(crate) mod extensions;
 pub(crate) mod signed;
 mod subject;
+mod web_server;
 
 use std::net::IpAddr;
 
 use self::extensions::{Extensions, key_identifier};
 use self::signed::CertificateBody;
 pub use self::subject::Subject;
+pub use self::web_server::{WebServerParams, self_signed_web_server};
 use crate::{
     ApplicationUri, Certificate, CertificateError, KeyError, PrivateKey, Profile, SerialNumber, Validity,
 };

@@ -167,7 +167,9 @@ pub use inspection::{
     SignatureAlgorithm, TimeEncoding,
 };
 mod issue;
-pub use issue::{IssueError, SelfSignedParams, Subject, self_signed};
+pub use issue::{
+    IssueError, SelfSignedParams, Subject, WebServerParams, self_signed, self_signed_web_server,
+};
 mod key;
 pub use key::{
     DecryptedBlock, EcPrivateKey, KeyError, KeySpec, PrivateKey, PrivateKeyPem, RsaPrivateKey, WrappingSecret,

@@ -16,7 +16,19 @@ pub(crate) fn to_der(
     ip_addresses: &[IpAddr],
 ) -> Result<Vec<u8>, IssueError> {
     let uri = Ia5String::new(application_uri.as_str()).map_err(unencodable)?;
-    let mut names = vec![GeneralName::UniformResourceIdentifier(uri)];
+    encoded(vec![GeneralName::UniformResourceIdentifier(uri)], dns_names, ip_addresses)
+}
+
+/// Without a URI.
+pub(crate) fn of_hosts(dns_names: &[String], ip_addresses: &[IpAddr]) -> Result<Vec<u8>, IssueError> {
+    encoded(Vec::new(), dns_names, ip_addresses)
+}
+
+fn encoded(
+    mut names: Vec<GeneralName>,
+    dns_names: &[String],
+    ip_addresses: &[IpAddr],
+) -> Result<Vec<u8>, IssueError> {
     for name in dns_names {
         let invalid = || IssueError::DnsName { name: name.clone() };
         // RFC 1035 §2.3.4, without the root's dot. Blanks and controls stand in no host name, and a NUL has made validators

@@ -27,6 +27,16 @@ impl Extensions {
         Ok(extensions)
     }
 
+    /// What a web server needs, and nothing that it does not.
+    pub(crate) fn of_web_server() -> Result<Self, IssueError> {
+        let mut extensions = Self::default();
+        extensions.basic_constraints(Constraints::EndEntity)?;
+        extensions.key_usage(&[KeyUsages::DigitalSignature])?;
+        let purposes = pkix::ExtendedKeyUsage(vec![SERVER_AUTH]);
+        extensions.add(EXTENDED_KEY_USAGE, false, purposes.to_der().map_err(unencodable)?)?;
+        Ok(extensions)
+    }
+
     /// basicConstraints and keyUsage of an authority (OPC 10000-6 §6.2.4).
     pub(crate) fn of_authority(path_len: Option<u8>) -> Result<Self, IssueError> {
         let mut extensions = Self::default();
