@@ -187,6 +187,9 @@ pub enum Fault {
     /// The name has no address.
     #[error("the host name could not be resolved")]
     NotResolved,
+    /// The name has addresses, and a connection may be made to none of them.
+    #[error("no address of the host may be connected to")]
+    TargetNotAllowed,
     /// The first bytes are not of an OPC UA server.
     #[error("the peer does not speak OPC UA")]
     NotOpcUa {

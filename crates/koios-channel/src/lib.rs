@@ -108,7 +108,7 @@ pub use limits::Limits;
 mod net;
 pub use net::{
     Connection, CreatedSession, Deadline, Incoming, ReverseConnection, ReverseListener, SecureChannel,
-    Session, Transport, connect, resolve,
+    Session, Transport, connect, resolve, resolve_allowed,
 };
 mod node_id;
 pub use node_id::NodeId;

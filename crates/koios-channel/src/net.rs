@@ -3,7 +3,7 @@
 mod deadline;
 pub use deadline::Deadline;
 mod dial;
-pub use dial::{Connection, connect, resolve};
+pub use dial::{Connection, connect, resolve, resolve_allowed};
 mod link;
 mod reverse;
 pub use reverse::{Incoming, ReverseConnection, ReverseListener};

@@ -148,7 +148,8 @@ impl Run<'_> {
     async fn connect(&mut self) -> Result<Connected, Box<Verdict>> {
         self.check_certificate()?;
 
-        let fetched = fetch_endpoints(&self.target.endpoint_url, self.deadline, &mut self.log).await;
+        let Target { endpoint_url, networks, .. } = self.target;
+        let fetched = fetch_endpoints(endpoint_url, networks, self.deadline, &mut self.log).await;
         let fetched = fetched.map_err(|error| self.judge(&error))?;
         self.note_server_time(fetched.server_time);
 
@@ -308,7 +309,8 @@ impl Run<'_> {
     ) -> Result<CreatedSession, Box<Verdict>> {
         let used = selected.endpoint.server_certificate.as_deref();
         let log = &mut StageLog::new();
-        let again = fetch_endpoints(&self.target.endpoint_url, self.deadline, log).await;
+        let Target { endpoint_url, networks, .. } = self.target;
+        let again = fetch_endpoints(endpoint_url, networks, self.deadline, log).await;
         let Ok(fresh) = again else { return Err(self.judge(&error)) };
         let Ok(fresh_selected) = self.select_of(&fresh.endpoints) else { return Err(self.judge(&error)) };
         if fresh_selected.endpoint.server_certificate.as_deref() == used {

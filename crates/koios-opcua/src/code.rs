@@ -40,6 +40,8 @@ pub enum Code {
     NoCertificate,
     /// The host name has no address.
     HostNotFound,
+    /// The host's address is in none of the networks that may be connected to; nothing was sent.
+    TargetNotAllowed,
     /// Nothing listens on that port.
     ConnectionRefused,
     /// No route to the host.
@@ -96,7 +98,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the REST contract, which allows more.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 44] = [
         Self::Connected,
         Self::CertificateRejectedByServer,
         Self::CertificateTimeInvalidAtServer,
@@ -115,6 +117,7 @@ impl Code {
         Self::NoCertificate,
         Self::DeprecatedPolicyRefused,
         Self::HostNotFound,
+        Self::TargetNotAllowed,
         Self::ConnectionRefused,
         Self::HostUnreachable,
         Self::Timeout,
@@ -251,6 +254,7 @@ impl Code {
                 ("deprecated_policy_refused", "The deprecated security policy is not used")
             }
             Self::HostNotFound => ("host_not_found", "Host not found"),
+            Self::TargetNotAllowed => ("target_not_allowed", "Koios may not connect to this network"),
             Self::ConnectionRefused => {
                 ("connection_refused", "Connection refused: nothing listens on that port")
             }
@@ -370,7 +374,8 @@ mod tests {
             server_certificate_chain_incomplete server_certificate_invalid handshake_failed server_silent \
             user_identity_rejected user_identity_not_offered password_would_be_in_clear too_many_sessions \
             clock_skew server_error internal";
-        let beyond = [Code::DeprecatedPolicyRefused, Code::ServerCertificateRevocationUnknown];
+        let beyond =
+            [Code::DeprecatedPolicyRefused, Code::ServerCertificateRevocationUnknown, Code::TargetNotAllowed];
         let of_contract = Code::ALL.iter().filter(|code| !beyond.contains(code));
         let names: Vec<_> = of_contract.map(|code| code.as_str()).collect();
         assert_eq!(names, contract.split_whitespace().collect::<Vec<_>>());

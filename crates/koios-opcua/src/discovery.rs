@@ -7,7 +7,7 @@ use koios_channel::{
     ApplicationDescription, ChannelError, Connection, Deadline, Endpoint, EndpointUrl, Limits, Security,
     SecurityMode,
 };
-use koios_channel::{connect, resolve};
+use koios_channel::{connect, resolve_allowed};
 use koios_pki::SecurityPolicy;
 use time::OffsetDateTime;
 
@@ -16,6 +16,7 @@ use crate::deprecated_policies::DeprecatedPolicies;
 use crate::selection::is_supported;
 use crate::server_certificate::{PresentedServerCertificate, read_server_certificate};
 use crate::stage::{Stage, StageLog, StageReport};
+use crate::target_networks::TargetNetworks;
 use crate::verdict::{Facts, Verdict, is_refused_for_its_path, verdict_of};
 
 /// The stages that discovery goes through.
@@ -61,9 +62,20 @@ pub async fn discover(
     clock: ClockReading,
     deprecated: DeprecatedPolicies,
 ) -> Discovery {
+    discover_within(url, timeout, clock, deprecated, &TargetNetworks::default()).await
+}
+
+/// As [`discover`]; only addresses in `networks` are connected to.
+pub async fn discover_within(
+    url: &EndpointUrl,
+    timeout: Duration,
+    clock: ClockReading,
+    deprecated: DeprecatedPolicies,
+    networks: &TargetNetworks,
+) -> Discovery {
     let begun = Instant::now();
     let mut log = StageLog::new();
-    let fetched = fetch_endpoints(url, Deadline::after(timeout), &mut log).await;
+    let fetched = fetch_endpoints(url, networks, Deadline::after(timeout), &mut log).await;
     let (verdict, endpoints) = match fetched {
         Ok(fetched) => (Verdict::connected(), fetched.endpoints),
         Err(error) => {
@@ -124,11 +136,12 @@ pub(crate) struct FetchedEndpoints {
 /// Runs the stages `resolve` to `endpoints`; on an error the failing stage is still running in `log`.
 pub(crate) async fn fetch_endpoints(
     url: &EndpointUrl,
+    networks: &TargetNetworks,
     deadline: Deadline,
     log: &mut StageLog<'_>,
 ) -> Result<FetchedEndpoints, ChannelError> {
     log.begin(Stage::Resolve);
-    let addresses = resolve(url, deadline).await?;
+    let addresses = resolve_allowed(url, deadline, |address| networks.allow(address)).await?;
     log.pass(addresses.first().map(|address| address.ip().to_string()));
 
     log.begin(Stage::Connect);

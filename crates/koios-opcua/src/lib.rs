@@ -55,6 +55,7 @@ mod stage;
 #[cfg(feature = "store")]
 mod supervisor;
 mod target;
+mod target_networks;
 #[cfg(test)]
 mod test_identity;
 mod trust_guide;
@@ -66,7 +67,7 @@ pub use clock::{ClockReading, ClockTrust};
 pub use code::Code;
 pub use connection_test::{ReportedClientCertificate, ReportedServer, TestReport, test, test_watched};
 pub use deprecated_policies::{DeprecatedPolicies, deprecated_policy_warning};
-pub use discovery::{DiscoveredEndpoint, Discovery, discover};
+pub use discovery::{DiscoveredEndpoint, Discovery, discover, discover_within};
 pub use earlier::{EarlierAttempt, EarlierOutcome};
 #[cfg(feature = "store")]
 pub use plan::{DevicePlan, PlanError, effective_certificate_of, server_trust, server_validation, target_of};
@@ -86,6 +87,7 @@ pub use supervisor::{
     SupervisorSettings, TestError,
 };
 pub use target::{CertificateLabel, ClientCertificate, Target, UnavailableReason};
+pub use target_networks::{TargetNetwork, TargetNetworkError, TargetNetworks};
 pub use trust_guide::{
     GuideConfidence, Known, RecognisedBy, Recognition, ServerIdentity, TrustGuide, recognise, trust_guide,
     trust_guides,

@@ -29,6 +29,7 @@ use crate::connection_test::TestReport;
 use crate::deprecated_policies::DeprecatedPolicies;
 use crate::discovery::Discovery;
 use crate::plan::DevicePlan;
+use crate::target_networks::TargetNetworks;
 
 pub use connect_observer::ConnectObserver;
 pub use connect_queue::ConnectLoad;
@@ -58,6 +59,8 @@ pub struct SupervisorSettings {
     pub fallback_application_uri: String,
     /// Whether devices may name deprecated policies (setting `allow_deprecated_policies`).
     pub deprecated_policies: DeprecatedPolicies,
+    /// Where Tests, discovery and devices may connect to (setting `test_allowed_networks`).
+    pub networks: TargetNetworks,
     /// An instant that has certainly passed, such as the build; a clock before it is not believed.
     pub known_past: OffsetDateTime,
 }
@@ -72,6 +75,7 @@ impl SupervisorSettings {
             observer: None,
             fallback_application_uri: fallback_application_uri.into(),
             deprecated_policies: DeprecatedPolicies::Refused,
+            networks: TargetNetworks::default(),
             known_past: OffsetDateTime::UNIX_EPOCH,
         }
     }

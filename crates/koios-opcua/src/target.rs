@@ -9,6 +9,7 @@ use koios_pki::CertificateChain;
 use crate::deprecated_policies::DeprecatedPolicies;
 use crate::earlier::EarlierAttempt;
 use crate::server_certificate::{ServerTrust, ServerValidation};
+use crate::target_networks::TargetNetworks;
 
 /// What to connect to, and as whom.
 ///
@@ -38,6 +39,8 @@ pub struct Target {
     pub session_timeout: Duration,
     /// Whether a deprecated policy may be named.
     pub deprecated_policies: DeprecatedPolicies,
+    /// Where the connection may lead.
+    pub networks: TargetNetworks,
     /// What earlier attempts at this server have shown: evidence for the verdict, nothing else.
     pub earlier: Vec<EarlierAttempt>,
 }
@@ -58,6 +61,7 @@ impl Target {
             timeout: Duration::from_secs(10),
             session_timeout: Duration::from_secs(60),
             deprecated_policies: DeprecatedPolicies::Refused,
+            networks: TargetNetworks::default(),
             earlier: Vec::new(),
         }
     }

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use koios_pki::HostName;
@@ -21,13 +21,35 @@ use crate::{EndpointUrl, Limits};
 /// # Errors
 /// At [`Stage::Resolve`]: [`Fault::NotResolved`] or [`Fault::TimedOut`].
 pub async fn resolve(url: &EndpointUrl, deadline: Deadline) -> Result<Vec<SocketAddr>, ChannelError> {
+    resolve_allowed(url, deadline, |_| true).await
+}
+
+/// As [`resolve`], and of these addresses the ones that `allowed` lets pass.
+///
+/// What it answers was looked at: to connect to these addresses, and not to the name again, is what keeps a name that changes
+/// its address from leading elsewhere.
+///
+/// # Errors
+/// As [`resolve`]; [`Fault::TargetNotAllowed`] when there are addresses and none of them passes.
+pub async fn resolve_allowed(
+    url: &EndpointUrl,
+    deadline: Deadline,
+    allowed: impl Fn(IpAddr) -> bool,
+) -> Result<Vec<SocketAddr>, ChannelError> {
     let not_resolved = || ChannelError::transport(Stage::Resolve, Fault::NotResolved);
     let host = dialled(url.host()).ok_or_else(not_resolved)?;
     let found = deadline
         .bound(Stage::Resolve, async { lookup_host((&*host, url.port())).await.map_err(|_| not_resolved()) })
         .await?;
-    let addresses: Vec<_> = found.collect();
-    if addresses.is_empty() { Err(not_resolved()) } else { Ok(addresses) }
+    let mut addresses: Vec<_> = found.collect();
+    if addresses.is_empty() {
+        return Err(not_resolved());
+    }
+    addresses.retain(|address| allowed(address.ip()));
+    if addresses.is_empty() {
+        return Err(ChannelError::local(Stage::Resolve, Fault::TargetNotAllowed));
+    }
+    Ok(addresses)
 }
 
 /// The host as name services know it: international names as A-labels (RFC 5890 §2.3.2.1), all others as typed.

@@ -80,6 +80,7 @@ impl Shared {
             target_sharing(&self.store, plan, &self.settings.fallback_application_uri, &self.identities)
                 .await?;
         target.deprecated_policies = self.settings.deprecated_policies;
+        target.networks = self.settings.networks.clone();
         Ok(target)
     }
 

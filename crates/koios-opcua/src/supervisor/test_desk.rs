@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use super::error_chain::error_chain;
 use super::shared::Shared;
 use crate::connection_test::{TestReport, test};
-use crate::discovery::{Discovery, discover};
+use crate::discovery::{Discovery, discover_within};
 use crate::plan::{DevicePlan, PlanError};
 use crate::verdict::Verdict;
 
@@ -89,8 +89,10 @@ impl TestDesk {
         let conversation = async move {
             let _permit = permit;
             let clock = shared.clock().await;
+            let settings = &shared.settings;
             let discovery =
-                Box::pin(discover(&url, timeout, clock, shared.settings.deprecated_policies)).await;
+                discover_within(&url, timeout, clock, settings.deprecated_policies, &settings.networks);
+            let discovery = Box::pin(discovery).await;
             if let Some(description) = &discovery.server {
                 shared.note_identity(&url, description, None, clock.now).await;
             }

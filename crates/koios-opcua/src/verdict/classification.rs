@@ -13,6 +13,7 @@ pub(super) fn classify(observed: &Observed<'_>, stage: Stage, mode: SecurityMode
     let handshake = is_handshake(observed.step, stage, mode);
     match observed.fault {
         Fault::NotResolved => Code::HostNotFound,
+        Fault::TargetNotAllowed => Code::TargetNotAllowed,
         Fault::Refused => Code::ConnectionRefused,
         Fault::Unreachable => Code::HostUnreachable,
         Fault::Io(_) => match observed.step {

@@ -73,6 +73,9 @@ pub(super) fn remedy_for(code: Code) -> Vec<Remedy> {
             vec![say("Check the spelling of the host name, and that this machine can resolve it; \
                       or use the server's IP address.")]
         }
+        Code::TargetNotAllowed => vec![say(
+            "Add the server's network to test_allowed_networks in the configuration, if Koios is to connect there.",
+        )],
         Code::ConnectionRefused => {
             vec![say("Check that the server runs, and that the port of the endpoint URL is its port.")]
         }
