@@ -24,6 +24,7 @@ pub(crate) mod path;
 pub(crate) mod query;
 pub(crate) mod request_id;
 pub(crate) mod routes;
+pub(crate) mod safe_headers;
 pub(crate) mod security;
 pub(crate) mod server_certificate;
 pub(crate) mod system;

@@ -3,13 +3,13 @@
 use std::{
     error::Error,
     io::{self, Write},
-    net::{SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use actix_web::{
-    App, HttpServer,
+    App,
     dev::{Server, ServerHandle},
     middleware::from_fn,
     rt,
@@ -22,21 +22,19 @@ use time::{OffsetDateTime, macros::datetime};
 use zeroize::Zeroizing;
 
 use crate::{
-    api::{self, frame},
+    api::{self, frame, safe_headers::SafeHeaders},
     audit_command::head_text,
     command_line::Arguments,
     config::{DefaultServerCertificatePolicy, LiveSettings, Settings},
     error_chain::error_chain,
-    first_start,
+    first_start, listener,
     reload::Reload,
     service::{Services, metrics::ConnectMetrics},
     service_manager::{Notice, notify, watchdog_period},
     signals::{Hangups, Signals},
     system_host::system_host,
+    tls::{Tls, TlsError},
 };
-
-/// How long requests that run at a stop may go on, in seconds.
-const REQUESTS_GRACE_SECONDS: u64 = 5;
 
 /// How long requests and then the sessions of devices may take together, below the ten seconds that a stop may take: many
 /// thousand sessions need what the requests leave.
@@ -48,10 +46,6 @@ const SOURCE_WRITTEN: OffsetDateTime = datetime!(2026-11-23 0:00 UTC);
 /// How often it is written when tokens were used last.
 const TOKEN_USES_EVERY: Duration = Duration::from_secs(60);
 
-/// How long a client may go on sending a body that was refused. Closing at once would reset the connection, and
-/// the client might never see why.
-const UNREAD_BODY_GRACE: Duration = Duration::from_secs(5);
-
 /// A daemon whose requests are answered once it [runs](Self::run).
 #[derive(Debug)]
 pub struct Application {
@@ -61,6 +55,7 @@ pub struct Application {
     signals: Signals,
     hangups: Hangups,
     reload: Reload,
+    tls: Option<Arc<Tls>>,
 }
 
 struct RunningServer {
@@ -96,6 +91,9 @@ pub enum StartError {
     /// The data directory could not be set up.
     #[error("the first start could not be finished")]
     Setup(#[source] Box<dyn Error + Send + Sync>),
+    /// There is no TLS, although it was asked for.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The server failed while it ran.
     #[error("the HTTP server failed")]
     Serve(#[source] io::Error),
@@ -110,7 +108,8 @@ impl StartError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::BootstrapToken | Self::Open(OpenError::MasterKey { .. }) => 2,
+            Self::Tls(TlsError::Generate(_) | TlsError::Store(_)) => 1,
+            Self::BootstrapToken | Self::Open(OpenError::MasterKey { .. }) | Self::Tls(_) => 2,
             Self::Open(_) => 3,
             Self::Bind { .. } | Self::Setup(_) | Self::Serve(_) => 1,
         }
@@ -139,9 +138,9 @@ impl Application {
         if built.is_none() {
             tracing::info!("stopped before it was ready");
         }
-        Ok(built.map(|(address, server, services)| {
-            let reload = reload(arguments, &services);
-            Self { address, server, services, signals, hangups, reload }
+        Ok(built.map(|(address, server, services, tls)| {
+            let reload = reload(arguments, &services, tls.clone());
+            Self { address, server, services, signals, hangups, reload, tls }
         }))
     }
 
@@ -157,16 +156,19 @@ impl Application {
     ///
     /// [`StartError::Serve`] when the server fails.
     pub async fn run(self) -> Result<(), StartError> {
-        let Self { address, server, services, mut signals, mut hangups, reload } = self;
+        let Self { address, server, services, mut signals, mut hangups, reload, tls } = self;
         let RunningServer { future, handle } = server;
         let mut server = rt::spawn(future);
         log_audit_head(&services.store).await;
         rt::spawn(log_audit_head_daily(services.store.clone()));
-        announce(address);
+        announce(address, tls.is_some());
         let status = format!("answers requests on {address}");
         notify(Notice::Ready(&status));
         if let Some(period) = watchdog_period() {
             rt::spawn(show_life(period));
+        }
+        if let Some(tls) = tls {
+            rt::spawn(tls.watch());
         }
         rt::spawn(look_at_files(services.store.clone()));
         rt::spawn(write_token_uses(services.store.clone()));
@@ -194,7 +196,7 @@ impl Application {
 }
 
 /// What keeps something of its own of the settings that a reload may change.
-fn reload(arguments: Arguments, services: &Services) -> Reload {
+fn reload(arguments: Arguments, services: &Services, tls: Option<Arc<Tls>>) -> Reload {
     let mut reload = Reload::new(arguments, services.settings.clone());
     let supervisor = services.supervisor.clone();
     reload.tell("supervisor", move |settings| {
@@ -205,6 +207,12 @@ fn reload(arguments: Arguments, services: &Services) -> Reload {
         warn_of_accepting_any(settings);
         Ok(())
     });
+    if let Some(tls) = tls {
+        reload.tell("tls", move |_| {
+            rt::spawn(tls.clone().reload_or_say());
+            Ok(())
+        });
+    }
     reload
 }
 
@@ -248,8 +256,11 @@ fn warn_of_readable_master_key(settings: &Settings) {
 async fn build(
     mut settings: Settings,
     bootstrap_token: Option<Zeroizing<String>>,
-) -> Result<(SocketAddr, RunningServer, Data<Services>), StartError> {
+) -> Result<(SocketAddr, RunningServer, Data<Services>, Option<Arc<Tls>>), StartError> {
     warn_of_readable_master_key(&settings);
+    warn_of_plain_http(&settings);
+    #[cfg(unix)]
+    crate::open_files::raise_limit(settings.max_connections);
     let store = Store::open(settings.store_options()).await?;
     settings.master_key = None;
     let bind = |source| StartError::Bind { address: settings.listen, source };
@@ -269,8 +280,44 @@ async fn build(
         Data::new(Services::new(store.clone(), live.clone(), Arc::new(host), supervisor, connects));
     first_start::prepare(&store, &live.now(), &services.certificates, bootstrap_token).await?;
     warn_of_another_host(&store, &services.system_host).await?;
-    let server = serve(listener, services.clone()).map_err(StartError::Serve)?;
-    Ok((address, server, services))
+    let settings = live.now();
+    let hosts = hosts_of(&settings, &services.system_host);
+    let tls = Tls::open(&settings.tls, &store, &hosts).await?.map(Arc::new);
+    let server = serve(listener, services.clone(), tls.as_deref())?;
+    Ok((address, server, services, tls))
+}
+
+/// What a certificate of our own is for: every name by which a browser may come here.
+fn hosts_of(settings: &Settings, system_host: &HostName) -> Vec<HostName> {
+    let mut hosts = vec![system_host.clone()];
+    if let Some(host) = settings.public_host() {
+        hosts.extend(HostName::parse(host));
+    }
+    hosts.extend(HostName::parse("localhost"));
+    hosts.extend([IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)].map(HostName::Ip));
+    if !settings.listen.ip().is_unspecified() {
+        hosts.push(HostName::Ip(settings.listen.ip().to_canonical()));
+    }
+    let mut known = Vec::new();
+    hosts.retain(|host| {
+        !known.contains(host) && {
+            known.push(host.clone());
+            true
+        }
+    });
+    hosts
+}
+
+/// Whoever set this may have forgotten it: said at each start.
+fn warn_of_plain_http(settings: &Settings) {
+    if !settings.listen.ip().to_canonical().is_loopback() && !settings.tls.is_on() {
+        tracing::warn!(
+            listen = %settings.listen,
+            "INSECURE: insecure_allow_plain_http is on, and the API speaks plain HTTP to the network: whoever listens there \
+             reads tokens, passwords and private keys, and may change what is answered. Set tls.self_signed = true, or \
+             tls.certificate and tls.private_key"
+        );
+    }
 }
 
 /// Looks at the files of all certificates again and again: what counts them, or lists many of them, need not look at all.
@@ -322,30 +369,41 @@ async fn log_audit_head(store: &Store) {
 }
 
 /// The one line on standard output.
-fn announce(address: SocketAddr) {
+fn announce(address: SocketAddr, under_tls: bool) {
     tracing::info!(listen = %address, "ready");
+    let scheme = if under_tls { "https" } else { "http" };
     let mut stdout = io::stdout().lock();
-    if let Err(error) = writeln!(stdout, "koiosd ready on http://{address}").and_then(|()| stdout.flush()) {
+    if let Err(error) = writeln!(stdout, "koiosd ready on {scheme}://{address}").and_then(|()| stdout.flush())
+    {
         tracing::warn!(error = %error, "nobody reads standard output");
     }
 }
 
-fn serve(listener: TcpListener, services: Data<Services>) -> io::Result<RunningServer> {
-    let server = HttpServer::new(move || {
+fn serve(
+    listener: TcpListener,
+    services: Data<Services>,
+    tls: Option<&Tls>,
+) -> Result<RunningServer, StartError> {
+    let settings = services.settings.now();
+    let limits = listener::Limits {
+        connections: settings.max_connections,
+        connections_per_address: settings.max_connections_per_address,
+        client_timeout: settings.client_timeout(),
+    };
+    let config = tls.map(Tls::server_config).transpose()?;
+    let headers = SafeHeaders::new(&settings, config.is_some());
+    let app = move || {
+        let headers = headers.clone();
         App::new()
             .app_data(services.clone())
             .wrap(from_fn(frame::run_to_completion))
             .wrap(api::cors(services.settings.clone()))
             .wrap(from_fn(frame::identify))
+            .wrap(from_fn(move |request, next| headers.clone().add(request, next)))
+            .wrap(from_fn(listener::follow))
             .configure(api::configure)
-    })
-    .disable_signals()
-    .client_disconnect_timeout(UNREAD_BODY_GRACE)
-    // Else a client that is gone would look like one that has only said everything, until it is written to.
-    .h1_allow_half_closed(false)
-    .shutdown_timeout(REQUESTS_GRACE_SECONDS)
-    .listen(listener)?
-    .run();
+    };
+    let server = listener::serve(listener, config, limits, app).map_err(StartError::Serve)?;
     Ok(RunningServer { handle: server.handle(), future: server })
 }
 
@@ -361,6 +419,7 @@ fn start_supervisor(
     supervision.connect_concurrency = settings.connect_concurrency;
     supervision.observer = Some(Arc::new(connects));
     supervision.deprecated_policies = settings.deprecated_policies();
+    supervision.networks = settings.target_networks();
     supervision.known_past = SOURCE_WRITTEN;
     Supervisor::start(store.clone(), supervision).map(Arc::new).map_err(StartError::setup)
 }

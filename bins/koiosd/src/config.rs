@@ -10,11 +10,12 @@ mod nearest;
 mod show;
 mod sources;
 pub(crate) mod table;
+mod tls;
 mod values;
 
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
-use koios_opcua::DeprecatedPolicies;
+use koios_opcua::{DeprecatedPolicies, TargetNetworks};
 use koios_store::{MasterKey, ServerCertificatePolicy, StoreOptions};
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +30,7 @@ pub use error::{ConfigError, ConfigErrors, Problem};
 pub(crate) use show::{reference, show};
 pub use sources::{Origin, warn_of_misspelt_variables};
 pub(crate) use sources::{Sources, UnknownVariable};
+pub use tls::TlsSettings;
 pub use values::{DefaultKey, DefaultServerCertificatePolicy, LogFormat, LogLevel};
 
 /// Longest validity that can be asked for, in days (25 years).
@@ -67,8 +69,21 @@ pub struct Settings {
     pub connect_concurrency: usize,
     /// Whether devices may name the deprecated security policies, and certificates have the short keys that go with them.
     pub allow_deprecated_policies: bool,
+    /// TLS of the REST API.
+    pub tls: TlsSettings,
     /// Allows an address other than loopback although the API speaks plain HTTP.
     pub insecure_allow_plain_http: bool,
+    /// What links in answers start with, where clients reach the API by another address than the daemon knows.
+    pub public_url: Option<String>,
+    /// How many connections of clients are held at the same time.
+    pub max_connections: usize,
+    /// How many of them one address may have.
+    pub max_connections_per_address: usize,
+    /// How long a client may take to send a request, and to take each part of its answer, in seconds.
+    pub client_timeout_seconds: u32,
+    /// Networks that OPC UA connections may lead to (`10.1.0.0/16`); none: all.
+    #[serde(deserialize_with = "list")]
+    pub test_allowed_networks: Vec<String>,
     /// The file of the master key, where that is kept outside of the data directory.
     pub master_key_file: Option<PathBuf>,
     /// Whether private keys are encrypted on the disk.
@@ -122,6 +137,35 @@ impl Settings {
                 Policy::AcceptAny => ServerCertificatePolicy::AcceptAny,
             },
         }
+    }
+
+    /// How long a client may take.
+    pub(crate) fn client_timeout(&self) -> Duration {
+        Duration::from_secs(self.client_timeout_seconds.into())
+    }
+
+    /// A path of the API as answers name it.
+    pub(crate) fn link(&self, path: String) -> String {
+        match &self.public_url {
+            Some(public_url) => format!("{public_url}{path}"),
+            None => path,
+        }
+    }
+
+    /// The host of `public_url`.
+    pub(crate) fn public_host(&self) -> Option<&str> {
+        let (_, rest) = self.public_url.as_deref()?.split_once("://")?;
+        let authority = rest.split('/').next()?;
+        Some(match authority.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+            _ => authority,
+        })
+    }
+
+    /// Which networks OPC UA connections may lead to.
+    pub(crate) fn target_networks(&self) -> TargetNetworks {
+        // Each was read when the settings were checked.
+        self.test_allowed_networks.iter().filter_map(|text| text.parse().ok()).collect()
     }
 
     pub(crate) fn deprecated_policies(&self) -> DeprecatedPolicies {
@@ -296,6 +340,22 @@ mod tests {
             "organization = \"a\\u0007b\"",
             "cors_allowed_origins = [\"*\"]",
             "cors_allowed_origins = [\"https://a/path\"]",
+            "public_url = \"koios.plant.example\"",
+            "public_url = \"ftp://koios.plant.example\"",
+            "public_url = \"https://\"",
+            "public_url = \"https://user@koios.plant.example\"",
+            "public_url = \"https://koios.plant.example/?x\"",
+            "public_url = \"https://koios.plant.example/#x\"",
+            "max_connections = 15",
+            "max_connections_per_address = 3",
+            "client_timeout_seconds = 0",
+            "test_allowed_networks = [\"10.0.0.0/33\"]",
+            "test_allowed_networks = \"plant\"",
+            "tls.self_signed = \"yes\"",
+            "tls.key = \"/k\"",
+            "tls.certificate = \"/c\"",
+            "tls.private_key = \"/k\"",
+            "tls = { certificate = \"/c\", private_key = \"/k\", self_signed = true }",
             "not toml",
         ] {
             assert!(load(&format!("{file}\n"), &["--data-dir", "/tmp/x"]).is_err(), "accepted: {file}");
@@ -308,6 +368,8 @@ mod tests {
         let errors = load("", &flags).unwrap_err();
         assert!(matches!(errors.problems()[0].error, ConfigError::PlainHttpOnNetwork { .. }), "{errors}");
         assert!(load("insecure_allow_plain_http = true\n", &flags).is_ok());
+        assert!(load("[tls]\nself_signed = true\n", &flags).is_ok());
+        assert!(load("[tls]\ncertificate = \"/c\"\nprivate_key = \"/k\"\n", &flags).is_ok());
         assert!(load("", &["--listen", "localhost:0", "--data-dir", "/tmp/x"]).is_ok());
     }
 
@@ -316,6 +378,19 @@ mod tests {
         let arguments = Arguments::parse_from(["koiosd", "--config", "/nowhere/koios.toml"]);
         let errors = Settings::load(&arguments).unwrap_err();
         assert!(matches!(errors.problems()[0].error, ConfigError::File { .. }), "{errors}");
+    }
+
+    #[test]
+    fn a_public_url_may_have_a_path_and_loses_the_slash_at_its_end() {
+        for (given, kept) in [
+            ("https://koios.plant.example/", Some("https://koios.plant.example")),
+            ("http://10.1.2.3:8080/koios", Some("http://10.1.2.3:8080/koios")),
+            ("https://[fd00::1]:8470/a/b/", Some("https://[fd00::1]:8470/a/b")),
+            ("", None),
+        ] {
+            let settings = load(&format!("public_url = \"{given}\"\n"), &["--data-dir", "/tmp/x"]).unwrap();
+            assert_eq!(settings.public_url.as_deref(), kept);
+        }
     }
 
     #[test]

@@ -18,8 +18,11 @@ mod error_chain;
 mod first_start;
 mod healthcheck_command;
 mod import_command;
+mod listener;
 mod logging;
 mod master_key_command;
+#[cfg(unix)]
+mod open_files;
 mod progress_line;
 mod reload;
 mod secret_file;
@@ -28,6 +31,7 @@ mod service_manager;
 mod signals;
 mod system_host;
 mod test_command;
+mod tls;
 mod token_command;
 
 pub use api::openapi::document as openapi_document;
@@ -42,7 +46,7 @@ pub use command_line::{
 pub use command_line_documents::{print_completions, write_manual_pages};
 pub use config::{
     ConfigError, ConfigErrors, DefaultKey, DefaultServerCertificatePolicy, LogFormat, LogLevel, Origin,
-    Problem, Settings, warn_of_misspelt_variables,
+    Problem, Settings, TlsSettings, warn_of_misspelt_variables,
 };
 pub use config_command::{ConfigCommandError, config};
 pub use error_chain::error_chain;
@@ -52,4 +56,5 @@ pub use logging::start as start_logging;
 pub use master_key_command::{MasterKeyCommandError, decrypt_keys, generate_master_key, rotate_master_key};
 pub use secret_file::PassphraseError;
 pub use test_command::{TestCommandError, test};
+pub use tls::TlsError;
 pub use token_command::{TokenCommandError, token};

@@ -2,13 +2,14 @@
 
 mod distinct;
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, time::Duration};
 
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest,
     dev::Payload,
     http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
-    web::BytesMut,
+    rt,
+    web::{BytesMut, Data},
 };
 use futures_util::StreamExt;
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
@@ -19,7 +20,7 @@ use super::{
     error::{ApiError, FieldError},
     query::shortened,
 };
-use crate::service::idempotency::Fingerprint;
+use crate::service::{Services, idempotency::Fingerprint};
 
 /// Most bytes of a JSON body.
 pub(crate) const JSON_LIMIT: usize = 1 << 20;
@@ -121,7 +122,12 @@ pub(crate) struct BodyHead {
     /// Everything but `identity` is refused: a small compressed body can be a large one.
     encoded: bool,
     length: Option<u64>,
+    /// How long it may take to come.
+    patience: Duration,
 }
+
+/// Where no settings are at hand: in tests of the extractors alone.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 impl BodyHead {
     pub(crate) fn of(request: &HttpRequest) -> Self {
@@ -133,6 +139,9 @@ impl BodyHead {
                 .then(|| request.content_type().to_ascii_lowercase()),
             encoded: text(CONTENT_ENCODING).is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")),
             length: text(CONTENT_LENGTH).and_then(|length| length.parse().ok()),
+            patience: request
+                .app_data::<Data<Services>>()
+                .map_or(PATIENCE, |services| services.settings.now().client_timeout()),
         }
     }
 
@@ -151,7 +160,21 @@ impl BodyHead {
         if within { Ok(()) } else { Err(ApiError::payload_too_large(limit)) }
     }
 
-    async fn read(&self, mut payload: Payload, limit: usize) -> Result<BytesMut, ApiError> {
+    /// Waits for what a client sends, for so long as a client may take.
+    pub(crate) async fn in_time<T>(
+        &self,
+        reading: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, ApiError> {
+        let seconds = self.patience.as_secs();
+        let late = |_| ApiError::malformed(format!("The body did not come within {seconds} seconds."));
+        rt::time::timeout(self.patience, reading).await.map_err(late)?
+    }
+
+    async fn read(&self, payload: Payload, limit: usize) -> Result<BytesMut, ApiError> {
+        self.in_time(self.read_all(payload, limit)).await
+    }
+
+    async fn read_all(&self, mut payload: Payload, limit: usize) -> Result<BytesMut, ApiError> {
         self.expect_length_within(limit)?;
         let mut bytes = BytesMut::new();
         while let Some(chunk) = payload.next().await {

@@ -49,7 +49,7 @@ async fn test_device(
 ) -> ApiResult {
     let overrides = body.0.value.into_change()?;
     let tested = services.connection_tests.test_device(&caller.0, id.0, overrides, gone.wait()).await?;
-    Ok(HttpResponse::Ok().json(TestReportBody::from(tested)))
+    Ok(HttpResponse::Ok().json(TestReportBody::from(tested).linked(&services.settings.now())))
 }
 
 /// Makes one connection attempt to a device that is not stored; `endpoint_url` is required, `name` is not needed.
@@ -66,5 +66,5 @@ async fn test_unsaved(
 ) -> ApiResult {
     let device = body.value.into_unsaved()?;
     let tested = services.connection_tests.test_unsaved(&caller.0, device, gone.wait()).await?;
-    Ok(HttpResponse::Ok().json(TestReportBody::from(tested)))
+    Ok(HttpResponse::Ok().json(TestReportBody::from(tested).linked(&services.settings.now())))
 }

@@ -106,14 +106,15 @@ struct EndpointBody {
     responses((status = 200, body = DiscoveryBody), (status = "default", body = Problem))
 )]
 async fn endpoints(
-    _: Require<Operator>,
+    caller: Require<Operator>,
     _: Query<NoParameters>,
     gone: ClientGone,
     body: Json<DiscoveryRequest>,
     services: Data<Services>,
 ) -> ApiResult {
     let DiscoveryRequest { endpoint_url, timeout_seconds } = body.value;
-    let discovery = services.connection_tests.discover(&endpoint_url, timeout_seconds, gone.wait()).await?;
+    let tests = &services.connection_tests;
+    let discovery = tests.discover(&caller.0, &endpoint_url, timeout_seconds, gone.wait()).await?;
     Ok(HttpResponse::Ok().json(DiscoveryBody::from(discovery)))
 }
 

@@ -118,7 +118,7 @@ impl FromRequest for Form {
         Box::pin(async move {
             head.expect_media_type(&["multipart/form-data"])?;
             head.expect_length_within(UPLOAD_LIMIT)?;
-            Self::read(parts).await
+            head.in_time(Self::read(parts)).await
         })
     }
 }

@@ -23,7 +23,7 @@ use super::{
     routes, system, tokens, trust_guides, trust_lists, words,
 };
 
-const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
+pub(crate) const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
 
 #[derive(OpenApi)]
 #[openapi(

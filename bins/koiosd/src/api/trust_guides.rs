@@ -53,5 +53,5 @@ async fn of_device(
     services: Data<Services>,
 ) -> ApiResult {
     let guide = services.trust_guides.of_device(id.0, query.0.product.as_deref()).await?;
-    Ok(HttpResponse::Ok().json(TrustGuideBody::from(guide)))
+    Ok(HttpResponse::Ok().json(TrustGuideBody::new(guide, &services.settings.now())))
 }

@@ -2,7 +2,13 @@
 
 use std::{fmt, net::SocketAddr};
 
-use super::{ConfigError, Problem, Settings, Sources, VALIDITY_DAYS_MAX, form::is_origin, sources::Findings};
+use koios_opcua::TargetNetwork;
+
+use super::{
+    ConfigError, Problem, Settings, Sources, VALIDITY_DAYS_MAX,
+    form::{is_base_url, is_origin},
+    sources::Findings,
+};
 
 /// Collects what cannot be used, with the places where it was given.
 struct Check<'a> {
@@ -61,7 +67,27 @@ impl Settings {
         if self.allow_deprecated_policies && !cfg!(feature = "deprecated-policies") {
             check.refuse("allow_deprecated_policies", ConfigError::DeprecatedPoliciesNotBuilt);
         }
-        if !is_loopback(self.listen) && !self.insecure_allow_plain_http {
+        if let Err(problem) = self.tls.check() {
+            check.refuse("tls.certificate", ConfigError::Tls(problem));
+        }
+        if let Some(url) = self.public_url.take().filter(|url| !url.is_empty()) {
+            let expected = "http:// or https:// with a host, perhaps a port and a path, without query, user and fragment";
+            let url = url.trim_end_matches('/').to_owned();
+            check.within(is_base_url(&url), "public_url", &url.escape_default(), expected);
+            self.public_url = Some(url);
+        }
+        let connections = self.max_connections;
+        check.within((16..=65_536).contains(&connections), "max_connections", &connections, "16 to 65536");
+        let each = self.max_connections_per_address;
+        check.within((4..=65_536).contains(&each), "max_connections_per_address", &each, "4 to 65536");
+        let seconds = self.client_timeout_seconds;
+        check.within((1..=300).contains(&seconds), "client_timeout_seconds", &seconds, "1 to 300 seconds");
+        for network in &self.test_allowed_networks {
+            let expected = "a network such as 10.1.0.0/16 or fd00:1::/64, or an address";
+            let good = network.parse::<TargetNetwork>().is_ok();
+            check.within(good, "test_allowed_networks", &network.escape_default(), expected);
+        }
+        if !is_loopback(self.listen) && !self.tls.is_on() && !self.insecure_allow_plain_http {
             check.refuse("listen", ConfigError::PlainHttpOnNetwork { listen: self.listen });
         }
     }

@@ -146,10 +146,14 @@ pub enum ConfigError {
          --features deprecated-policies, or set it to false"
     )]
     DeprecatedPoliciesNotBuilt,
+    /// The settings of TLS do not go together.
+    #[error("{0}")]
+    Tls(&'static str),
     /// Plain HTTP would be reachable from other machines.
     #[error(
-        "refusing to listen on {listen}: the API speaks plain HTTP, so tokens and keys would cross the network in \
-         clear; listen on a loopback address behind a TLS proxy, or set insecure_allow_plain_http = true"
+        "refusing to listen on {listen}: the API would speak plain HTTP, so that tokens and keys cross the network in \
+         clear; set tls.self_signed = true, or tls.certificate and tls.private_key; or listen on a loopback address \
+         behind a TLS proxy; insecure_allow_plain_http = true does without"
     )]
     PlainHttpOnNetwork {
         /// The address asked for.

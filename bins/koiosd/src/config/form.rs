@@ -40,3 +40,13 @@ pub(super) fn is_origin(text: &str) -> bool {
     };
     !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || ".-:[]".contains(c))
 }
+
+/// What a path can be put behind: scheme and authority, and perhaps a path of its own.
+pub(super) fn is_base_url(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")) else {
+        return false;
+    };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let path_fits = path.chars().all(|c| c.is_ascii_alphanumeric() || "/-._~%!$&'()*+,;=:@".contains(c));
+    is_origin(&format!("https://{authority}")) && path_fits
+}

@@ -109,8 +109,39 @@ pub(crate) const SETTINGS: &[Setting] = &[
     .means(AtOnce, "web pages that may call the API, e.g. `https://scada.plant.example`"),
     Setting::new("insecure_allow_plain_http", Literal, "boolean", Some("false")).means(
         Restart,
-        "allows an address other than loopback although the API speaks plain HTTP: tokens and keys then cross the network \
-         readable",
+        "allows an address other than loopback without TLS: tokens and keys then cross the network readable; said with a \
+         warning at each start",
+    ),
+    Setting::new("public_url", Text, "`http://` or `https://`, host, perhaps port and path", None)
+        .default_in_words("none: links are paths")
+        .means(
+            Restart,
+            "what links in answers start with (`Location`, the certificate of a trust guide, the remedies of a Test), where \
+             clients reach the API by another address, as behind a proxy",
+        ),
+    Setting::new("max_connections", Literal, "16 to 65536", Some("1024"))
+        .means(Restart, "connections of clients at the same time; more wait until one ends"),
+    Setting::new("max_connections_per_address", Literal, "4 to 65536", Some("256")).means(
+        Restart,
+        "how many of them one address (of IPv6: one /64) may have; more are closed at once. Behind a proxy every client has \
+         the proxy's address: raise it there",
+    ),
+    Setting::new("client_timeout_seconds", Literal, "1 to 300 seconds", Some("30")).means(
+        Restart,
+        "how long a client may take for a TLS handshake, for the head of a request, for its body, and for taking anything of \
+         its answer; then it is cut off",
+    ),
+    Setting::new(
+        "test_allowed_networks",
+        Text,
+        "list of networks; comma-separated in the environment",
+        Some("[]"),
+    )
+    .default_in_words("none: all")
+    .means(
+        Restart,
+        "the networks that Koios opens OPC UA connections to, such as `10.1.0.0/16` or `fd00:1::/64`: \
+         [below](#where-koios-connects-to)",
     ),
     Setting::new("allow_deprecated_policies", Literal, "boolean", Some("false")).means(
         Restart,
@@ -143,6 +174,15 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "how many attempts may run at the same time; one whose server is silent gives its place to a device that has not \
          failed, if any waits",
     ),
+    Setting::new("tls.certificate", Text, "file", None).default_in_words("none").means(
+        Restart,
+        "the certificate of the REST API in PEM, the server's first, then those that issued it: [TLS](#tls)",
+    ),
+    Setting::new("tls.private_key", Text, "file", None)
+        .default_in_words("none")
+        .means(Restart, "its private key in PEM, not encrypted: PKCS#8, PKCS#1 or SEC1"),
+    Setting::new("tls.self_signed", Literal, "boolean", Some("false"))
+        .means(Restart, "whether the daemon makes a certificate of its own instead"),
 ];
 
 #[cfg(test)]

@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use koios_channel::{EndpointUrl, UserIdentity};
-use koios_opcua::{DevicePlan, Discovery, PlanError, Supervisor, TestError, TestReport};
+use koios_opcua::{
+    Code, DevicePlan, Discovery, PlanError, Stage, Supervisor, TestError, TestReport, Verdict,
+};
+use koios_pki::Sha256Thumbprint;
 use koios_store::{
     AuditResource, Device, DeviceId, DeviceSettings, DeviceUser, PasswordChange, Resource, Store, StoreError,
     UserSettings,
@@ -34,6 +37,10 @@ pub(crate) struct TestedDevice {
     pub(crate) report: TestReport,
 }
 
+/// What these attempts are called in the audit trail.
+const TESTED: &str = "device.tested";
+const DISCOVERED: &str = "endpoints.discovered";
+
 /// Seconds that a discovery may take when nothing else is said; that of a new device.
 const DISCOVERY_TIMEOUT: f64 = 10.0;
 
@@ -62,8 +69,7 @@ impl ConnectionTests {
         expect_password(&device, &settings)?;
         self.expect_certificate(&settings).await?;
         let plan = overridden(self.stored_plan(&device, &settings).await?, settings)?;
-        let report = self.attempt(self.supervisor.test(plan), client_gone).await?;
-        self.record(caller, Some(&device), &report).await?;
+        let report = self.test(caller, Some(&device), plan, client_gone).await?;
         Ok(TestedDevice { device: Some(id), report })
     }
 
@@ -79,14 +85,14 @@ impl ConnectionTests {
         expect_right_to_weaken(caller, None, &settings, rules)?;
         self.expect_certificate(&settings).await?;
         let plan = overridden(DevicePlan::new(endpoint_url(&settings.endpoint_url)?), settings)?;
-        let report = self.attempt(self.supervisor.test(plan), client_gone).await?;
-        self.record(caller, None, &report).await?;
+        let report = self.test(caller, None, plan, client_gone).await?;
         Ok(TestedDevice { device: None, report })
     }
 
     /// Asks a server for its endpoints.
     pub(crate) async fn discover(
         &self,
+        caller: &Caller,
         url: &str,
         timeout_seconds: Option<f64>,
         client_gone: impl Future<Output = ()>,
@@ -94,8 +100,28 @@ impl ConnectionTests {
         let url = endpoint_url(url)?;
         let seconds = whole_seconds(timeout_seconds.unwrap_or(DISCOVERY_TIMEOUT))
             .ok_or_else(|| ServiceError::invalid_field("timeout_seconds", TIMEOUT_RANGE))?;
-        let discovery = self.supervisor.discover(url, Duration::from_secs(seconds.into()));
-        self.attempt(discovery, client_gone).await
+        let discovery = self.supervisor.discover(url.clone(), Duration::from_secs(seconds.into()));
+        let discovery = self.attempt(discovery, client_gone).await;
+        let outcome = discovery.as_ref().map(|discovery| (&discovery.verdict, None));
+        self.record(caller, DISCOVERED, None, &url, outcome).await?;
+        allowed(discovery, |discovery| &discovery.verdict)
+    }
+
+    async fn test(
+        &self,
+        caller: &Caller,
+        device: Option<&Device>,
+        plan: DevicePlan,
+        client_gone: impl Future<Output = ()>,
+    ) -> Result<TestReport, ServiceError> {
+        let url = plan.endpoint_url.clone();
+        let report = self.attempt(self.supervisor.test(plan), client_gone).await;
+        let outcome = report.as_ref().map(|report| {
+            let server = report.server.as_ref().and_then(|server| server.certificate.as_ref());
+            (&report.verdict, server.map(|presented| presented.chain.leaf().thumbprint_sha256()))
+        });
+        self.record(caller, TESTED, device, &url, outcome).await?;
+        allowed(report, |report| &report.verdict)
     }
 
     /// One attempt, for as long as its client waits and the daemon does not stop.
@@ -146,25 +172,50 @@ impl ConnectionTests {
         }
     }
 
+    /// Writes down who asked for which target, also where the client went away before it was told what came of it: else
+    /// nobody could see who had looked through a network.
     async fn record(
         &self,
         caller: &Caller,
+        action: &str,
         device: Option<&Device>,
-        report: &TestReport,
+        url: &EndpointUrl,
+        outcome: Result<(&Verdict, Option<Sha256Thumbprint>), &ServiceError>,
     ) -> Result<(), ServiceError> {
-        let mut entry = caller.entry("device.tested");
+        let outcome = match outcome {
+            Ok(outcome) => Some(outcome),
+            // No attempt was made.
+            Err(error) if !matches!(error, ServiceError::Store(StoreError::Interrupted)) => return Ok(()),
+            Err(_) => None,
+        };
+        let (verdict, server) = outcome.unzip();
+        let mut entry = caller.entry(action);
         entry.resource = device
             .map(|device| AuditResource::new("device", device.id.to_string(), Some(device.name.clone())));
-        let server = report.server.as_ref().and_then(|server| server.certificate.as_ref());
-        entry.after = Some(serde_json::json!({
-            "code": report.verdict.code.as_str(),
-            "failed_stage": report.verdict.failed_stage.map(koios_opcua::Stage::as_str),
-            "endpoint_url": report.endpoint.as_ref().map(|endpoint| endpoint.url.as_str()),
-            "server_certificate_thumbprint_sha256":
-                server.map(|presented| presented.chain.leaf().thumbprint_sha256().to_string()),
-        }));
+        let mut after = serde_json::json!({
+            "code": verdict.map(|verdict| verdict.code.as_str()),
+            "failed_stage": verdict.and_then(|verdict| verdict.failed_stage).map(Stage::as_str),
+            "endpoint_url": url.as_str(),
+        });
+        if action == TESTED {
+            after["server_certificate_thumbprint_sha256"] =
+                server.flatten().map(|thumbprint| thumbprint.to_string()).into();
+        }
+        entry.after = Some(after);
         self.store.append_audit(entry).await?;
         Ok(())
+    }
+}
+
+/// An attempt that the configuration forbids is no answer about the target.
+fn allowed<T>(
+    done: Result<T, ServiceError>,
+    verdict: impl FnOnce(&T) -> &Verdict,
+) -> Result<T, ServiceError> {
+    let done = done?;
+    match verdict(&done).code {
+        Code::TargetNotAllowed => Err(ServiceError::TargetNotAllowed),
+        _ => Ok(done),
     }
 }
 

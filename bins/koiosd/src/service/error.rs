@@ -76,6 +76,9 @@ pub(crate) enum ServiceError {
     /// What was stored cannot be read.
     #[error("a stored certificate cannot be read")]
     StoredCertificate(#[from] CertificateError),
+    /// The target lies in none of the networks that the configuration allows.
+    #[error("the target's address is in none of the networks that Koios may connect to")]
+    TargetNotAllowed,
     /// As many attempts run already as may run at once.
     #[error("as many Tests and discoveries run already as may run at once")]
     TooManyAtOnce,

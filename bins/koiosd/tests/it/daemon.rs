@@ -183,7 +183,11 @@ impl Daemon {
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        self.url.strip_prefix("http://").and_then(|text| text.parse().ok()).expect("an address")
+        self.url
+            .split_once("://")
+            .map(|(_, text)| text)
+            .and_then(|text| text.parse().ok())
+            .expect("an address")
     }
 
     pub(crate) fn data_dir(&self) -> PathBuf {

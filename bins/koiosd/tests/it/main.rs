@@ -1,5 +1,6 @@
 //! The daemon as a whole: the real binary, real HTTP, a data directory of its own for every test.
 
+mod abuse;
 mod assignments;
 mod audit;
 mod backup;
@@ -37,13 +38,17 @@ mod prosys;
 mod regeneration;
 mod reload;
 mod service_manager;
+mod safe_headers;
 mod story;
 mod strictness;
 mod supervision;
+mod target_networks;
 mod test_command;
 mod token_command;
 mod token_guessing;
 mod token_roles;
+mod tls;
+mod tls_client;
 mod tokens;
 mod trust_guides;
 mod trust_lists;

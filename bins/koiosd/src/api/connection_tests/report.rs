@@ -16,6 +16,7 @@ use crate::{
         certificates::der_path, connection_code::ConnectionCode, security::SecurityMode,
         server_certificate::ServerCertificateBody, words,
     },
+    config::Settings,
     service::connection_tests::TestedDevice,
 };
 
@@ -94,7 +95,7 @@ struct CauseBody {
 #[schema(as = Remedy)]
 struct RemedyBody {
     text: String,
-    /// A path of this API at which it can be done.
+    /// Where in this API it can be done; with the setting `public_url` before the path.
     #[schema(required = true)]
     link: Option<String>,
 }
@@ -173,6 +174,16 @@ impl From<TestedDevice> for TestReportBody {
             clock_offset_ms: report.clock_offset_ms,
             started_at: report.started_at,
         }
+    }
+}
+
+impl TestReportBody {
+    /// As it is shown under the daemon's public address.
+    pub(super) fn linked(mut self, settings: &Settings) -> Self {
+        for remedy in &mut self.remedy {
+            remedy.link = remedy.link.take().map(|path| settings.link(path));
+        }
+        self
     }
 }
 

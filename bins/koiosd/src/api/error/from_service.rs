@@ -57,6 +57,11 @@ impl From<ServiceError> for ApiError {
             ServiceError::RevocationList(_) => {
                 Self::of_field(Code::CrlUnreadable, "crl", format!("{}.", sentence(&error)))
             }
+            ServiceError::TargetNotAllowed => Self::of_field(
+                Code::TargetNotAllowed,
+                "endpoint_url",
+                format!("{}; the setting test_allowed_networks lists them.", sentence(&error)),
+            ),
             ServiceError::TooManyAtOnce => {
                 Self::rate_limited(format!("{}; wait for one to end, then try again.", sentence(&error)))
             }

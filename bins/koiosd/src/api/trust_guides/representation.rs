@@ -11,6 +11,7 @@ use crate::{
         query::{FromQuery, PageQuery, QueryReader},
         words,
     },
+    config::Settings,
     service::trust_guides::{Chosen, DeviceTrustGuide},
 };
 
@@ -64,7 +65,7 @@ pub(super) struct TrustGuideBody {
     notes: Option<&'static str>,
     /// Where all this is from.
     sources: Vec<&'static str>,
-    /// The path of this API at which the certificate to trust can be had as DER; `null` where the device uses none.
+    /// Where in this API, with the setting `public_url` before the path, the certificate to trust can be had as DER; `null` where the device uses none.
     #[schema(required = true)]
     certificate_download: Option<String>,
 }
@@ -121,8 +122,9 @@ impl ProductsBody {
     }
 }
 
-impl From<DeviceTrustGuide> for TrustGuideBody {
-    fn from(shown: DeviceTrustGuide) -> Self {
+impl TrustGuideBody {
+    /// As it is shown under the daemon's public address.
+    pub(super) fn new(shown: DeviceTrustGuide, settings: &Settings) -> Self {
         let DeviceTrustGuide { guide, chosen, certificate } = shown;
         let texts = |texts: &'static [String]| texts.iter().map(String::as_str).collect();
         Self {
@@ -148,7 +150,7 @@ impl From<DeviceTrustGuide> for TrustGuideBody {
             untrusted_signals: texts(&guide.untrusted_signals),
             notes: guide.notes.as_deref(),
             sources: texts(&guide.sources),
-            certificate_download: certificate.map(|record| der_path(record.id)),
+            certificate_download: certificate.map(|record| settings.link(der_path(record.id))),
         }
     }
 }
