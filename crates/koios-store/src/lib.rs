@@ -12,6 +12,8 @@
 //!   [`Store::record_rejected`].
 //! - Access: [`Store::create_token`], [`Store::revoke_token`], beside a running daemon [`LocalTokens`];
 //!   [`Store::idempotency_store`].
+//! - Events, told with what there is to say of them: [`Store::events`]; certificates that end soon:
+//!   [`Store::warn_of_expiry`].
 //! - Backups, also beside a running daemon: [`back_up`], [`restore()`].
 //! - Identities of other products: [`look_for_identities`], [`Store::import_identities`].
 //! - Audit: [`Store::append_audit`], [`Store::recording`], [`Store::verify_audit`].
@@ -78,6 +80,8 @@ mod devices;
 mod directory_lock;
 mod encryption_at_rest;
 mod error;
+mod event;
+mod expiry;
 mod facts;
 mod fault;
 mod file_digest;
@@ -136,6 +140,8 @@ pub use device_history::{DeviceState, Transition};
 pub use devices::{DeviceFilter, DeviceQuery, DeviceSortKey, ImportCode, ImportError, ImportProblem};
 pub use encryption_at_rest::DecryptedKeys;
 pub use error::{IdentityFilesError, OpenError, Resource, StoreError, StoredFile};
+pub use event::{Committed, DeviceName, StoreEvent};
+pub use expiry::ExpiryWarning;
 pub use id::{CertificateId, DeviceId, InvalidId, TokenId};
 pub use idempotency::{IdempotencyRecord, StoredAnswer};
 pub use import::{

@@ -19,6 +19,7 @@ use crate::database::{Connection, Database, DatabaseResult};
 use crate::directory_lock::DirectoryLock;
 use crate::encryption_at_rest::Encryption;
 use crate::error::{OpenError, StoreError, with_causes};
+use crate::event::{Committed, Listeners};
 use crate::fault::Faults;
 use crate::hashed_files::HashedFiles;
 use crate::id::CertificateId;
@@ -36,9 +37,6 @@ use crate::{data_key, facts, file_system, key_conversion, leftovers, restore};
 
 /// The fact that the first start is over.
 const SET_UP: &str = "set up";
-
-/// How many changes a listener may lag behind before it loses some.
-const CHANGES_KEPT: usize = 1024;
 
 /// Where the data lies.
 #[derive(Clone, Debug)]
@@ -123,7 +121,7 @@ pub(crate) struct Inner {
     pub(crate) listing: Arc<Listing>,
     pub(crate) files_seen: Mutex<Option<FilesSeen>>,
     pub(crate) token_uses: TokenUses,
-    changes: broadcast::Sender<Change>,
+    listeners: Listeners,
     lock: Mutex<Option<DirectoryLock>>,
     pub(crate) faults: Faults,
 }
@@ -255,7 +253,7 @@ impl Store {
                 listing: Arc::default(),
                 files_seen: Mutex::default(),
                 token_uses: TokenUses::default(),
-                changes: broadcast::Sender::new(CHANGES_KEPT),
+                listeners: Listeners::default(),
                 lock: Mutex::new(lock),
                 faults: Faults::default(),
             }),
@@ -305,7 +303,16 @@ impl Store {
     /// anew.
     #[must_use]
     pub fn changes(&self) -> broadcast::Receiver<Change> {
-        self.inner.changes.subscribe()
+        self.inner.listeners.to_changes()
+    }
+
+    /// What every commit from now on does, told with what there is to say of it, in the order of the commits.
+    ///
+    /// Nothing is told that was not committed, and nothing that was committed is left out. A receiver that lags behind by
+    /// 1,024 commits loses some, is told so, and must then read everything anew. While nobody listens, nothing is made.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<Arc<Committed>> {
+        self.inner.listeners.to_events()
     }
 
     /// How much there is of everything.
@@ -396,9 +403,9 @@ impl Store {
     }
 
     pub(crate) async fn begin(&self) -> Result<Write, StoreError> {
-        let Inner { database, changes, audit_key, .. } = &*self.inner;
+        let Inner { database, listeners, audit_key, .. } = &*self.inner;
         let audit = self.audit.as_deref().cloned();
-        Write::begin(database, changes.clone(), audit, Arc::clone(audit_key)).await
+        Write::begin(database, listeners.clone(), audit, Arc::clone(audit_key)).await
     }
 
     /// Runs file work where it may block.
@@ -421,8 +428,7 @@ struct Keys {
 impl Inner {
     /// Tells a change that no commit brings.
     pub(crate) fn announce(&self, change: Change) {
-        // An error means that nobody listens.
-        let _ = self.changes.send(change);
+        self.listeners.tell(change);
     }
 }
 

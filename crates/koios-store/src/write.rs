@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use tokio::sync::{OwnedMutexGuard, broadcast};
+use tokio::sync::OwnedMutexGuard;
 
 use crate::audit::{self, AuditEntry, AuditKey, AuditResource};
 use crate::change::Change;
 use crate::database::{Connection, Database, DatabaseResult, Transaction};
 use crate::error::StoreError;
+use crate::event::{self, Committed, Listeners, StoreEvent, Told};
+use crate::instant;
 use crate::row_changes;
 use crate::store::Apply;
 
@@ -18,7 +20,8 @@ pub(crate) struct Write {
     database: Database,
     transaction: Transaction,
     changes: Vec<Change>,
-    listeners: broadcast::Sender<Change>,
+    told: Vec<Told>,
+    listeners: Listeners,
     /// What the commit adds to the audit trail.
     audit: Vec<AuditEntry>,
     audit_key: Arc<AuditKey>,
@@ -29,14 +32,15 @@ pub(crate) struct Write {
 impl Write {
     pub(crate) async fn begin(
         database: &Database,
-        listeners: broadcast::Sender<Change>,
+        listeners: Listeners,
         audit: Option<AuditEntry>,
         audit_key: Arc<AuditKey>,
     ) -> Result<Self, StoreError> {
         let (turn, transaction) = database.write().await?;
         let audit = audit.into_iter().collect();
         let database = database.clone();
-        Ok(Self { database, transaction, changes: Vec::new(), listeners, audit, audit_key, _turn: turn })
+        let (changes, told) = (Vec::new(), Vec::new());
+        Ok(Self { database, transaction, changes, told, listeners, audit, audit_key, _turn: turn })
     }
 
     pub(crate) fn connection(&mut self) -> &mut Connection {
@@ -50,6 +54,12 @@ impl Write {
     /// Notes a change, to be told once it is committed.
     pub(crate) fn announce(&mut self, change: Change) {
         self.changes.push(change);
+        self.told.extend(Told::of(change));
+    }
+
+    /// Notes an event, to be told once it is committed: of what no change tells, or tells too little.
+    pub(crate) fn tell(&mut self, event: StoreEvent) {
+        self.told.push(Told::Event(event));
     }
 
     /// Records, when changes are recorded, that the same caller's change did this as well.
@@ -89,10 +99,17 @@ impl Write {
                     audit::append(&mut self.transaction, entry, &self.audit_key).await?;
                 }
                 row_changes::note(&mut self.transaction, &self.changes).await?;
+                let events = match self.listeners.want_events() {
+                    true => event::complete(&mut self.transaction, self.told).await?,
+                    false => Vec::new(),
+                };
                 self.database.commit(self.transaction).await?;
+                // Before the changes: what comes of those is told after what brought it about.
+                if !events.is_empty() {
+                    self.listeners.tell_events(Committed { at: instant::now(), events });
+                }
                 for change in self.changes {
-                    // An error means that nobody listens.
-                    let _ = self.listeners.send(change);
+                    self.listeners.tell(change);
                 }
                 Ok(())
             }

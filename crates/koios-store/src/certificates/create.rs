@@ -13,6 +13,7 @@ use crate::change::Change;
 use crate::database::{Connection, DatabaseResult, storable};
 use crate::devices::row::assign_certificate;
 use crate::error::StoreError;
+use crate::event::StoreEvent;
 use crate::fault::FaultPoint;
 use crate::id::CertificateId;
 use crate::instant;
@@ -44,7 +45,9 @@ impl Store {
         let mut write = self.begin().await?;
         row::require_new_certificate(write.connection(), &chain, None).await?;
         row::require_free_name(write.connection(), &name, None).await?;
-        let first = CertificateRow::find_default(write.connection()).await?.is_none();
+        let previous_default = CertificateRow::find_default(write.connection()).await?;
+        let previous_default = previous_default.map(|row| row.certificate_name()).transpose()?;
+        let first = previous_default.is_none();
 
         let files = GenerationFiles::new(&chain, key);
         let leaf = chain.leaf();
@@ -90,15 +93,26 @@ impl Store {
         if make_default || first {
             write.announce(Change::DefaultChanged(id));
         }
+        let mut assigned = Vec::new();
         for device in assign_to {
             if assign_certificate(write.connection(), device, Some(id), now).await? {
-                write.announce(Change::DeviceUpdated(device));
+                assigned.push(device);
             }
         }
 
         let created = self.write_generation(&mut write, id, 1, files).await;
         let committed = match created {
-            Ok(record) => write.finish(Apply::Commit).await.map(|()| record),
+            Ok(record) => {
+                write.tell(StoreEvent::CertificateCreated(Box::new(record.clone())));
+                if record.is_default {
+                    let certificate = Box::new(record.clone());
+                    write.tell(StoreEvent::DefaultChanged { certificate, previous: previous_default });
+                }
+                for device in assigned {
+                    write.announce(Change::DeviceUpdated(device));
+                }
+                write.finish(Apply::Commit).await.map(|()| record)
+            }
             Err(error) => {
                 drop(write);
                 Err(error)

@@ -7,6 +7,7 @@ use crate::change::Change;
 use crate::database::DatabaseResult;
 use crate::devices::row::{Users, device_refs};
 use crate::error::StoreError;
+use crate::event::StoreEvent;
 use crate::id::CertificateId;
 use crate::instant;
 use crate::store::{Apply, Store};
@@ -48,6 +49,10 @@ impl Store {
             }
         };
         let certificate = self.observed_one(row).await?;
+        write.tell(StoreEvent::DefaultChanged {
+            certificate: Box::new(certificate.clone()),
+            previous: Some(previous_default.clone()),
+        });
         write.finish(apply).await?;
         Ok(DefaultChanged { certificate, previous_default, affected_devices })
     }
@@ -111,6 +116,7 @@ impl Store {
         let shown = |row: &CertificateRow| Some(json!({ "name": row.name, "description": row.description }));
         write.describe(Some(updated.audit_resource()), shown(&row), shown(&updated));
         let record = self.observed_one(updated).await?;
+        write.tell(StoreEvent::CertificateUpdated(Box::new(record.clone())));
         write.finish(Apply::Commit).await?;
         Ok(record)
     }

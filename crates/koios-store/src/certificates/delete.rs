@@ -9,6 +9,7 @@ use crate::change::Change;
 use crate::database::DatabaseResult;
 use crate::devices::row::{Users, assign_certificate, device_refs};
 use crate::error::StoreError;
+use crate::event::StoreEvent;
 use crate::fault::FaultPoint;
 use crate::id::CertificateId;
 use crate::instant;
@@ -72,6 +73,12 @@ impl Store {
         let after = json!({ "reassigned_devices": reassigned });
         write.describe(Some(row.audit_resource()), Some(before), Some(after));
         let deleted = Deleted { id, reassigned_devices, now_using: default.certificate_name()? };
+        write.tell(StoreEvent::CertificateDeleted {
+            certificate: row.certificate_name()?,
+            thumbprint_sha256: row.chain()?.leaf().thumbprint_sha256(),
+            reassigned_devices: deleted.reassigned_devices.clone(),
+            now_using: deleted.now_using.clone(),
+        });
         if apply == Apply::DryRun {
             write.finish(apply).await?;
             return Ok(deleted);

@@ -13,6 +13,7 @@ use crate::change::Change;
 use crate::database::{Connection, DatabaseResult, storable};
 use crate::devices::row::{Users, device_refs};
 use crate::error::StoreError;
+use crate::event::StoreEvent;
 use crate::fault::FaultPoint;
 use crate::id::CertificateId;
 use crate::instant;
@@ -172,6 +173,12 @@ impl Store {
             }
         };
 
+        write.tell(StoreEvent::CertificateRegenerated {
+            certificate: Box::new(certificate.clone()),
+            previous: answer.previous.clone(),
+            reason,
+            affected_devices: answer.affected_devices.clone(),
+        });
         // Readers see the old row with the old files or the new row with the new ones.
         let _files = self.inner.files.write().await;
         if let Err(error) = write.finish(Apply::Commit).await {

@@ -149,6 +149,11 @@ impl CertificateRow {
         Ok(CertificateName { id: self.id()?, name: self.name.clone() })
     }
 
+    /// Devices whose effective certificate this is.
+    pub(crate) fn device_count(&self) -> u64 {
+        count(self.assigned.saturating_add(self.through_default))
+    }
+
     pub(crate) fn require_revision(&self, expected: Option<i64>) -> Result<(), StoreError> {
         require_revision(self.revision, expected)
     }
@@ -164,7 +169,7 @@ impl CertificateRow {
             generation: self.generation()?,
             chain: self.chain()?,
             files,
-            device_count: count(self.assigned.saturating_add(self.through_default)),
+            device_count: self.device_count(),
             assigned_device_count: count(self.assigned),
             validity_days: u32::try_from(self.validity_days)
                 .map_err(|source| StoreError::corrupt("certificates.validity_days", source))?,

@@ -10,6 +10,7 @@ use crate::devices::endpoint_address::is_same_server;
 use crate::devices::row::DeviceRow;
 use crate::devices::settings::{applied, require_acceptable};
 use crate::error::StoreError;
+use crate::event::{DeviceName, StoreEvent};
 use crate::id::DeviceId;
 use crate::instant;
 use crate::secrets::SecretsKey;
@@ -97,6 +98,7 @@ impl Store {
                 .await
                 .database()?;
             write.announce(Change::DeviceDeleted(id));
+            write.tell(StoreEvent::DeviceDeleted(DeviceName::of(&row)?));
             write.describe(Some(row.audit_resource()), Some(row.audit_values().into()), None);
             write.finish(Apply::Commit).await
         })

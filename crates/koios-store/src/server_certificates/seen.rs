@@ -7,6 +7,7 @@ use crate::certificates::row::parse_chain;
 use crate::database::{Connection, DatabaseResult};
 use crate::devices::row::DeviceRow;
 use crate::error::StoreError;
+use crate::event::{DeviceName, StoreEvent};
 use crate::id::DeviceId;
 use crate::instant;
 use crate::server_certificates::{Presented, SeenServerCertificate};
@@ -44,6 +45,7 @@ impl Store {
         self.run(async move {
             let mut write = store.begin().await?;
             let row = DeviceRow::find(write.connection(), device).await?;
+            let before = presented(write.connection(), device).await?;
             sqlx::query(
                 "INSERT INTO presented_certificates (device_id, chain, thumbprint_sha256, seen_at) \
                  VALUES ($1, $2, $3, $4) ON CONFLICT (device_id) DO UPDATE SET chain = excluded.chain, \
@@ -56,7 +58,24 @@ impl Store {
             .execute(write.connection())
             .await
             .database()?;
-            note_seen(write.connection(), &row.endpoint_url, &chain, at).await?;
+            if note_seen(write.connection(), &row.endpoint_url, &chain, at).await? {
+                write.tell(StoreEvent::ServerCertificateSeen {
+                    endpoint_url: row.endpoint_url.clone(),
+                    certificate: Box::new(chain.leaf().clone()),
+                    device: Some(DeviceName::of(&row)?),
+                });
+            }
+            let before = before.map(|before| before.chain.leaf().thumbprint_sha256());
+            if let Some(before) = before.filter(|before| *before != chain.leaf().thumbprint_sha256()) {
+                let pinned = row.device()?.pinned_server_certificate;
+                write.tell(StoreEvent::ServerCertificateChanged {
+                    device: DeviceName::of(&row)?,
+                    endpoint_url: row.endpoint_url,
+                    certificate: Box::new(chain.leaf().clone()),
+                    previous_thumbprint_sha256: before,
+                    pinned_thumbprint_sha256: pinned.map(|pinned| pinned.leaf().thumbprint_sha256()),
+                });
+            }
             write.finish(Apply::Commit).await
         })
         .await
@@ -77,7 +96,10 @@ impl Store {
         let endpoint_url = endpoint_url.to_owned();
         self.run(async move {
             let mut write = store.begin().await?;
-            note_seen(write.connection(), &endpoint_url, &chain, at).await?;
+            if note_seen(write.connection(), &endpoint_url, &chain, at).await? {
+                let certificate = Box::new(chain.leaf().clone());
+                write.tell(StoreEvent::ServerCertificateSeen { endpoint_url, certificate, device: None });
+            }
             write.finish(Apply::Commit).await
         })
         .await
@@ -167,12 +189,13 @@ fn is_recent(known: OffsetDateTime, at: OffsetDateTime) -> bool {
     known <= at && at - known < RESOLUTION
 }
 
+/// Notes a certificate at an endpoint; says whether it was not known there.
 async fn note_seen(
     connection: &mut Connection,
     endpoint_url: &str,
     chain: &CertificateChain,
     at: OffsetDateTime,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let thumbprint = chain.leaf().thumbprint_sha256().to_string();
     let seen_again = sqlx::query(
         "UPDATE seen_certificates SET chain = $3, last_seen = $4 WHERE endpoint_url = $1 AND thumbprint_sha256 = $2",
@@ -186,7 +209,7 @@ async fn note_seen(
     .database()?;
     // Thousands of devices connect at a start, and counting takes longer the more were seen: only a new one makes more.
     if seen_again.rows_affected() > 0 {
-        return Ok(());
+        return Ok(false);
     }
     sqlx::query(
         "INSERT INTO seen_certificates (endpoint_url, thumbprint_sha256, chain, first_seen, last_seen) \
@@ -223,7 +246,7 @@ async fn note_seen(
         .await
         .database()?;
     }
-    Ok(())
+    Ok(true)
 }
 
 #[cfg(test)]

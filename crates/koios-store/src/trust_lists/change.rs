@@ -215,9 +215,7 @@ impl Rows {
         match self {
             Self::Unchanged => Ok(()),
             Self::NotRejected(thumbprint) => rejected::forget_rejected(write.connection(), thumbprint).await,
-            Self::Rejected(certificate, at) => {
-                rejected::note_rejected_by_hand(write.connection(), certificate, at).await
-            }
+            Self::Rejected(certificate, at) => rejected::note_rejected_by_hand(write, certificate, at).await,
         }
     }
 }

@@ -10,10 +10,12 @@ use super::{Rejection, TrustListName, TrustLists};
 use crate::atomic::{self, Access};
 use crate::database::{Connection, DatabaseResult, storable};
 use crate::error::StoreError;
+use crate::event::{DeviceName, StoreEvent};
 use crate::id::DeviceId;
 use crate::instant;
 use crate::layout::Layout;
 use crate::store::{Apply, Store};
+use crate::write::Write;
 
 /// How many rejected certificates are kept, the newest: enough for a plant that was set up anew, and no more for a
 /// server that presents another one each time.
@@ -46,7 +48,7 @@ impl Store {
             if lists.holds(TrustListName::Rejected, thumbprint) {
                 // Nobody who looks at the lists waits for the disk meanwhile.
                 let mut write = store.begin().await?;
-                note(write.connection(), &rejection).await?;
+                note(&mut write, &rejection).await?;
                 return write.finish(Apply::Commit).await;
             }
             if rejection.device.is_some() && store.is_full_of_recent(rejection.at).await? {
@@ -63,7 +65,7 @@ impl Store {
                 store.blocking(move |layout| write(layout, &leaf)).await?;
             }
             let mut write = store.begin().await?;
-            note(write.connection(), &rejection).await?;
+            note(&mut write, &rejection).await?;
             let surplus = surplus(write.connection(), &lists, thumbprint).await?;
             write.finish(Apply::Commit).await?;
             store.blocking(move |layout| remove(layout, &lists, &surplus)).await?;
@@ -116,25 +118,8 @@ impl Store {
 
     async fn is_recent(&self, rejection: &Rejection) -> Result<bool, StoreError> {
         self.reading(async {
-            let thumbprint = rejection.chain.leaf().thumbprint_sha256().to_string();
             let mut connection = self.inner.database.read().await?;
-            let newest: Option<(Option<String>, i64)> = match rejection.device {
-                Some(device) => sqlx::query_as(
-                    "SELECT reason_code, at FROM rejected_by WHERE thumbprint_sha256 = $1 AND device_id = $2",
-                )
-                .bind(&thumbprint)
-                .bind(device.to_string())
-                .fetch_optional(&mut *connection)
-                .await,
-                None => sqlx::query_as(
-                    "SELECT reason_code, last_seen FROM rejected_certificates WHERE thumbprint_sha256 = $1",
-                )
-                .bind(&thumbprint)
-                .fetch_optional(&mut *connection)
-                .await,
-            }
-            .database()?;
-            let Some((code, at)) = newest else { return Ok(false) };
+            let Some((code, at)) = newest(&mut connection, rejection).await? else { return Ok(false) };
             let at = instant::from_micros(at, "rejected_by.at")?;
             let age = rejection.at - at;
             Ok(code.as_deref() == Some(&rejection.code) && (Duration::ZERO..RESOLUTION).contains(&age))
@@ -148,17 +133,65 @@ fn is_listed(lists: &TrustLists, thumbprint: Sha256Thumbprint) -> bool {
     lists.holds(TrustListName::Trusted, thumbprint) || lists.holds(TrustListName::Issuer, thumbprint)
 }
 
+/// The code of the same certificate's last refusal by the same device, or by anybody, and its instant.
+async fn newest(
+    connection: &mut Connection,
+    rejection: &Rejection,
+) -> Result<Option<(Option<String>, i64)>, StoreError> {
+    let thumbprint = rejection.chain.leaf().thumbprint_sha256().to_string();
+    match rejection.device {
+        Some(device) => {
+            sqlx::query_as(
+                "SELECT reason_code, at FROM rejected_by WHERE thumbprint_sha256 = $1 AND device_id = $2",
+            )
+            .bind(thumbprint)
+            .bind(device.to_string())
+            .fetch_optional(connection)
+            .await
+        }
+        None => {
+            sqlx::query_as(
+                "SELECT reason_code, last_seen FROM rejected_certificates WHERE thumbprint_sha256 = $1",
+            )
+            .bind(thumbprint)
+            .fetch_optional(connection)
+            .await
+        }
+    }
+    .database()
+}
+
 /// Notes that a person has rejected it.
 pub(super) async fn note_rejected_by_hand(
-    connection: &mut Connection,
+    write: &mut Write,
     certificate: Certificate,
     at: OffsetDateTime,
 ) -> Result<(), StoreError> {
-    upsert(connection, &certificate.into(), None, BY_HAND, at).await
+    write.tell(StoreEvent::ServerCertificateRejected {
+        certificate: Box::new(certificate.clone()),
+        device: None,
+        code: None,
+        reason: BY_HAND.to_owned(),
+    });
+    upsert(write.connection(), &certificate.into(), None, BY_HAND, at).await
 }
 
-async fn note(connection: &mut Connection, rejection: &Rejection) -> Result<(), StoreError> {
+async fn note(write: &mut Write, rejection: &Rejection) -> Result<(), StoreError> {
     let Rejection { chain, device, code, reason, at } = rejection;
+    let before = newest(write.connection(), rejection).await?;
+    if before.is_none_or(|(before, _)| before.as_ref() != Some(code)) {
+        let device = match device {
+            Some(device) => DeviceName::find(write.connection(), *device).await?,
+            None => None,
+        };
+        write.tell(StoreEvent::ServerCertificateRejected {
+            certificate: Box::new(chain.leaf().clone()),
+            device,
+            code: Some(code.clone()),
+            reason: reason.clone(),
+        });
+    }
+    let connection = write.connection();
     upsert(connection, chain, Some(code), reason, *at).await?;
     let Some(device) = device else { return Ok(()) };
     sqlx::query(

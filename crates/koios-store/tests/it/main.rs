@@ -12,6 +12,8 @@ mod crash;
 mod database;
 mod devices;
 mod encryption;
+mod events;
+mod expiry;
 mod fixture;
 mod listing;
 mod listing_model;
