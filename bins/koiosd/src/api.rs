@@ -13,9 +13,11 @@ pub(crate) mod device_ref;
 pub(crate) mod devices;
 pub(crate) mod discovery;
 pub(crate) mod error;
+pub(crate) mod events;
 pub(crate) mod form;
 pub(crate) mod frame;
 pub(crate) mod health;
+pub(crate) mod http_metrics;
 pub(crate) mod idempotency;
 pub(crate) mod metrics;
 pub(crate) mod openapi;
@@ -51,6 +53,7 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
     health::configure(config);
     metrics::configure(config);
     openapi::configure(config);
+    events::configure(config);
     config.service(
         web::scope("/api/v1")
             .wrap(from_fn(auth::authenticate))

@@ -22,14 +22,14 @@ use time::{OffsetDateTime, macros::datetime};
 use zeroize::Zeroizing;
 
 use crate::{
-    api::{self, frame, safe_headers::SafeHeaders},
+    api::{self, frame, http_metrics, safe_headers::SafeHeaders},
     audit_command::head_text,
     command_line::Arguments,
     config::{DefaultServerCertificatePolicy, LiveSettings, Settings},
     error_chain::error_chain,
     first_start, listener,
     reload::Reload,
-    service::{Services, metrics::ConnectMetrics},
+    service::{Services, events::Events, expiry, metrics::ConnectMetrics},
     service_manager::{Notice, notify, watchdog_period},
     signals::{Hangups, Signals},
     system_host::system_host,
@@ -172,6 +172,9 @@ impl Application {
         }
         rt::spawn(look_at_files(services.store.clone()));
         rt::spawn(write_token_uses(services.store.clone()));
+        let warnings = services.metrics.expiry();
+        rt::spawn(expiry::watch(services.store.clone(), services.settings.clone(), warnings));
+        rt::spawn(services.metrics.watch_storage());
         let ended = loop {
             tokio::select! {
                 ended = &mut server => break Some(ended),
@@ -185,6 +188,7 @@ impl Application {
         tracing::info!("stopping");
         notify(Notice::Stopping);
         rt::spawn(signals.exit_at_next());
+        services.events.stop();
         services.connection_tests.stop();
         let begun = Instant::now();
         handle.stop(true).await;
@@ -274,10 +278,13 @@ async fn build(
     }
     warn_of_accepting_any(&settings);
     let connects = ConnectMetrics::new();
+    let first = store.first_event_number(OffsetDateTime::now_utc()).await.map_err(StartError::setup)?;
     let supervisor = start_supervisor(&store, &settings, &host, connects.clone())?;
     let live = LiveSettings::new(settings);
+    let events = Arc::new(Events::new(first, api::events::render, live.clone()));
+    rt::spawn(events.feed(store.clone(), &supervisor));
     let services =
-        Data::new(Services::new(store.clone(), live.clone(), Arc::new(host), supervisor, connects));
+        Data::new(Services::new(store.clone(), live.clone(), Arc::new(host), supervisor, events, connects));
     first_start::prepare(&store, &live.now(), &services.certificates, bootstrap_token).await?;
     warn_of_another_host(&store, &services.system_host).await?;
     let settings = live.now();
@@ -399,6 +406,7 @@ fn serve(
             .wrap(from_fn(frame::run_to_completion))
             .wrap(api::cors(services.settings.clone()))
             .wrap(from_fn(frame::identify))
+            .wrap(from_fn(http_metrics::count))
             .wrap(from_fn(move |request, next| headers.clone().add(request, next)))
             .wrap(from_fn(listener::follow))
             .configure(api::configure)

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::command_line::Arguments;
 use crate::service::devices::DeviceRules;
-use form::{list, listen_address};
+use form::{days, list, listen_address};
 use sources::process_environment;
 
 pub(crate) use live::LiveSettings;
@@ -61,6 +61,9 @@ pub struct Settings {
     pub default_validity_days: u32,
     /// How long before its end a certificate is `expiring_soon`, in days.
     pub expiring_soon_days: u32,
+    /// How many days before its end a certificate is warned of; once for each.
+    #[serde(deserialize_with = "days")]
+    pub expiry_warning_days: Vec<u32>,
     /// How new devices that name no policy judge their server's certificate.
     pub default_server_certificate_policy: DefaultServerCertificatePolicy,
     /// Longest pause between two attempts to connect a device, in seconds.
@@ -246,7 +249,7 @@ mod tests {
     }
 
     impl Settings {
-        pub(super) fn defaults_for_tests() -> Self {
+        pub(crate) fn defaults_for_tests() -> Self {
             load("", &["--data-dir", "/tmp/x"]).unwrap()
         }
     }
@@ -332,6 +335,11 @@ mod tests {
             "default_validity_days = 9126",
             "default_validity_days = \"many\"",
             "expiring_soon_days = -1",
+            "expiry_warning_days = [30, 0]",
+            "expiry_warning_days = [9126]",
+            "expiry_warning_days = \"30, soon\"",
+            "expiry_warning_days = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, \
+             26, 27, 28, 29, 30, 31, 32, 33]",
             "retry_max_seconds = 0.5",
             "connect_concurrency = 0",
             "default_key = \"rsa-1024\"",
@@ -402,5 +410,14 @@ mod tests {
         ] {
             assert_eq!(load(file, &["--data-dir", "/tmp/x"]).unwrap().cors_allowed_origins, expected);
         }
+    }
+
+    #[test]
+    fn days_of_warnings_may_be_a_list_or_text_with_commas_and_none() {
+        let load = |file: &str| load(file, &["--data-dir", "/tmp/x"]).unwrap().expiry_warning_days;
+        assert_eq!(load(""), [60, 30, 14, 7, 1]);
+        assert_eq!(load("expiry_warning_days = [90, 10]\n"), [90, 10]);
+        assert_eq!(load("expiry_warning_days = \"90, 10,\"\n"), [90, 10]);
+        assert_eq!(load("expiry_warning_days = []\n"), [0; 0]);
     }
 }

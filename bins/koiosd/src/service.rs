@@ -5,6 +5,8 @@ pub(crate) mod certificates;
 pub(crate) mod connection_tests;
 pub(crate) mod devices;
 pub(crate) mod error;
+pub(crate) mod events;
+pub(crate) mod expiry;
 pub(crate) mod idempotency;
 pub(crate) mod metrics;
 pub(crate) mod server_certificates;
@@ -24,6 +26,7 @@ use access::Access;
 use certificates::Certificates;
 use connection_tests::ConnectionTests;
 use devices::Devices;
+use events::Events;
 use idempotency::Idempotency;
 use metrics::{ConnectMetrics, Metrics};
 use server_certificates::ServerCertificates;
@@ -38,6 +41,7 @@ pub(crate) struct Services {
     pub(crate) certificates: Certificates,
     pub(crate) connection_tests: ConnectionTests,
     pub(crate) devices: Devices,
+    pub(crate) events: Arc<Events>,
     pub(crate) idempotency: Idempotency,
     pub(crate) metrics: Metrics,
     pub(crate) server_certificates: ServerCertificates,
@@ -57,6 +61,7 @@ impl Services {
         settings: LiveSettings,
         system_host: Arc<HostName>,
         supervisor: Arc<Supervisor>,
+        events: Arc<Events>,
         connects: ConnectMetrics,
     ) -> Self {
         let access = Access::new(store.clone());
@@ -67,8 +72,15 @@ impl Services {
             connection_tests: ConnectionTests::new(store.clone(), supervisor.clone(), settings.clone()),
             devices: Devices::new(store.clone(), settings.clone(), supervisor.clone()),
             idempotency: Idempotency::new(store.clone()),
-            metrics: Metrics::new(connects, store.clone(), settings.clone(), supervisor.clone())
-                .with_authentication_failures(failures),
+            metrics: Metrics::new(
+                connects,
+                store.clone(),
+                settings.clone(),
+                supervisor.clone(),
+                events.clone(),
+            )
+            .with_authentication_failures(failures),
+            events,
             server_certificates: ServerCertificates::new(store.clone()),
             tokens: Tokens::new(store.clone()),
             trust_guides: TrustGuides::new(store.clone()),

@@ -29,8 +29,8 @@ use super::{
 };
 use crate::service::Services;
 pub(crate) use downloads::der_path;
-use representation::{AssignedBody, CertificateBody, DefaultChangedBody, DeletedBody, RegeneratedBody, View};
-pub(crate) use representation::{FindingBody, KeyBody};
+use representation::{AssignedBody, DefaultChangedBody, DeletedBody, RegeneratedBody};
+pub(crate) use representation::{CertificateBody, FindingBody, KeyBody, View};
 use requests::{
     AssignRequest, CertificatePatchRequest, DefaultRequest, GenerateRequest, ListQuery, RegenerateRequest,
     ReplaceForm, ReplaceQuery, UploadForm, replace_order, upload_order,

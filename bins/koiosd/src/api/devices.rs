@@ -28,7 +28,8 @@ use crate::service::{Services, devices::DeviceView};
 use input::NewDevice;
 pub(crate) use input::{DeviceInput, UnsavedDevice};
 use list::ListQuery;
-use representation::{DeviceBody, StatusBody, TransitionBody};
+pub(crate) use representation::StatusBody;
+use representation::{DeviceBody, TransitionBody};
 
 #[derive(OpenApi)]
 #[openapi(

@@ -232,6 +232,11 @@ impl ApiError {
         Self { header, ..Self::new(Code::Unauthenticated, detail) }
     }
 
+    pub(crate) fn ticket_refused() -> Self {
+        let detail = "This ticket was used, is too old or unknown; ask for a new one.";
+        Self::unauthenticated(detail, "Bearer realm=\"koios\"")
+    }
+
     pub(crate) fn payload_too_large(limit: usize) -> Self {
         Self::new(Code::PayloadTooLarge, format!("The body may have at most {limit} bytes."))
     }

@@ -50,6 +50,10 @@ async fn healthz() -> HttpResponse {
     responses((status = 200, body = Health), (status = 503, body = Unready))
 )]
 async fn readyz(services: Data<Services>) -> ApiResult {
+    if services.events.is_stopping() {
+        let reasons = vec!["the daemon is stopping"];
+        return Ok(HttpResponse::ServiceUnavailable().json(Unready { status: "unavailable", reasons }));
+    }
     Ok(match services.store.check_writable().await {
         Ok(()) => HttpResponse::Ok().json(Health { status: "ok" }),
         Err(error) => {

@@ -18,7 +18,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use super::{
     audit, certificates, connection_code, connection_tests, devices, discovery,
     error::{self, PROBLEM_MEDIA_TYPE, Problem},
-    health, metrics,
+    events, health, metrics,
     query::{NoParameters, Query},
     routes, system, tokens, trust_guides, trust_lists, words,
 };
@@ -58,6 +58,7 @@ pub fn document() -> Document {
         devices::DevicesDocument::openapi(),
         connection_tests::ConnectionTestsDocument::openapi(),
         discovery::DiscoveryDocument::openapi(),
+        events::EventsDocument::openapi(),
         metrics::MetricsDocument::openapi(),
         system::SystemDocument::openapi(),
         tokens::TokensDocument::openapi(),

@@ -10,6 +10,9 @@ use super::{
     sources::Findings,
 };
 
+/// More thresholds than anybody reads warnings of.
+const EXPIRY_WARNINGS_MAX: usize = 32;
+
 /// Collects what cannot be used, with the places where it was given.
 struct Check<'a> {
     sources: &'a Sources,
@@ -45,6 +48,17 @@ impl Settings {
         );
         let days = self.expiring_soon_days;
         check.within(days <= VALIDITY_DAYS_MAX, "expiring_soon_days", &days, "0 to 9125 days");
+        let known = 1..=VALIDITY_DAYS_MAX;
+        let wrong = self.expiry_warning_days.iter().find(|days| !known.contains(days));
+        let expected = "a list of 1 to 9125 days each";
+        check.within(wrong.is_none(), "expiry_warning_days", wrong.unwrap_or(&0), expected);
+        let count = self.expiry_warning_days.len();
+        check.within(
+            count <= EXPIRY_WARNINGS_MAX,
+            "expiry_warning_days",
+            &count,
+            "at most 32 numbers of days",
+        );
         let seconds = self.retry_max_seconds;
         check.within((1.0..=3600.0).contains(&seconds), "retry_max_seconds", &seconds, "1 to 3600 seconds");
         let attempts = self.connect_concurrency;

@@ -33,6 +33,27 @@ pub(super) fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Str
     })
 }
 
+/// Numbers of days, or text with them separated by commas.
+pub(super) fn days<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u32>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum DaysOrText {
+        Days(Vec<u32>),
+        Text(String),
+    }
+    let days = match DaysOrText::deserialize(deserializer)? {
+        DaysOrText::Days(days) => days,
+        DaysOrText::Text(text) => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            let days = items.map(|item| {
+                item.parse().map_err(|_| de::Error::custom(format!("`{item}` is not a number of days")))
+            });
+            days.collect::<Result<_, _>>()?
+        }
+    };
+    Ok(days)
+}
+
 /// Scheme, host and perhaps a port, as browsers send it in `Origin` (RFC 6454 §6.1).
 pub(super) fn is_origin(text: &str) -> bool {
     let Some(host) = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")) else {

@@ -162,6 +162,17 @@ pub(crate) const SETTINGS: &[Setting] = &[
         .means(AtOnce, "their validity"),
     Setting::new("expiring_soon_days", Literal, "0 to 9125 days", Some("30"))
         .means(AtOnce, "how long before its end a certificate has the badge *expiring soon*"),
+    Setting::new(
+        "expiry_warning_days",
+        Text,
+        "list of 1 to 9125 days, at most 32; comma-separated in the environment",
+        Some("[60, 30, 14, 7, 1]"),
+    )
+    .means(
+        AtOnce,
+        "how many days before its end a certificate is warned of, once for each: event, log line and metric \
+         ([MONITORING.md](MONITORING.md)); an empty list leaves the warning that it has expired",
+    ),
     Setting::new("default_server_certificate_policy", Text, "`pin` `trust_list` `accept_any`", Some("\"pin\""))
         .means(
             AtOnce,

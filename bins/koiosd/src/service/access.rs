@@ -124,7 +124,6 @@ impl Access {
     }
 
     /// Whether a token that was good still is: for what goes on after its request, such as a stream.
-    #[expect(dead_code, reason = "for streams of events")]
     pub(crate) async fn still_valid(&self, id: TokenId) -> Result<bool, ServiceError> {
         match self.store.token(id).await {
             Ok(token) => Ok(!token.has_expired(OffsetDateTime::now_utc())),

@@ -73,6 +73,9 @@ pub(crate) enum ServiceError {
     /// The store refused or failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The daemon stops.
+    #[error("the daemon is stopping")]
+    Stopping,
     /// What was stored cannot be read.
     #[error("a stored certificate cannot be read")]
     StoredCertificate(#[from] CertificateError),
@@ -85,6 +88,12 @@ pub(crate) enum ServiceError {
     /// Too many tokens from that address were wrong.
     #[error("too many tokens from this address were wrong")]
     TooManyWrongTokens { retry_after: Duration },
+    /// As many listen to events already as may.
+    #[error("as many streams of events are open already as may be")]
+    TooManyStreams,
+    /// As many tickets are unused as may be.
+    #[error("too many tickets are unused")]
+    TooManyTickets,
     /// A field names a certificate that does not exist.
     #[error("there is no certificate {id}")]
     UnknownCertificate { field: &'static str, id: CertificateId },

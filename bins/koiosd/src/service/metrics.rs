@@ -1,7 +1,7 @@
 //! What is measured: counted as it happens, or read when somebody asks.
 
 use koios_opcua::{Code, ConnectObserver, Supervisor};
-use koios_store::{CertificateStatus, DeviceState, Store};
+use koios_store::{CertificateStatus, DeviceState, ExpiryWarning, Store, StoreError};
 use prometheus_client::{
     encoding::{EncodeLabelSet, prometheus_text},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
@@ -10,12 +10,19 @@ use prometheus_client::{
 use std::{sync::Arc, sync::atomic::AtomicU64, time::Duration};
 use time::OffsetDateTime;
 
-use super::error::ServiceError;
+use super::{error::ServiceError, events::Events};
 use crate::config::LiveSettings;
 
 /// Upper bounds in seconds: from a server next door to the longest timeout that a device can have.
 const CONNECT_SECONDS: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
+
+/// Upper bounds in seconds: from an answer out of memory to a Test of the longest timeout.
+const REQUEST_SECONDS: [f64; 12] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 10.0, 300.0];
+
+/// How often it is tried whether the data directory can be written.
+const TRY_STORAGE_EVERY: Duration = Duration::from_secs(30);
 
 /// Counts the attempts of enabled devices.
 #[derive(Clone, Debug)]
@@ -40,11 +47,58 @@ impl ConnectObserver for ConnectMetrics {
     }
 }
 
+/// Counts the warnings of certificates that end soon.
+#[derive(Clone, Debug)]
+pub(crate) struct ExpiryMetrics(Family<DaysLabel, Counter>);
+
+impl ExpiryMetrics {
+    fn new(thresholds_days: &[u32]) -> Self {
+        let warnings = Family::<DaysLabel, Counter>::default();
+        for days in thresholds_days.iter().copied().chain([0]) {
+            drop(warnings.get_or_create(&DaysLabel { threshold_days: days }));
+        }
+        Self(warnings)
+    }
+
+    pub(crate) fn count(&self, warning: &ExpiryWarning) {
+        self.0.get_or_create(&DaysLabel { threshold_days: warning.threshold_days.unwrap_or(0) }).inc();
+    }
+}
+
+/// A request that was answered.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) method: &'static str,
+    /// The pattern of its route, of which there are few.
+    pub(crate) route: String,
+    pub(crate) status: u16,
+    pub(crate) duration: Duration,
+}
+
+#[derive(Debug)]
+struct HttpMetrics {
+    requests: Family<RequestLabel, Counter>,
+    durations: Family<RouteLabel, Histogram>,
+}
+
+impl Default for HttpMetrics {
+    fn default() -> Self {
+        let durations =
+            Family::new_with_constructor((|| Histogram::new(REQUEST_SECONDS)) as fn() -> Histogram);
+        Self { requests: Family::default(), durations }
+    }
+}
+
 /// Everything that is measured.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     authentication_failures: Counter,
     connects: ConnectMetrics,
+    events: Arc<Events>,
+    expiry: ExpiryMetrics,
+    http: HttpMetrics,
+    /// 1 when the data directory could be written at the last try.
+    storage: Gauge,
     settings: LiveSettings,
     store: Store,
     supervisor: Arc<Supervisor>,
@@ -56,12 +110,46 @@ impl Metrics {
         store: Store,
         settings: LiveSettings,
         supervisor: Arc<Supervisor>,
+        events: Arc<Events>,
     ) -> Self {
-        Self { authentication_failures: Counter::default(), connects, settings, store, supervisor }
+        let expiry = ExpiryMetrics::new(&settings.now().expiry_warning_days);
+        let storage = Gauge::default();
+        // It has just been opened.
+        storage.set(1);
+        let http = HttpMetrics::default();
+        let authentication_failures = Counter::default();
+        Self { authentication_failures, connects, events, expiry, http, storage, settings, store, supervisor }
     }
 
     pub(crate) fn with_authentication_failures(self, authentication_failures: Counter) -> Self {
         Self { authentication_failures, ..self }
+    }
+
+    /// What counts warnings.
+    pub(crate) fn expiry(&self) -> ExpiryMetrics {
+        self.expiry.clone()
+    }
+
+    pub(crate) fn count_request(&self, request: Request) {
+        let Request { method, route, status, duration } = request;
+        let label = RouteLabel { method, route: route.clone() };
+        self.http.durations.get_or_create(&label).observe(duration.as_secs_f64());
+        self.http.requests.get_or_create(&RequestLabel { method, route, status: status.into() }).inc();
+    }
+
+    /// Tries again and again whether the data directory can be written, until the store is closed.
+    pub(crate) fn watch_storage(&self) -> impl Future<Output = ()> + use<> {
+        let (store, storage) = (self.store.clone(), self.storage.clone());
+        async move {
+            loop {
+                tokio::time::sleep(TRY_STORAGE_EVERY).await;
+                match store.check_writable().await {
+                    Ok(()) => storage.set(1),
+                    Err(StoreError::Interrupted) => return,
+                    Err(_) => storage.set(0),
+                };
+            }
+        }
     }
 
     /// All of it as it is now, in the Prometheus text format 0.0.4.
@@ -77,6 +165,9 @@ impl Metrics {
             "Requests refused because their token was unknown, revoked or expired, or too many from there were",
             self.authentication_failures.clone(),
         );
+        self.register_events(&mut registry);
+        self.register_http(&mut registry);
+        self.register_storage(&mut registry).await?;
         let mut text = String::new();
         prometheus_text::encode(&mut text, &registry).map_err(ServiceError::Metrics)?;
         Ok(text)
@@ -165,6 +256,51 @@ impl Metrics {
             "Time since the files of all certificates were last looked at",
             age,
         );
+        registry.register(
+            "koios_certificate_expiry_warnings",
+            "Warnings of certificates that end soon, by the threshold in days; 0 when they had ended",
+            self.expiry.0.clone(),
+        );
+        Ok(())
+    }
+
+    fn register_events(&self, registry: &mut Registry) {
+        let events = Family::<TypeLabel, Counter>::default();
+        for (name, count) in self.events.counts() {
+            events.get_or_create(&TypeLabel { r#type: name }).inc_by(count);
+        }
+        registry.register("koios_events", "Events by type", events);
+        let streams = Gauge::<i64>::default();
+        streams.set(signed(u64::try_from(self.events.listeners()).unwrap_or(u64::MAX)));
+        registry.register("koios_event_streams", "Streams of events that are open", streams);
+    }
+
+    fn register_http(&self, registry: &mut Registry) {
+        registry.register(
+            "koios_http_requests",
+            "Requests by method, route and status",
+            self.http.requests.clone(),
+        );
+        registry.register(
+            "koios_http_request_duration_seconds",
+            "How long requests took until their answer began",
+            self.http.durations.clone(),
+        );
+    }
+
+    async fn register_storage(&self, registry: &mut Registry) -> Result<(), ServiceError> {
+        registry.register(
+            "koios_storage_writable",
+            "Whether the data directory could be written when that was last tried",
+            self.storage.clone(),
+        );
+        let entries = Gauge::<i64>::default();
+        entries.set(self.store.audit_head().await?.map_or(0, |head| head.sequence));
+        registry.register(
+            "koios_audit_entries",
+            "The number of the newest entry of the audit trail, which never gets less",
+            entries,
+        );
         Ok(())
     }
 }
@@ -172,6 +308,29 @@ impl Metrics {
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct CodeLabel {
     code: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct DaysLabel {
+    threshold_days: u32,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct RequestLabel {
+    method: &'static str,
+    route: String,
+    status: u32,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct RouteLabel {
+    method: &'static str,
+    route: String,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct TypeLabel {
+    r#type: &'static str,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]

@@ -162,7 +162,7 @@ pub(crate) fn contents_below(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     all
 }
 
-fn token_hash(token: &str) -> [u8; 32] {
+pub(crate) fn token_hash(token: &str) -> [u8; 32] {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes());
     digest.as_ref().try_into().expect("32 bytes")
 }

@@ -98,6 +98,10 @@ fn every_documented_path_answers_and_needs_a_token_unless_it_says_otherwise() {
                 .as_array()
                 .is_some_and(|schemes| schemes.iter().any(|scheme| scheme == &json!({})));
             assert_eq!(call().without_token().send().status == 401, !public, "{method} {path}");
+            if operation["responses"]["200"]["content"]["text/event-stream"].is_object() {
+                // With a token it does not end.
+                continue;
+            }
             let answer = call().send();
             if answer.status == 404 {
                 // The id is unknown; a route that is not there would say so to any method.

@@ -72,6 +72,15 @@ impl From<ServiceError> for ApiError {
                 );
                 Self::rate_limited(detail).retry_after(*retry_after)
             }
+            ServiceError::TooManyStreams => {
+                Self::rate_limited(format!("{}; close one, then try again.", sentence(&error)))
+            }
+            ServiceError::TooManyTickets => {
+                Self::rate_limited(format!("{}; they last half a minute, try again then.", sentence(&error)))
+            }
+            ServiceError::Stopping => {
+                Self::new(Code::Stopping, format!("{}; try again when it has started.", sentence(&error)))
+            }
             ServiceError::UnknownCertificate { field, .. } => {
                 Self::of_field(Code::UnknownCertificate, *field, format!("{}.", sentence(&error)))
             }
