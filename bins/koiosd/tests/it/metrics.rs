@@ -1,5 +1,8 @@
 //! What is measured, as Prometheus reads it.
 
+mod monitoring;
+mod text_format;
+
 use koios_testkit::{ServerOptions, Stack};
 use serde_json::json;
 
@@ -86,4 +89,82 @@ fn attempts_and_devices_are_counted() {
     // A Test is no attempt of the device.
     daemon.post(&format!("{}/test", path_of(&running)), &json!({})).expect(200);
     assert_eq!(sample(&daemon, "koios_connects_total{code=\"connected\"}"), Some(1.0));
+}
+
+#[test]
+fn what_is_told_is_well_formed_and_what_alerts_and_dashboard_ask_for() {
+    let daemon = Setup::empty().start();
+    daemon.generate("Plant \"A\" \\ B");
+    let nobody = json!({ "name": "B", "endpoint_url": "opc.tcp://127.0.0.1:1", "enabled": true });
+    let failed = add(&daemon, &nobody);
+    wait_for(&daemon, &failed, state("failed"));
+    daemon.get("/metrics");
+    let families = text_format::parse(&daemon.get("/metrics").text());
+    for (name, kind) in [
+        ("koios_build_info", "gauge"),
+        ("koios_certificate_expiry_seconds", "gauge"),
+        ("koios_certificates", "gauge"),
+        ("koios_devices", "gauge"),
+        ("koios_connects_total", "counter"),
+        ("koios_connect_duration_seconds", "histogram"),
+        ("koios_http_requests_total", "counter"),
+        ("koios_http_request_duration_seconds", "histogram"),
+    ] {
+        assert_eq!(families.get(name).map(|family| family.kind.as_str()), Some(kind), "{name}");
+    }
+    let (_, labels, _) = &families["koios_certificate_expiry_seconds"].samples[0];
+    assert_eq!(labels.keys().collect::<Vec<_>>(), ["id", "name"]);
+    assert_eq!(labels["name"], "Plant \"A\" \\ B");
+    assert_eq!(sample(&daemon, "koios_storage_writable"), Some(1.0));
+    let newest = daemon.get("audit?limit=1").expect(200)["items"][0]["sequence"].as_f64();
+    assert_eq!(sample(&daemon, "koios_audit_entries"), newest);
+    assert_eq!(sample(&daemon, "koios_events_total{type=\"device.created\"}"), Some(1.0));
+    monitoring::ask_for_what_is_told(&families);
+}
+
+#[test]
+fn requests_are_counted_by_route_and_nobody_invents_labels() {
+    let daemon = Setup::empty().start();
+    for number in 0..5 {
+        daemon
+            .get(&format!("devices/00000000-0000-7000-8000-00000000000{number}"))
+            .expect_problem(404, "not_found");
+        daemon.get(&format!("nothing/{number}")).expect_problem(404, "not_found");
+        daemon.call("GET", &format!("/{number}")).send();
+        daemon.call("GET", &format!("certificates/{number}")).without_token().send();
+        daemon.call(&format!("BREW{number}"), "devices").send().expect_problem(405, "method_not_allowed");
+        daemon.call("GET", "/healthz").send();
+    }
+    let requests = |method: &str, route: &str, status: u16| {
+        sample(
+            &daemon,
+            &format!(
+                "koios_http_requests_total{{method=\"{method}\",route=\"{route}\",status=\"{status}\"}}"
+            ),
+        )
+    };
+    assert_eq!(requests("GET", "/api/v1/devices/{id}", 404), Some(5.0));
+    assert_eq!(requests("GET", "unmatched", 404), Some(10.0));
+    assert_eq!(
+        requests("GET", "/api/v1/certificates/{id}", 401),
+        Some(5.0),
+        "refused before the route is asked"
+    );
+    assert_eq!(requests("other", "/api/v1/devices", 405), Some(5.0));
+    assert_eq!(requests("GET", "/healthz", 200), Some(5.0));
+    let duration = "koios_http_request_duration_seconds_count{method=\"GET\",route=\"/api/v1/devices/{id}\"}";
+    assert_eq!(sample(&daemon, duration), Some(5.0));
+    let families = text_format::parse(&daemon.get("/metrics").text());
+    let routes =
+        families["koios_http_requests_total"].samples.iter().map(|(_, labels, _)| labels["route"].as_str());
+    let routes: std::collections::BTreeSet<_> = routes.collect();
+    let expected = [
+        "/api/v1/certificates/{id}",
+        "/api/v1/devices",
+        "/api/v1/devices/{id}",
+        "/healthz",
+        "/metrics",
+        "unmatched",
+    ];
+    assert_eq!(routes.into_iter().collect::<Vec<_>>(), expected);
 }
