@@ -21,6 +21,7 @@ mod device_import;
 mod device_passwords;
 mod device_test;
 mod devices;
+mod documents;
 mod downloads;
 mod encryption;
 mod events;
