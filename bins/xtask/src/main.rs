@@ -6,6 +6,7 @@ mod deb;
 mod fixtures;
 mod interop;
 mod interrupt;
+mod links;
 mod openapi;
 mod postgresql;
 mod prosys;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         ["interop"] => interop::run(Purpose::Write),
         ["interop", "--check"] => interop::run(Purpose::Check),
         ["kills", arguments @ ..] => reliability::kills(arguments),
+        ["links"] => links::check(),
         ["openapi"] => openapi::write().map(|()| ExitCode::SUCCESS),
         ["openapi", "--check"] => openapi::check(),
         ["postgresql", test_arguments @ ..] => postgresql::run(test_arguments),
@@ -67,6 +69,7 @@ const USAGE: &str = "usage: cargo xtask <chore>
                      drifted; fails where a verdict is not the one of its table
   kills [number [seed]]
                      kill the daemon under load so many times (1000); a seed repeats the choices of an earlier run
+  links              tell which links and anchors of the Markdown files lead nowhere, and which pages no way leads to
   openapi [--check]  write bins/koiosd/openapi.json, or tell whether it has drifted
   postgresql [arguments]
                      run koios-store's tests on a PostgreSQL server in SQLite's place (needs Debian's postgresql), and
