@@ -6,6 +6,7 @@
 //!   node-opcua, asyncua and open62541 as child processes. It rejects, and is told to trust, as an operator would do it.
 //! - [`ProsysStandIn`] is a server that keeps clients' certificates as the Prosys OPC UA Simulation Server does.
 //! - [`OddPeer`] is something else that listens: silent, HTTP, SSH, closing, resetting, dripping.
+//! - [`Browser`] is a headless Chromium, for the pages that the daemon serves.
 //! - [`foreign_pki`] lets other products write the folders and key stores in which they keep certificates.
 //! - [`start_or_skip`] and [`skip`](fn@skip) leave a trace of what could not run, for `cargo xtask test`.
 //!
@@ -13,6 +14,9 @@
 //! where a test could not go on anyway.
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations)]
+
+mod browser;
+pub use browser::{Browser, ColorScheme, Element};
 
 mod certificate;
 pub use certificate::{
