@@ -9,6 +9,7 @@ pub(crate) mod client;
 pub(crate) mod conditional;
 pub(crate) mod connection_code;
 pub(crate) mod connection_tests;
+pub(crate) mod console;
 pub(crate) mod device_ref;
 pub(crate) mod devices;
 pub(crate) mod discovery;

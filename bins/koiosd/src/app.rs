@@ -409,6 +409,7 @@ fn serve(
             .wrap(from_fn(http_metrics::count))
             .wrap(from_fn(move |request, next| headers.clone().add(request, next)))
             .wrap(from_fn(listener::follow))
+            .configure(|config| api::console::configure(config, &services.settings.now()))
             .configure(api::configure)
     };
     let server = listener::serve(listener, config, limits, app).map_err(StartError::Serve)?;

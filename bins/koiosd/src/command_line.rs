@@ -26,6 +26,9 @@ pub struct Arguments {
     /// How log lines are written to standard error.
     #[arg(long, value_name = "FORMAT", value_enum, global = true)]
     pub log_format: Option<LogFormat>,
+    /// Serve the example console, a page for the browser, at /console/.
+    #[arg(long, global = true)]
+    pub console: bool,
 }
 
 /// The commands of the daemon's binary.

@@ -51,6 +51,8 @@ pub struct Settings {
     /// Origins whose pages may call the API (`https://host[:port]`).
     #[serde(deserialize_with = "list")]
     pub cors_allowed_origins: Vec<String>,
+    /// Whether the example console is served at `/console/`.
+    pub console: bool,
     /// Whether the first start generates the default certificate.
     pub create_default_certificate: bool,
     /// The subject's organization where a request names none.
@@ -252,6 +254,15 @@ mod tests {
         pub(crate) fn defaults_for_tests() -> Self {
             load("", &["--data-dir", "/tmp/x"]).unwrap()
         }
+    }
+
+    #[test]
+    fn the_console_is_served_only_when_asked_for() {
+        let flags = ["--data-dir", "/tmp/x"];
+        assert!(!load("", &flags).unwrap().console);
+        assert!(load("console = true\n", &flags).unwrap().console);
+        assert!(load("console = false\n", &[&flags[..], &["--console"]].concat()).unwrap().console);
+        assert!(load("console = \"perhaps\"\n", &flags).is_err());
     }
 
     #[test]

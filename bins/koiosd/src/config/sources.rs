@@ -128,6 +128,12 @@ impl Sources {
                 }
             }
         }
+        if arguments.console
+            && let Some(setting) = Setting::find("console")
+        {
+            let origin = Origin::Flag { name: setting.flag.unwrap_or_default() };
+            sources.give(setting, literal("true"), origin);
+        }
         if let Some(setting) = Setting::find("data_dir").filter(|setting| !sources.has(setting)) {
             match user_data_dir().map(|path| path.into_os_string().into_string()) {
                 Some(Ok(path)) => sources.give(setting, Value::String(path), Origin::Default),

@@ -107,6 +107,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Some("[]"),
     )
     .means(AtOnce, "web pages that may call the API, e.g. `https://scada.plant.example`"),
+    Setting::new("console", Literal, "boolean", Some("false")).flag("--console").means(
+        Restart,
+        "whether the [example console](../examples/console/README.md) is served at `/console/`, without a token; the page asks \
+         for one",
+    ),
     Setting::new("insecure_allow_plain_http", Literal, "boolean", Some("false")).means(
         Restart,
         "allows an address other than loopback without TLS: tokens and keys then cross the network readable; said with a \
