@@ -12,6 +12,7 @@ mod changes;
 mod check;
 mod clock;
 mod config_command;
+mod console;
 mod contract;
 mod conventions;
 mod csr;
