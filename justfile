@@ -74,6 +74,10 @@ postgresql *arguments:
 doc:
     .ci/run doc
 
+# Tell which links of the Markdown files lead nowhere
+links:
+    cargo xtask links
+
 # Replay the fuzz corpora
 fuzz-replay:
     .ci/run fuzz
