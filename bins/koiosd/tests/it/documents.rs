@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use koios_testkit::{CertificateSpec, Server, ServerOptions, Stack, TestCertificate, skip};
+use koios_testkit::{CertificateSpec, Server, ServerOptions, Stack, TestCertificate, openssl, skip};
 
 use crate::daemon::{ADMIN, Setup};
 use page::{Step, steps};
@@ -44,6 +44,13 @@ fn every_page_of_the_guide_warns_and_says_what_can_go_wrong() {
         assert!(text.contains("> **"), "{page} has no warning");
         assert!(text.contains("\n## What can go wrong\n"), "{page} does not say what can go wrong");
     }
+}
+
+#[test]
+fn the_first_page_of_the_guide_defines_what_all_pages_use() {
+    let before: String =
+        steps(&docs().join("guide/README.md")).into_iter().map(|Step { commands, .. }| commands).collect();
+    assert!(before.contains("koios()") && before.contains("API="), "{before}");
 }
 
 /// The walk of the README, with the addresses and folders of this test in the place of its own.
@@ -136,16 +143,15 @@ fn put_files_of_the_reader(folder: &Path) {
     let line3 = CertificateSpec::application("urn:plant:line3").named("Line 3").with_shared_key(2048, 3);
     pair("line3-old", &line3.clone().expired().make());
     pair("line3-new", &line3.with_shared_key(2048, 4).make());
-    let plc = CertificateSpec::application("urn:plc7").named("PLC 7").with_shared_key(2048, 5).make();
-    fs::write(folder.join("plc7.der"), plc.der()).expect("a writable folder");
+    let line4 =
+        CertificateSpec::application("urn:plant:line4").named("Line 4").with_shared_key(2048, 5).make();
+    pair("line4", &line4);
+    let file = |name: &str| folder.join(name).display().to_string();
+    let (certificate, key, store) = (file("line4.crt"), file("line4.key"), file("line4.pfx"));
+    let passphrase = "pass:correct horse battery staple";
+    let export =
+        ["pkcs12", "-export", "-in", &certificate, "-inkey", &key, "-out", &store, "-passout", passphrase];
+    openssl::run(&export, b"");
     let list = koios_testkit::revocation_list(&authority, &[]);
     fs::write(folder.join("plant-ca.crl"), list).expect("a writable folder");
-}
-
-/// Steps must not depend on a page that nobody has read before.
-#[test]
-fn the_first_page_of_the_guide_defines_what_all_pages_use() {
-    let before: String =
-        steps(&docs().join("guide/README.md")).into_iter().map(|Step { commands, .. }| commands).collect();
-    assert!(before.contains("koios()") && before.contains("API="), "{before}");
 }
