@@ -30,7 +30,7 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
 
 /// Lists the audit trail, the newest entry first.
 #[utoipa::path(
-    get, path = "/api/v1/audit", tag = "audit", params(ListQuery),
+    get, path = "/api/v1/audit", tag = "audit", params(ListQuery), security(("bearer_token" = ["admin"])),
     responses((status = 200, body = PageBody<EntryBody>), (status = "default", body = Problem))
 )]
 async fn list(_: Require<Admin>, query: Query<ListQuery>, services: Data<Services>) -> ApiResult {

@@ -5,6 +5,7 @@ mod input;
 mod list;
 mod representation;
 mod server_certificates;
+mod to_import;
 
 use actix_web::{
     HttpResponse,
@@ -25,8 +26,8 @@ use super::{
     routes,
 };
 use crate::service::{Services, devices::DeviceView};
-use input::NewDevice;
 pub(crate) use input::{DeviceInput, UnsavedDevice};
+use input::{DevicePatch, NewDevice};
 use list::ListQuery;
 pub(crate) use representation::StatusBody;
 use representation::{DeviceBody, TransitionBody};
@@ -101,7 +102,7 @@ async fn detail(
 /// Changes settings; a stored password that would travel elsewhere, or less protected, must be sent again.
 #[utoipa::path(
     patch, path = "/api/v1/devices/{id}", tag = "devices",
-    request_body(content = DeviceInput, content_type = "application/merge-patch+json"),
+    request_body(content = DevicePatch, content_type = "application/merge-patch+json"),
     params(("id" = uuid::Uuid, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 200, body = DeviceBody), (status = "default", body = Problem))
 )]

@@ -13,7 +13,7 @@ use actix_web::{
         header::{ALLOW, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE},
     },
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
@@ -27,7 +27,7 @@ pub(crate) const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
 pub(crate) type ApiResult = Result<HttpResponse, ApiError>;
 
 /// Every failure of the REST API. A closed list: clients may match on it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = ErrorCode)]
 #[cfg_attr(
@@ -78,6 +78,16 @@ pub(crate) enum Code {
 }
 
 impl Code {
+    /// The HTTP status that goes with the code.
+    pub(crate) fn status(self) -> u16 {
+        self.status_and_title().0.as_u16()
+    }
+
+    /// The code in words.
+    pub(crate) fn title(self) -> &'static str {
+        self.status_and_title().1
+    }
+
     /// The status line that goes with the code, and its title.
     fn status_and_title(self) -> (StatusCode, &'static str) {
         use StatusCode as S;
@@ -271,24 +281,31 @@ impl ApiError {
         Self::new(Code::Internal, "Internal error. The log has more under this request id.")
     }
 
+    /// What the OpenAPI document shows of it.
+    pub(crate) fn example(&self, request_id: &str) -> Value {
+        serde_json::to_value(self.problem(request_id.to_owned())).unwrap_or_default()
+    }
+
+    fn problem(&self, request_id: String) -> Problem {
+        Problem {
+            problem_type: format!("urn:koios:problem:{}", self.code),
+            title: self.code.title(),
+            status: self.code.status(),
+            detail: self.detail.clone(),
+            code: self.code,
+            request_id,
+            errors: self.errors.clone(),
+            extension: self.extension.as_deref().cloned().unwrap_or_default(),
+        }
+    }
+
     /// The answer to the request with this id.
     pub(crate) fn response(&self, request_id: RequestId) -> HttpResponse {
-        let (status, title) = self.code.status_and_title();
-        let mut response = HttpResponse::build(status);
+        let mut response = HttpResponse::build(self.status_code());
         if let Some((name, value)) = &self.header {
             response.insert_header((name, value.as_str()));
         }
-        let problem = Problem {
-            problem_type: format!("urn:koios:problem:{}", self.code),
-            title,
-            status: status.as_u16(),
-            detail: self.detail.clone(),
-            code: self.code,
-            request_id: request_id.to_string(),
-            errors: self.errors.clone(),
-            extension: self.extension.as_deref().cloned().unwrap_or_default(),
-        };
-        match serde_json::to_vec(&problem) {
+        match serde_json::to_vec(&self.problem(request_id.to_string())) {
             Ok(body) => response.content_type(PROBLEM_MEDIA_TYPE).body(body),
             // A problem is text and numbers: it always has a JSON form.
             Err(_) => response.finish(),

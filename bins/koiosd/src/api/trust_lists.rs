@@ -83,6 +83,7 @@ async fn list(_: Require<Viewer>, query: Query<ListQuery>, services: Data<Servic
 /// Trusts a server's certificate, or that of an authority and all it issues.
 #[utoipa::path(
     post, path = "/api/v1/trust/server-certificates", tag = "trust",
+    security(("bearer_token" = ["admin"])),
     request_body(content = TrustForm, content_type = "multipart/form-data"),
     responses((status = 201, body = EntryBody), (status = "default", body = Problem))
 )]
@@ -114,6 +115,7 @@ async fn add(
 /// Moves a certificate to the trusted ones.
 #[utoipa::path(
     post, path = "/api/v1/trust/server-certificates/{thumbprint_sha256}/trust", tag = "trust",
+    security(("bearer_token" = ["admin"])),
     params(("thumbprint_sha256" = String, Path)),
     responses((status = 200, body = EntryBody), (status = "default", body = Problem))
 )]
@@ -130,6 +132,7 @@ async fn trust(
 /// Moves a certificate to the rejected ones; sessions that depended on it end.
 #[utoipa::path(
     post, path = "/api/v1/trust/server-certificates/{thumbprint_sha256}/reject", tag = "trust",
+    security(("bearer_token" = ["admin"])),
     params(("thumbprint_sha256" = String, Path)),
     responses((status = 200, body = EntryBody), (status = "default", body = Problem))
 )]
@@ -146,6 +149,7 @@ async fn reject(
 /// Takes a certificate out of every list; sessions that depended on it end.
 #[utoipa::path(
     delete, path = "/api/v1/trust/server-certificates/{thumbprint_sha256}", tag = "trust",
+    security(("bearer_token" = ["admin"])),
     params(("thumbprint_sha256" = String, Path)),
     responses((status = 204), (status = "default", body = Problem))
 )]
@@ -176,6 +180,7 @@ async fn list_revocation_lists(
 /// Adds a revocation list, beside the certificate of its authority.
 #[utoipa::path(
     post, path = "/api/v1/trust/crls", tag = "trust",
+    security(("bearer_token" = ["admin"])),
     request_body(content = CrlForm, content_type = "multipart/form-data"),
     responses((status = 201, body = RevocationListBody), (status = "default", body = Problem))
 )]
@@ -199,7 +204,8 @@ async fn add_revocation_list(
 
 /// Takes a revocation list away.
 #[utoipa::path(
-    delete, path = "/api/v1/trust/crls/{sha256}", tag = "trust", params(("sha256" = String, Path)),
+    delete, path = "/api/v1/trust/crls/{sha256}", tag = "trust",
+    security(("bearer_token" = ["admin"])), params(("sha256" = String, Path)),
     responses((status = 204), (status = "default", body = Problem))
 )]
 async fn remove_revocation_list(

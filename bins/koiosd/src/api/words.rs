@@ -7,7 +7,7 @@ use koios_pki::Severity;
 use koios_store::{CertificateSortKey, DeviceSortKey};
 use utoipa::{
     PartialSchema, ToSchema,
-    openapi::{ObjectBuilder, RefOr, Schema, Type, schema::AnyOfBuilder},
+    openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, Type, schema::AnyOfBuilder},
 };
 
 /// Declares schemas of strings, each with the words that it may be.
@@ -94,6 +94,19 @@ impl PartialSchema for KeyAlgorithm {
 }
 
 impl ToSchema for KeyAlgorithm {}
+
+/// A file that is no text.
+#[derive(Debug)]
+pub(crate) struct Octets;
+
+impl PartialSchema for Octets {
+    fn schema() -> RefOr<Schema> {
+        let binary = SchemaFormat::KnownFormat(KnownFormat::Binary);
+        ObjectBuilder::new().schema_type(Type::String).format(Some(binary)).into()
+    }
+}
+
+impl ToSchema for Octets {}
 
 fn enumeration(words: impl IntoIterator<Item = impl Into<String>>) -> ObjectBuilder {
     let words: Vec<String> = words.into_iter().map(Into::into).collect();

@@ -20,7 +20,7 @@ use crate::{
         error::{ApiResult, Problem},
         path::Id,
         query::{NoParameters, Query},
-        routes,
+        routes, words,
     },
     service::{Services, access::KeyForm},
 };
@@ -49,7 +49,7 @@ pub(crate) fn der_path(id: impl fmt::Display) -> String {
 /// The certificate alone, for the server's trust list.
 #[utoipa::path(
     get, path = "/api/v1/certificates/{id}/certificate.der", tag = "certificates", params(("id" = uuid::Uuid, Path)),
-    responses((status = 200, content_type = "application/pkix-cert", body = [u8]), (status = "default", body = Problem))
+    responses((status = 200, content_type = "application/pkix-cert", body = inline(words::Octets)), (status = "default", body = Problem))
 )]
 pub(super) async fn certificate_der(
     _: Require<Viewer>,
@@ -94,6 +94,7 @@ pub(super) async fn chain_pem(
 /// The private key, for backup only: whoever has it can impersonate Koios. Recorded in the audit trail.
 #[utoipa::path(
     get, path = "/api/v1/certificates/{id}/private-key.pem", tag = "certificates", params(("id" = uuid::Uuid, Path)),
+    security(("bearer_token" = ["download_private_key"])),
     responses((status = 200, content_type = "application/x-pem-file", body = String), (status = "default", body = Problem))
 )]
 pub(super) async fn private_key_pem(
@@ -109,6 +110,7 @@ pub(super) async fn private_key_pem(
 /// The private key as PKCS#8, encrypted under a passphrase (PBES2 with scrypt and AES-256). Recorded in the audit trail.
 #[utoipa::path(
     post, path = "/api/v1/certificates/{id}/private-key.pem", tag = "certificates", request_body = PassphraseRequest,
+    security(("bearer_token" = ["download_private_key"])),
     params(("id" = uuid::Uuid, Path)),
     responses((status = 200, content_type = "application/x-pem-file", body = String), (status = "default", body = Problem))
 )]
@@ -127,8 +129,9 @@ pub(super) async fn encrypted_private_key_pem(
 /// Key and certificates as one PKCS#12 file under a passphrase. Recorded in the audit trail.
 #[utoipa::path(
     post, path = "/api/v1/certificates/{id}/bundle.p12", tag = "certificates", request_body = PassphraseRequest,
+    security(("bearer_token" = ["download_private_key"])),
     params(("id" = uuid::Uuid, Path)),
-    responses((status = 200, content_type = "application/x-pkcs12", body = [u8]), (status = "default", body = Problem))
+    responses((status = 200, content_type = "application/x-pkcs12", body = inline(words::Octets)), (status = "default", body = Problem))
 )]
 pub(super) async fn bundle(
     caller: Require<KeyDownload>,

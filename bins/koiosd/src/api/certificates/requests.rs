@@ -47,9 +47,9 @@ pub(crate) struct GenerateRequest {
     /// Two letters (ISO 3166-1 alpha-2).
     #[serde(default)]
     country: Option<String>,
-    /// Days from now.
+    /// Days from now; left out, the setting `default_validity_days`.
     #[serde(default, deserialize_with = "present")]
-    #[schema(minimum = 1, maximum = 9125, default = 1095, nullable = false)]
+    #[schema(minimum = 1, maximum = 9125, nullable = false)]
     validity_days: Option<u32>,
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
@@ -202,7 +202,9 @@ pub(crate) struct AssignRequest {
     pub(super) unassign: Vec<DeviceId>,
 }
 
-/// A pair to upload (documentation of the form; [`Form`] reads it).
+/// A pair to upload.
+//
+// Describes the form; [`Form`] reads it.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes a form")]
 pub(crate) struct UploadForm {
@@ -224,7 +226,9 @@ pub(crate) struct UploadForm {
     make_default: bool,
 }
 
-/// An authority's answer to a request (documentation of the form; [`Form`] reads it).
+/// An authority's answer to a request.
+//
+// Describes the form; [`Form`] reads it.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes a form")]
 pub(crate) struct InstallForm {
@@ -236,7 +240,9 @@ pub(crate) struct InstallForm {
     allow_uri_change: bool,
 }
 
-/// A pair to put in another one's place (documentation of the form; [`Form`] reads it).
+/// A pair to put in another one's place.
+//
+// Describes the form; [`Form`] reads it.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes a form")]
 pub(crate) struct ReplaceForm {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{DeviceInput, input::NewDevice, representation::DeviceSettingsBody};
+use super::{DeviceInput, representation::DeviceSettingsBody, to_import::DeviceToImport};
 use crate::{
     api::{
         auth::{Operator, Require, Viewer},
@@ -79,7 +79,7 @@ pub(super) struct DevicesImport {
     version: u32,
     /// As exported. `pinned_server_certificate`, `created_at`, `updated_at` and `password_set` may stand there and are
     /// not taken over: trust is decided where the device connects. A `user_identity` may have a `password`.
-    #[schema(value_type = Vec<NewDevice>)]
+    #[schema(value_type = Vec<DeviceToImport>)]
     devices: Vec<Value>,
 }
 
@@ -92,14 +92,19 @@ pub(super) struct DevicesImported {
     dry_run: bool,
 }
 
-/// Why nothing was imported (documentation; [`ApiError`] is answered): every error has an `index`.
+/// Why nothing was imported: every error about a device has an `index`.
+//
+// Describes what [`ApiError`] answers.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes a problem with extensions")]
 struct DevicesRefused {
     #[serde(flatten)]
     problem: Problem,
-    /// Empty: all or nothing.
+    /// Empty: all or nothing. Absent where the request itself was refused, and no device looked at.
+    #[schema(required = false)]
     created: Vec<DeviceRefBody>,
+    /// False. Absent where the request itself was refused, and no device looked at.
+    #[schema(required = false)]
     dry_run: bool,
 }
 

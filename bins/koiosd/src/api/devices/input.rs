@@ -6,7 +6,7 @@ use koios_store::{CertificateId, ServerCertificatePolicy as StoredPolicy};
 use serde::Deserialize;
 use utoipa::{
     PartialSchema, ToSchema,
-    openapi::{AllOfBuilder, ObjectBuilder, Ref, RefOr, Schema},
+    openapi::{Object, RefOr, Schema, Type},
 };
 use zeroize::Zeroizing;
 
@@ -22,10 +22,9 @@ use crate::service::devices::{DeviceChange, UserChange, UserKind};
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeviceInput {
-    /// 1 to 128 characters, unique among devices without regard to case; `null` only in a Test of a device that is
-    /// not stored.
+    /// 1 to 128 characters, unique among devices without regard to case.
     #[serde(default, deserialize_with = "nullable")]
-    #[schema(example = "Press 4", value_type = Option<String>)]
+    #[schema(example = "Press 4", value_type = Option<String>, nullable = false)]
     pub(super) name: Option<Option<String>>,
     /// Up to 1,024 characters; `null` removes it.
     #[serde(default, deserialize_with = "nullable")]
@@ -120,7 +119,7 @@ pub(crate) enum UserIdentityType {
 pub(crate) enum ServerCertificatePolicy {
     /// The first one is remembered; another one needs an approval.
     Pin,
-    /// Full validation against the trust lists. Not available in this version.
+    /// Full validation against the trust lists.
     TrustList,
     /// Any certificate: insecure.
     AcceptAny,
@@ -134,15 +133,34 @@ pub(super) struct NewDevice;
 #[derive(Debug)]
 pub(crate) struct UnsavedDevice;
 
+/// A [`DeviceInput`] that does not say whether the device is enabled (documentation).
+#[derive(Debug)]
+pub(super) struct DevicePatch;
+
 impl PartialSchema for NewDevice {
     fn schema() -> RefOr<Schema> {
-        requiring(&["name", "endpoint_url"])
+        settings("A device to add.", |object| {
+            object.required = vec!["name".to_owned(), "endpoint_url".to_owned()];
+        })
     }
 }
 
 impl PartialSchema for UnsavedDevice {
     fn schema() -> RefOr<Schema> {
-        requiring(&["endpoint_url"])
+        settings("A device to test without storing it; it needs no name.", |object| {
+            object.required = vec!["endpoint_url".to_owned()];
+            if let Some(RefOr::T(Schema::Object(name))) = object.properties.get_mut("name") {
+                name.schema_type = [Type::String, Type::Null].into_iter().collect();
+            }
+        })
+    }
+}
+
+impl PartialSchema for DevicePatch {
+    fn schema() -> RefOr<Schema> {
+        settings("Changes to a device; what is left out stays as it is.", |object| {
+            object.properties.remove("enabled");
+        })
     }
 }
 
@@ -150,10 +168,16 @@ impl ToSchema for NewDevice {}
 
 impl ToSchema for UnsavedDevice {}
 
-fn requiring(fields: &[&str]) -> RefOr<Schema> {
-    let required = fields.iter().fold(ObjectBuilder::new(), |object, field| object.required(*field));
-    let settings = Ref::from_schema_name(DeviceInput::name());
-    AllOfBuilder::new().item(settings).item(required).into()
+impl ToSchema for DevicePatch {}
+
+/// The schema of [`DeviceInput`], changed.
+pub(super) fn settings(description: &str, change: impl FnOnce(&mut Object)) -> RefOr<Schema> {
+    let mut schema = DeviceInput::schema();
+    if let RefOr::T(Schema::Object(object)) = &mut schema {
+        object.description = Some(description.to_owned());
+        change(object);
+    }
+    schema
 }
 
 impl DeviceInput {

@@ -91,6 +91,7 @@ pub(super) async fn show(
 /// Pins the certificate that the server presented last.
 #[utoipa::path(
     post, path = "/api/v1/devices/{id}/server-certificate/approve", tag = "devices", request_body = ApproveRequest,
+    security(("bearer_token" = ["admin"])),
     params(("id" = uuid::Uuid, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 200, body = DeviceServerCertificate), (status = "default", body = Problem))
 )]
@@ -114,6 +115,7 @@ pub(super) async fn approve(
 /// Forgets the certificate that a device knows.
 #[utoipa::path(
     delete, path = "/api/v1/devices/{id}/server-certificate", tag = "devices",
+    security(("bearer_token" = ["admin"])),
     params(("id" = uuid::Uuid, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 204), (status = "default", body = Problem))
 )]
