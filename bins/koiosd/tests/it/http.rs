@@ -9,6 +9,8 @@ use std::{
 use serde_json::Value;
 use ureq::http::{HeaderMap, Method, Request};
 
+use crate::described;
+
 /// Generous: a wait that long is a hang.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -119,7 +121,8 @@ impl Call {
         self.try_send().expect("an answer")
     }
 
-    /// Sends; an error when no whole answer came.
+    /// Sends; an error when no whole answer came. What comes must be what the OpenAPI document says.
+    #[track_caller]
     pub(crate) fn try_send(self) -> Result<Answer, ureq::Error> {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
@@ -129,13 +132,15 @@ impl Call {
             .timeout_global(Some(PATIENCE))
             .build()
             .into();
-        let mut request = Request::builder().method(self.method).uri(&self.url);
+        let mut request = Request::builder().method(&self.method).uri(&self.url);
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
         let mut answer = agent.run(request.body(self.body).expect("a request"))?;
         let body = answer.body_mut().read_to_vec()?;
-        Ok(Answer { status: answer.status().as_u16(), headers: answer.headers().clone(), body })
+        let answer = Answer { status: answer.status().as_u16(), headers: answer.headers().clone(), body };
+        described::check(self.method.as_str(), &self.url, &answer);
+        Ok(answer)
     }
 }
 

@@ -14,6 +14,7 @@ mod clock;
 mod config_command;
 mod console;
 mod contract;
+mod described;
 mod conventions;
 mod csr;
 mod daemon;

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, process::Command};
 
 use serde_json::{Value, json};
 
-use crate::daemon::Setup;
+use crate::{daemon::Setup, described};
 
 pub(crate) fn committed() -> Value {
     serde_json::from_str(include_str!("../../openapi.json")).expect("JSON")
@@ -91,7 +91,7 @@ fn the_three_lists_of_codes_are_closed_enumerations() {
 fn every_documented_path_answers_and_needs_a_token_unless_it_says_otherwise() {
     let daemon = Setup::empty().start();
     for (path, operations) in committed()["paths"].as_object().unwrap() {
-        let path = path.replace("{id}", "00000000-0000-7000-8000-000000000000");
+        let path = path.replace("{id}", UNKNOWN);
         for (method, operation) in operations.as_object().unwrap() {
             let call = || daemon.call(&method.to_uppercase(), &path);
             let public = operation["security"]
@@ -113,19 +113,203 @@ fn every_documented_path_answers_and_needs_a_token_unless_it_says_otherwise() {
 }
 
 #[test]
-fn every_operation_has_an_id_of_its_own_and_says_how_it_fails() {
-    let document = committed();
+fn every_operation_has_an_id_of_its_own_and_says_what_it_needs_and_how_it_fails() {
     let mut ids = BTreeSet::new();
-    for (path, operations) in document["paths"].as_object().unwrap() {
-        for (method, operation) in operations.as_object().unwrap() {
-            let id = operation["operationId"].as_str().unwrap();
-            assert!(ids.insert(id), "{id} twice");
-            if path.starts_with("/api/v1/") {
-                let problem = &operation["responses"]["default"]["content"]["application/problem+json"];
-                assert_eq!(problem["schema"]["$ref"], "#/components/schemas/Problem", "{method} {path}");
+    for_each_operation(|place, operation| {
+        let id = operation["operationId"].as_str().unwrap();
+        assert!(ids.insert(id.to_owned()), "{id} twice");
+        assert!(id.bytes().all(|byte| byte.is_ascii_lowercase() || b"_0123456789".contains(&byte)), "{id}");
+        assert!(described(&operation["summary"]) && described(&operation["description"]), "{place}");
+        if operation["security"] != json!([{}]) {
+            let scheme = &operation["security"][0]["bearer_token"][0];
+            let known = ["viewer", "operator", "admin", "download_private_key"];
+            assert!(scheme.as_str().is_some_and(|role| known.contains(&role)), "{place}: {scheme}");
+            for status in ["401", "422", "429", "500", "503"] {
+                let problem = &operation["responses"][status]["content"]["application/problem+json"];
+                assert!(problem["schema"].is_object() && problem["examples"].is_object(), "{place} {status}");
+            }
+        }
+        assert!(operation["responses"]["default"].is_null(), "{place} does not say all that it answers");
+    });
+}
+
+#[test]
+fn the_document_says_where_it_is_from_and_what_its_parts_are() {
+    let document = committed();
+    for text in [&document["info"]["title"], &document["info"]["version"], &document["info"]["description"]] {
+        assert!(described(text));
+    }
+    assert_eq!(document["servers"][0]["url"], "/");
+    let scheme = &document["components"]["securitySchemes"]["bearer_token"];
+    assert_eq!((&scheme["type"], &scheme["scheme"]), (&json!("http"), &json!("bearer")));
+    let tags: Vec<_> = document["tags"].as_array().unwrap().iter().map(|tag| &tag["name"]).collect();
+    assert!(document["tags"].as_array().unwrap().iter().all(|tag| described(&tag["description"])));
+    for_each_operation(|place, operation| {
+        assert!(tags.contains(&&operation["tags"][0]), "{place} has a tag that is not described");
+    });
+}
+
+#[test]
+fn every_field_and_parameter_has_a_description() {
+    let document = committed();
+    let mut missing = Vec::new();
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        if !described(&schema["description"]) {
+            missing.push(name.clone());
+        }
+        let parts =
+            ["allOf", "oneOf", "anyOf"].into_iter().flat_map(|part| schema[part].as_array()).flatten();
+        for part in std::iter::once(schema).chain(parts) {
+            for (field, property) in part["properties"].as_object().into_iter().flatten() {
+                if !described(&property["description"]) {
+                    missing.push(format!("{name}.{field}"));
+                }
             }
         }
     }
+    for_each_operation(|place, operation| {
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            if !described(&parameter["description"]) {
+                missing.push(format!("{place} {}", parameter["name"]));
+            }
+        }
+    });
+    assert!(missing.is_empty(), "say it at the type, or in src/api/openapi/vocabulary.json: {missing:#?}");
+}
+
+#[test]
+fn the_vocabulary_says_nothing_that_nobody_hears() {
+    let vocabulary: Value =
+        serde_json::from_str(include_str!("../../src/api/openapi/vocabulary.json")).unwrap();
+    let mut fields = BTreeSet::new();
+    for (name, schema) in committed()["components"]["schemas"].as_object().unwrap() {
+        let parts =
+            ["allOf", "oneOf", "anyOf"].into_iter().flat_map(|part| schema[part].as_array()).flatten();
+        for part in std::iter::once(schema).chain(parts) {
+            for field in part["properties"].as_object().into_iter().flat_map(|properties| properties.keys()) {
+                fields.extend([field.clone(), format!("{name}.{field}")]);
+            }
+        }
+    }
+    for key in vocabulary["fields"].as_object().unwrap().keys() {
+        assert!(fields.contains(key), "there is no field {key}");
+    }
+}
+
+/// A 204 has no body; the bytes of a file and of a stream are not shown as JSON.
+#[test]
+fn every_operation_has_an_example_of_its_request_and_its_answer() {
+    let mut missing = Vec::new();
+    for_each_operation(|place, operation| {
+        for (media_type, content) in operation["requestBody"]["content"].as_object().into_iter().flatten() {
+            if content["example"].is_null() {
+                missing.push(format!("{place} request {media_type}"));
+            }
+        }
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            for (media_type, content) in response["content"].as_object().into_iter().flatten() {
+                let shown = !content["example"].is_null() || !content["examples"].is_null();
+                if !shown && !NOT_SHOWN.contains(&media_type.as_str()) {
+                    missing.push(format!("{place} {status} {media_type}"));
+                }
+            }
+        }
+    });
+    assert!(missing.is_empty(), "add them in src/api/openapi/examples: {missing:#?}");
+}
+
+const NOT_SHOWN: &[&str] = &["application/pkix-cert", "application/x-pkcs12", "text/event-stream"];
+
+#[test]
+fn every_example_is_what_its_schema_says_and_no_more() {
+    let mut wrong = Vec::new();
+    let mut check = |pointer: String, content: &Value| {
+        let named = content["examples"].as_object().into_iter().flat_map(|examples| examples.values());
+        let examples: Vec<Value> = named.map(|example| resolved(example)["value"].clone()).collect();
+        for example in examples.iter().chain(content.get("example")) {
+            if let Some(faults) = described::faults(&format!("{pointer}/schema"), example) {
+                wrong.push(format!("{pointer}: {faults}"));
+            }
+        }
+    };
+    for (path, operations) in committed()["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let place = format!("/paths/{}/{method}", described::escaped(path));
+            for (media_type, content) in operation["requestBody"]["content"].as_object().into_iter().flatten()
+            {
+                check(format!("{place}/requestBody/content/{}", described::escaped(media_type)), content);
+            }
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                for (media_type, content) in response["content"].as_object().into_iter().flatten() {
+                    let media_type = described::escaped(media_type);
+                    check(format!("{place}/responses/{status}/content/{media_type}"), content);
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_code_of_a_failure_has_an_example_with_its_status() {
+    let document = committed();
+    let examples = document["components"]["examples"].as_object().unwrap();
+    for code in words(&document["components"]["schemas"]["ErrorCode"]) {
+        let example = &examples[code]["value"];
+        assert_eq!(example["code"], code);
+        assert_eq!(example["type"], format!("urn:koios:problem:{code}"));
+        assert_eq!(described::faults("/components/schemas/Problem", example), None, "{code}");
+    }
+    for_each_operation(|place, operation| {
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            let shown = &response["content"]["application/problem+json"]["examples"];
+            for (code, reference) in shown.as_object().into_iter().flatten() {
+                let example = &resolved(reference)["value"];
+                assert_eq!(
+                    (&example["code"], example["status"].to_string()),
+                    (&json!(code), status.clone()),
+                    "{place}"
+                );
+            }
+        }
+    });
+}
+
+#[test]
+fn every_operation_needs_the_role_that_it_names() {
+    let setup = Setup::empty();
+    setup.start().stop();
+    setup.add_tokens();
+    let daemon = setup.start();
+    for_each_operation(|place, operation| {
+        let (method, path) = place.split_once(' ').unwrap();
+        let Some(role) = operation["security"][0]["bearer_token"][0].as_str() else { return };
+        let path = path
+            .replace("{id}", UNKNOWN)
+            .replace("{thumbprint_sha256}", &"0".repeat(64))
+            .replace("{sha256}", &"0".repeat(64));
+        let status = |token: &str| daemon.call(&method.to_uppercase(), &path).token(token).send().status;
+        // Tokens of all roles, none of which may take private keys out.
+        let roles = ["viewer", "operator", "admin"];
+        let least = roles.iter().position(|known| *known == role).unwrap_or(roles.len());
+        for (rank, token) in roles.into_iter().enumerate() {
+            assert_eq!(status(token) == 403, rank < least, "{place} as {token}");
+        }
+    });
+}
+
+#[test]
+fn bodies_of_requests_are_closed_and_never_null() {
+    let document = committed();
+    for_each_operation(|place, operation| {
+        for content in
+            operation["requestBody"]["content"].as_object().into_iter().flat_map(|all| all.values())
+        {
+            let name = content["schema"]["$ref"].as_str().unwrap_or_else(|| panic!("{place}: {content}"));
+            let schema = document.pointer(&name[1..]).unwrap();
+            assert_eq!(schema["additionalProperties"], false, "{place} {name}");
+        }
+    });
 }
 
 #[test]
@@ -173,15 +357,89 @@ fn every_field_of_an_answer_is_documented_as_required() {
     }
 }
 
+const UNKNOWN: &str = "00000000-0000-7000-8000-000000000000";
+
+fn described(text: &Value) -> bool {
+    text.as_str().is_some_and(|text| !text.trim().is_empty())
+}
+
+fn for_each_operation(mut visit: impl FnMut(&str, &Value)) {
+    for (path, operations) in described::DOCUMENT["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            visit(&format!("{method} {path}"), operation);
+        }
+    }
+}
+
+fn resolved(value: &Value) -> &Value {
+    let target = value["$ref"].as_str().and_then(|reference| described::DOCUMENT.pointer(&reference[1..]));
+    target.unwrap_or(value)
+}
+
 #[test]
-fn the_documentation_pages_are_served() {
+fn swagger_ui_is_served_whole_without_a_token_and_loads_nothing_from_elsewhere() {
     let daemon = Setup::empty().start();
-    let redirect = daemon.call("GET", "/docs").without_token().send();
+    let get = |path: &str| daemon.call("GET", path).without_token().send();
+    let redirect = get("/docs");
     assert_eq!((redirect.status, redirect.header("location")), (308, Some("/docs/")));
-    let page = daemon.call("GET", "/docs/").without_token().send();
-    assert!(page.text().contains("swagger-ui"), "{}", page.text());
-    let script = daemon.call("GET", "/docs/swagger-initializer.js").without_token().send();
-    assert!(script.text().contains("/api/v1/openapi.json"), "{}", script.text());
+
+    let page = get("/docs/");
+    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html")));
+    assert_eq!(get("/docs/index.html").body, page.body);
+    let policy = page.header("content-security-policy").expect("a policy").to_owned();
+    assert!(policy.starts_with("default-src 'none'; script-src 'self';"), "{policy}");
+    assert!(!policy.contains("http") && !policy.contains('*'), "{policy}");
+
+    let text = page.text();
+    let mut assets = Vec::new();
+    for attribute in ["src=\"", "href=\""] {
+        for rest in text.split(attribute).skip(1) {
+            assets.push(rest.split('"').next().unwrap().to_owned());
+        }
+    }
+    assert!(assets.len() >= 6, "{assets:?}");
+    for asset in &assets {
+        assert!(!asset.contains("//"), "{asset} lies elsewhere");
+        let answer = get(&format!("/docs/{}", asset.trim_start_matches("./")));
+        assert_eq!(answer.status, 200, "{asset}");
+        assert!(!answer.body.is_empty(), "{asset}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{asset}");
+        assert_eq!(answer.header("content-security-policy"), Some(&*policy), "{asset}");
+        if asset.ends_with(".css") {
+            let sheet = answer.text();
+            let foreign = sheet
+                .split("url(")
+                .skip(1)
+                .find(|url| url.trim_start_matches(['"', '\'']).starts_with("http"));
+            assert!(foreign.is_none() && !sheet.contains("@import"), "{asset}: {foreign:?}");
+        }
+    }
+    // The policy allows no script in the page itself.
+    assert!(text.split("<script").skip(1).all(|script| script.contains("src=\"")), "{text}");
+
+    let script = get("/docs/swagger-initializer.js");
+    assert_eq!(script.header("content-type"), Some("text/javascript"));
+    let script = script.text();
+    assert!(
+        script.contains("\"/api/v1/openapi.json\"") && script.contains("\"validatorUrl\": \"none\""),
+        "{script}"
+    );
+    assert!(!script.contains("http://") && !script.contains("https://"), "{script}");
+}
+
+#[test]
+fn the_documentation_has_no_other_files_and_takes_no_other_methods() {
+    let daemon = Setup::empty().start();
+    for path in [
+        "/docs/nothing.js",
+        "/docs/../koios.db",
+        "/docs/%2e%2e/koios.db",
+        "/docs/oauth2-redirect.html",
+        "/docsx",
+    ] {
+        daemon.call("GET", path).without_token().send().expect_problem(404, "not_found");
+    }
+    daemon.call("POST", "/docs/").without_token().send().expect_problem(405, "method_not_allowed");
 }
 
 #[test]
