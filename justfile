@@ -16,7 +16,7 @@ demo *arguments:
 test *arguments:
     cargo xtask test {{ arguments }}
 
-# Install the OPC UA servers of other languages
+# Install the OPC UA servers and REST clients of other languages
 fixtures:
     cargo xtask fixtures
 
@@ -89,6 +89,14 @@ check-package:
 # Compare the committed OpenAPI document with the served one
 check-openapi:
     .ci/run openapi
+
+# Let a generated TypeScript client tell the README story, and schemathesis look for unforeseen answers
+clients:
+    .ci/run clients
+
+# The same with many more requests; a seed repeats an earlier run
+fuzz-api examples="50" *seed:
+    cargo xtask clients {{ examples }} {{ seed }}
 
 # Run the examples
 examples:

@@ -1,4 +1,4 @@
-//! Installs the servers of other languages in `fixtures/servers/`, as their lockfiles say.
+//! Installs the servers and clients of other languages in `fixtures/servers/` and `fixtures/clients/`, as their lockfiles say.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -9,10 +9,11 @@ use anyhow::{Context, Result, bail};
 
 use crate::repository;
 
-/// A stack with a folder in `fixtures/servers/`; what lies in it tells how it is installed.
+/// A folder with a server or a client; what lies in it tells how it is installed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fixture {
     name: String,
+    folder: PathBuf,
     kind: Kind,
 }
 
@@ -26,13 +27,17 @@ enum Kind {
 impl Fixture {
     /// All of them, by name.
     pub(crate) fn all() -> Result<Vec<Self>> {
-        let folder = repository::root().join("fixtures/servers");
         let mut fixtures = Vec::new();
-        for entry in fs::read_dir(&folder).with_context(|| format!("{} cannot be read", folder.display()))? {
-            let path = entry?.path();
-            let kind = Kind::ALL.into_iter().find(|kind| path.join(kind.lockfile()).is_file());
-            if let (Some(kind), Some(name)) = (kind, path.file_name()) {
-                fixtures.push(Self { name: name.to_string_lossy().into_owned(), kind });
+        for kinds in ["fixtures/clients", "fixtures/servers"] {
+            let folder = repository::root().join(kinds);
+            let entries = fs::read_dir(&folder);
+            for entry in entries.with_context(|| format!("{} cannot be read", folder.display()))? {
+                let folder = entry?.path();
+                let kind = Kind::ALL.into_iter().find(|kind| folder.join(kind.lockfile()).is_file());
+                let name = folder.file_name().map(|name| name.to_string_lossy().into_owned());
+                if let (Some(kind), Some(name)) = (kind, name) {
+                    fixtures.push(Self { name, folder, kind });
+                }
             }
         }
         fixtures.sort_by(|one, other| one.name.cmp(&other.name));
@@ -43,6 +48,11 @@ impl Fixture {
         &self.name
     }
 
+    /// Whether it is a client of the REST API, and not an OPC UA server.
+    pub(crate) fn is_client(&self) -> bool {
+        self.folder.parent().is_some_and(|kind| kind.ends_with("clients"))
+    }
+
     /// Through this variable the tests learn why the fixture is not there.
     pub(crate) fn reason_variable(&self) -> String {
         format!("KOIOS_NO_{}", self.name.replace(['-', '.'], "_").to_ascii_uppercase())
@@ -50,10 +60,10 @@ impl Fixture {
 
     /// Installs it if it is not yet; does nothing when the installed one fits the lockfile and still runs.
     pub(crate) fn install(&self) -> Result<()> {
-        let folder = repository::root().join("fixtures/servers").join(&self.name);
-        let key = self.kind.key(&folder)?;
+        let folder = self.folder.as_path();
+        let key = self.kind.key(folder)?;
         let stamp = folder.join(STAMP);
-        if self.kind.is_installed(&folder, &stamp, &key) {
+        if self.kind.is_installed(folder, &stamp, &key) {
             return Ok(());
         }
         // Without a stamp the tests see that it is not there, should the installation fail half-way.
@@ -62,9 +72,9 @@ impl Fixture {
         }
         eprintln!("xtask: installing {} in {}", self.name, folder.display());
         let interpreter = match self.kind {
-            Kind::CMake => build_with_cmake(&folder)?,
-            Kind::Node => install_node(&folder)?,
-            Kind::Python => install_python(&folder)?,
+            Kind::CMake => build_with_cmake(folder)?,
+            Kind::Node => install_node(folder)?,
+            Kind::Python => install_python(folder)?,
         };
         fs::write(&stamp, format!("{key}\n{}\n", interpreter.display()))
             .with_context(|| format!("{} cannot be written", stamp.display()))
@@ -151,8 +161,9 @@ fn install_node(folder: &Path) -> Result<PathBuf> {
         }
     }
     let version = output_of(Path::new("node"), &["--version"]).context("node was not found")?;
-    if !is_new_enough(&version) {
-        bail!("node-opcua needs Node.js 22.13 or newer, not {}", version.trim());
+    let needed = needed_node(folder)?;
+    if !is_new_enough(&version, needed) {
+        bail!("Node.js {}.{} or newer is needed, not {}", needed.0, needed.1, version.trim());
     }
     Ok(PathBuf::from("node"))
 }
@@ -211,12 +222,22 @@ fn build_with_cmake(folder: &Path) -> Result<PathBuf> {
     Ok(PathBuf::from("build/server"))
 }
 
-/// Whether `v22.13.0` or newer: what node-opcua 2.186 asks for in its package.json.
-fn is_new_enough(version: &str) -> bool {
-    let mut numbers =
-        version.trim().trim_start_matches('v').split('.').map(|number| number.parse::<u32>().ok());
-    let (major, minor) = (numbers.next().flatten().unwrap_or(0), numbers.next().flatten().unwrap_or(0));
-    (major, minor) >= (22, 13)
+/// The oldest Node.js that will do: what package.json says as `"engines": { "node": ">=20.19" }`, else what node-opcua asks for.
+fn needed_node(folder: &Path) -> Result<(u32, u32)> {
+    let path = folder.join("package.json");
+    let text = fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let package: serde_json::Value = serde_json::from_str(&text)?;
+    let range = package["engines"]["node"].as_str().and_then(|range| range.strip_prefix(">="));
+    Ok(range.map_or(NODE_OF_NODE_OPCUA, major_and_minor))
+}
+
+fn is_new_enough(version: &str, needed: (u32, u32)) -> bool {
+    major_and_minor(version.trim().trim_start_matches('v')) >= needed
+}
+
+fn major_and_minor(version: &str) -> (u32, u32) {
+    let mut numbers = version.split('.').map(|number| number.parse::<u32>().ok());
+    (numbers.next().flatten().unwrap_or(0), numbers.next().flatten().unwrap_or(0))
 }
 
 fn in_folder(folder: &Path, interpreter: &str) -> PathBuf {
@@ -252,6 +273,8 @@ fn last_line(text: &[u8]) -> String {
     text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing").trim().to_owned()
 }
 
+const NODE_OF_NODE_OPCUA: (u32, u32) = (22, 13);
+
 /// Beside each lockfile: first line what was installed, second line the interpreter. koios-testkit reads it.
 const STAMP: &str = ".installed";
 
@@ -268,7 +291,7 @@ mod tests {
             ("v20.20.2", false),
             ("nonsense", false),
         ] {
-            assert_eq!(is_new_enough(version), expected, "{version}");
+            assert_eq!(is_new_enough(version, NODE_OF_NODE_OPCUA), expected, "{version}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The repository's own chores: `cargo xtask`.
 
+mod clients;
 mod configuration;
 mod contract;
 mod deb;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments.as_slice() {
         ["test", cargo_arguments @ ..] => test::run(cargo_arguments),
+        ["clients", arguments @ ..] => clients::run(arguments),
         ["configuration"] => configuration::write().map(|()| ExitCode::SUCCESS),
         ["configuration", "--check"] => configuration::check(),
         ["deb"] => deb::run(None),
@@ -57,6 +59,9 @@ fn main() -> ExitCode {
 const USAGE: &str = "usage: cargo xtask <chore>
   test [arguments]   install the fixtures that can be, run `cargo test --workspace --locked [arguments]`,
                      and tell which suites ran; KOIOS_REQUIRE_INTEROP=1 makes a skipped suite a failure
+  clients [number [seed]]
+                     let a generated TypeScript client tell the README story, and schemathesis make so many requests of a
+                     kind for each operation (4); a seed repeats an earlier run
   configuration [--check]
                      write the table of settings in docs/CONFIGURATION.md, or tell whether it has drifted
   deb [--binary FILE]
@@ -64,7 +69,7 @@ const USAGE: &str = "usage: cargo xtask <chore>
   contract [--contract FILE]
                      tell which tests of docs/REST-CONTRACT.md do not exist; with the contract, where its quotes differ
   faults [number]    let every file and database call of every change, and of a start, fail (or so many of each)
-  fixtures           install the OPC UA servers of other languages (needs npm; python3; cmake and a C compiler)
+  fixtures           install the OPC UA servers and REST clients of other languages (needs npm; python3; cmake and a C compiler)
   interop [--check]  connect to the servers of all stacks in all ways, and write docs/INTEROP.md, or tell whether it has
                      drifted; fails where a verdict is not the one of its table
   kills [number [seed]]

@@ -7,6 +7,7 @@
 //! - [`ProsysStandIn`] is a server that keeps clients' certificates as the Prosys OPC UA Simulation Server does.
 //! - [`OddPeer`] is something else that listens: silent, HTTP, SSH, closing, resetting, dripping.
 //! - [`Browser`] is a headless Chromium, for the pages that the daemon serves.
+//! - [`ClientFixture`] is a client of the REST API in another language.
 //! - [`foreign_pki`] lets other products write the folders and key stores in which they keep certificates.
 //! - [`start_or_skip`] and [`skip`](fn@skip) leave a trace of what could not run, for `cargo xtask test`.
 //!
@@ -23,6 +24,9 @@ pub use certificate::{
     BasicConstraints, CertificateSpec, ExtendedKeyUsage, KeyUsage, San, SignatureHash, TestCertificate,
     revocation_list,
 };
+
+mod client_fixture;
+pub use client_fixture::ClientFixture;
 
 pub mod foreign_pki;
 

@@ -25,7 +25,7 @@ pub(crate) fn missing(fixture: &str) -> Option<String> {
     // `cargo xtask test` knows why it could not install it.
     let reason = env::var(reason_variable(fixture));
     Some(reason.unwrap_or_else(|_| {
-        format!("fixtures/servers/{fixture} is not installed (`cargo xtask fixtures` does it)")
+        format!("the fixture {fixture} is not installed (`cargo xtask fixtures` does it)")
     }))
 }
 
@@ -149,8 +149,11 @@ pub(crate) fn interpreter(fixture: &str) -> Option<PathBuf> {
     Some(if interpreter.components().count() > 1 { folder.join(interpreter) } else { interpreter })
 }
 
-fn folder(fixture: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/servers").join(fixture)
+/// Where the files of a server or of a client lie.
+pub(crate) fn folder(fixture: &str) -> PathBuf {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
+    let server = fixtures.join("servers").join(fixture);
+    if server.is_dir() { server } else { fixtures.join("clients").join(fixture) }
 }
 
 fn reason_variable(fixture: &str) -> String {
