@@ -95,7 +95,7 @@ clients:
     .ci/run clients
 
 # The same with many more requests; a seed repeats an earlier run
-fuzz-api examples="50" *seed:
+fuzz-api examples="300" *seed:
     cargo xtask clients {{ examples }} {{ seed }}
 
 # Run the examples

@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use crate::fixtures::Fixture;
 use crate::repository;
 
-/// Requests of a kind for each operation that suit CI: about three minutes.
-const EXAMPLES: &str = "4";
+/// Requests of a kind for each operation that suit CI: about a minute.
+const EXAMPLES: &str = "30";
 
 /// Lets the TypeScript client tell the story, and schemathesis make so many requests for each operation; a seed repeats an
 /// earlier run.

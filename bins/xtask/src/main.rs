@@ -61,7 +61,7 @@ const USAGE: &str = "usage: cargo xtask <chore>
                      and tell which suites ran; KOIOS_REQUIRE_INTEROP=1 makes a skipped suite a failure
   clients [number [seed]]
                      let a generated TypeScript client tell the README story, and schemathesis make so many requests of a
-                     kind for each operation (4); a seed repeats an earlier run
+                     kind for each operation (30); a seed repeats an earlier run
   configuration [--check]
                      write the table of settings in docs/CONFIGURATION.md, or tell whether it has drifted
   deb [--binary FILE]
