@@ -48,6 +48,10 @@ kills *arguments:
 faults *arguments:
     cargo xtask faults {{ arguments }}
 
+# Let 200 clients call everything for ten minutes while 500 devices are running, unless told otherwise
+load *arguments:
+    cargo xtask load {{ arguments }}
+
 # Format all code
 fmt:
     cargo fmt --all

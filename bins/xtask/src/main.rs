@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         ["interop", "--check"] => interop::run(Purpose::Check),
         ["kills", arguments @ ..] => reliability::kills(arguments),
         ["links"] => links::check(),
+        ["load", arguments @ ..] => reliability::load(arguments),
         ["openapi"] => openapi::write().map(|()| ExitCode::SUCCESS),
         ["openapi", "--check"] => openapi::check(),
         ["postgresql", test_arguments @ ..] => postgresql::run(test_arguments),
@@ -75,6 +76,8 @@ const USAGE: &str = "usage: cargo xtask <chore>
   kills [number [seed]]
                      kill the daemon under load so many times (1000); a seed repeats the choices of an earlier run
   links              tell which links and anchors of the Markdown files lead nowhere, and which pages no way leads to
+  load [seconds [clients [devices]]]
+                     let 200 clients call everything for 600 seconds while 500 devices are running, on a release build
   openapi [--check]  write bins/koiosd/openapi.json, or tell whether it has drifted
   postgresql [arguments]
                      run koios-store's tests on a PostgreSQL server in SQLite's place (needs Debian's postgresql), and

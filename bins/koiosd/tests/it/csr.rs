@@ -13,12 +13,12 @@ fn path(certificate: &Value, rest: &str) -> String {
 }
 
 /// An authority that signs what it is asked to.
-struct Authority {
+pub(crate) struct Authority {
     folder: tempfile::TempDir,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::TempDir::new().unwrap();
         let authority = Self { folder };
         let (key, certificate) = (authority.file("ca.key"), authority.file("ca.pem"));
@@ -52,7 +52,7 @@ impl Authority {
     }
 
     /// PEM of the certificate that the request asks for.
-    fn sign(&self, csr: &Value) -> Vec<u8> {
+    pub(crate) fn sign(&self, csr: &Value) -> Vec<u8> {
         let pem = csr["pem"].as_str().unwrap();
         openssl::run(&["req", "-noout", "-verify"], pem.as_bytes());
         self.sign_with(pem.as_bytes(), &["-copy_extensions", "copyall"])

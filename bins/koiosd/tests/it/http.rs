@@ -124,24 +124,34 @@ impl Call {
     /// Sends; an error when no whole answer came. What comes must be what the OpenAPI document says.
     #[track_caller]
     pub(crate) fn try_send(self) -> Result<Answer, ureq::Error> {
-        let agent: ureq::Agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .max_idle_connections(0)
-            .max_redirects(0)
-            .allow_non_standard_methods(true)
-            .timeout_global(Some(PATIENCE))
-            .build()
-            .into();
-        let mut request = Request::builder().method(&self.method).uri(&self.url);
+        let (method, url) = (self.method.clone(), self.url.clone());
+        let answer = self.try_send_through(&agent(0))?;
+        described::check(method.as_str(), &url, &answer);
+        Ok(answer)
+    }
+
+    /// Sends through a client that may keep its connections. What comes is not compared with the document.
+    pub(crate) fn try_send_through(self, agent: &ureq::Agent) -> Result<Answer, ureq::Error> {
+        let mut request = Request::builder().method(self.method).uri(&self.url);
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
         let mut answer = agent.run(request.body(self.body).expect("a request"))?;
-        let body = answer.body_mut().read_to_vec()?;
-        let answer = Answer { status: answer.status().as_u16(), headers: answer.headers().clone(), body };
-        described::check(self.method.as_str(), &self.url, &answer);
-        Ok(answer)
+        let body = answer.body_mut().with_config().limit(1 << 30).read_to_vec()?;
+        Ok(Answer { status: answer.status().as_u16(), headers: answer.headers().clone(), body })
     }
+}
+
+/// A client that keeps so many connections for its next requests.
+pub(crate) fn agent(kept: usize) -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_idle_connections(kept)
+        .max_redirects(0)
+        .allow_non_standard_methods(true)
+        .timeout_global(Some(PATIENCE))
+        .build()
+        .into()
 }
 
 /// A form as browsers send it.

@@ -35,6 +35,7 @@ mod http;
 mod import;
 mod kills;
 mod lifecycle;
+mod load;
 mod metrics;
 mod openapi;
 mod preconditions;
