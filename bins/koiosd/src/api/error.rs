@@ -30,10 +30,6 @@ pub(crate) type ApiResult = Result<HttpResponse, ApiError>;
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = ErrorCode)]
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the closed list names more than the routes of this version answer")
-)]
 pub(crate) enum Code {
     ApplicationUriChanged,
     CertificateExists,

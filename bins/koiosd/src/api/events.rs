@@ -109,7 +109,7 @@ async fn admit<B: MessageBody + 'static>(
 #[utoipa::path(
     get, path = "/api/v1/events", tag = "events", operation_id = "stream",
     params(StreamQuery, ("Last-Event-ID" = Option<String>, Header, description = "The last event that was received; browsers send it by themselves")),
-    security(("bearer_token" = []), ("event_ticket" = [])),
+    security(("bearer_token" = ["viewer"]), ("event_ticket" = [])),
     responses(
         (status = 200, body = EventBody, content_type = "text/event-stream", description = "The stream; the schema is that of `data`."),
         (status = "default", body = Problem)
@@ -192,7 +192,7 @@ struct TicketBody {
 
 /// Gives a ticket that opens one stream within half a minute: for a browser's `EventSource`, which cannot send the token.
 #[utoipa::path(
-    post, path = "/api/v1/events/ticket", tag = "events", operation_id = "ticket",
+    post, path = "/api/v1/events/ticket", tag = "events", operation_id = "ticket", security(("bearer_token" = ["viewer"])),
     responses((status = 200, body = TicketBody), (status = "default", body = Problem))
 )]
 async fn issue_ticket(

@@ -25,7 +25,10 @@ pub(crate) use representation::{NewTokenBody, TokenBody};
 
 /// What this module adds to the document.
 #[derive(OpenApi)]
-#[openapi(paths(list, create, show, revoke))]
+#[openapi(
+    paths(list, create, show, revoke),
+    tags((name = "tokens", description = "Who may use the API"))
+)]
 pub(crate) struct TokensDocument;
 
 pub(crate) fn configure(config: &mut ServiceConfig) {
@@ -35,7 +38,7 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
 
 /// Lists the tokens, those that have expired included, and never what they are.
 #[utoipa::path(
-    get, path = "/api/v1/tokens", tag = "tokens", params(ListQuery),
+    get, path = "/api/v1/tokens", tag = "tokens", security(("bearer_token" = ["admin"])), params(ListQuery),
     responses((status = 200, body = PageBody<TokenBody>), (status = "default", body = Problem))
 )]
 async fn list(_: Require<Admin>, query: Query<ListQuery>, services: Data<Services>) -> ApiResult {
@@ -47,7 +50,7 @@ async fn list(_: Require<Admin>, query: Query<ListQuery>, services: Data<Service
 ///
 /// It grants only what the token of this request holds, and no longer; else the answer is 403 `forbidden`.
 #[utoipa::path(
-    post, path = "/api/v1/tokens", tag = "tokens", request_body = TokenRequest,
+    post, path = "/api/v1/tokens", tag = "tokens", security(("bearer_token" = ["admin"])), request_body = TokenRequest,
     responses(
         (
             status = 201, body = NewTokenBody<'_>, description = "The token is in `token`; it is not shown again.",
@@ -76,7 +79,8 @@ async fn create(
 
 /// Shows one token.
 #[utoipa::path(
-    get, path = "/api/v1/tokens/{id}", tag = "tokens", params(("id" = uuid::Uuid, Path)),
+    get, path = "/api/v1/tokens/{id}", tag = "tokens", security(("bearer_token" = ["admin"])),
+    params(("id" = uuid::Uuid, Path)),
     responses((status = 200, body = TokenBody), (status = "default", body = Problem))
 )]
 async fn show(
@@ -93,7 +97,8 @@ async fn show(
 /// The last admin token that has not expired stays: 409 `last_admin_token`. With the first admin token goes the file
 /// `initial-admin-token`.
 #[utoipa::path(
-    delete, path = "/api/v1/tokens/{id}", tag = "tokens", params(("id" = uuid::Uuid, Path)),
+    delete, path = "/api/v1/tokens/{id}", tag = "tokens", security(("bearer_token" = ["admin"])),
+    params(("id" = uuid::Uuid, Path)),
     responses(
         (status = 204, description = "It is no more."),
         (status = "default", body = Problem)

@@ -47,7 +47,11 @@ fn require_role(operation: &mut Operation<'_>) -> Option<String> {
         format!("Needs the role `{role}`.")
     };
     add_sentence(operation, &sentence);
-    operation.value.insert("security".to_owned(), json!([{ "bearer_token": [role] }]));
+    let mut security = vec![json!({ "bearer_token": [role] })];
+    // Other ways in, such as a ticket.
+    let others = operation.value.get("security").and_then(Value::as_array).into_iter().flatten();
+    security.extend(others.filter(|scheme| scheme.get("bearer_token").is_none()).cloned());
+    operation.value.insert("security".to_owned(), security.into());
     Some(role)
 }
 

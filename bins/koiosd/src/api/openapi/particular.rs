@@ -44,6 +44,9 @@ pub(super) fn codes(operation: &str) -> &'static [Code] {
             &[C::UnknownCertificate, C::PasswordRequired, C::TargetNotAllowed]
         }
         "discovery_endpoints" => &[C::TargetNotAllowed],
+        // It is never looked at beyond being none.
+        "events_ticket" => &[C::MalformedRequest, C::PayloadTooLarge],
+        "tokens_revoke" => &[C::LastAdminToken],
         "trust_add" => &[C::CertificateUnreadable, C::CertificateExists],
         "trust_add_revocation_list" => &[C::CrlUnreadable, C::CrlExists],
         _ => &[],

@@ -61,6 +61,9 @@ fn problem(code: Code) -> ApiError {
         C::Internal => return ApiError::internal_unexplained(),
         C::InvalidField => return ApiError::invalid_field("limit", "must be a whole number from 1 to 500"),
         C::KeyMismatch => (Some("private_key"), "The private key does not belong to the certificate."),
+        C::LastAdminToken => {
+            (None, "This is the last admin token; create another one first, then revoke it.")
+        }
         C::MalformedRequest => (None, "The body is not JSON in UTF-8 (line 1, column 12)."),
         C::MethodNotAllowed => return ApiError::method_not_allowed("GET, HEAD, PATCH, DELETE"),
         C::NameTaken => (
