@@ -183,6 +183,7 @@ struct TicketBody {
     /// For `GET /api/v1/events?ticket=`, once.
     #[schema(example = "n0QyJv2bXk3T9m8b7uU1fWl5c4aZ6sE0hRxgYdPqKtM")]
     ticket: String,
+    /// Until when it may be used.
     #[serde(with = "time::serde::rfc3339")]
     expires_at: OffsetDateTime,
     /// How long it may be used.

@@ -117,13 +117,8 @@ fn validator(pointer: &str) -> Arc<Validator> {
 /// version answers stands in the document of this version.
 static CLOSED_SCHEMAS: LazyLock<Value> = LazyLock::new(|| {
     let mut schemas = DOCUMENT["components"]["schemas"].clone();
-    let parts: BTreeSet<String> = schemas
-        .as_object()
-        .expect("schemas")
-        .values()
-        .flat_map(|schema| schema["allOf"].as_array().into_iter().flatten())
-        .filter_map(|part| Some(part["$ref"].as_str()?.rsplit('/').next()?.to_owned()))
-        .collect();
+    let mut parts = BTreeSet::new();
+    add_parts(&schemas, &mut parts);
     for (name, schema) in schemas.as_object_mut().expect("schemas") {
         let composed = schema.get("allOf").is_some();
         // What others are composed of has neighbours there.
@@ -133,6 +128,18 @@ static CLOSED_SCHEMAS: LazyLock<Value> = LazyLock::new(|| {
     }
     schemas
 });
+
+/// Adds the names of the schemas that others are composed of.
+fn add_parts(schema: &Value, parts: &mut BTreeSet<String>) {
+    for part in schema["allOf"].as_array().into_iter().flatten() {
+        parts.extend(part["$ref"].as_str().and_then(|name| name.rsplit('/').next()).map(str::to_owned));
+    }
+    match schema {
+        Value::Object(fields) => fields.values().for_each(|inner| add_parts(inner, parts)),
+        Value::Array(items) => items.iter().for_each(|inner| add_parts(inner, parts)),
+        _ => {}
+    }
+}
 
 pub(crate) fn escaped(segment: &str) -> String {
     segment.replace('~', "~0").replace('/', "~1")

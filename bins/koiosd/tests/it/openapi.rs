@@ -284,6 +284,11 @@ fn every_operation_needs_the_role_that_it_names() {
     for_each_operation(|place, operation| {
         let (method, path) = place.split_once(' ').unwrap();
         let Some(role) = operation["security"][0]["bearer_token"][0].as_str() else { return };
+        // Its answer never ends.
+        if !operation["responses"]["200"]["content"]["text/event-stream"].is_null() {
+            assert_eq!(role, "viewer");
+            return;
+        }
         let path = path
             .replace("{id}", UNKNOWN)
             .replace("{thumbprint_sha256}", &"0".repeat(64))

@@ -68,7 +68,9 @@ enum KindBody {
         certificate: Box<CertificateBody>,
         #[schema(value_type = words::EndReason)]
         reason: &'static str,
+        /// Of the certificate before.
         previous_thumbprint_sha1: String,
+        /// Of the certificate before; servers may trust it no longer.
         previous_thumbprint_sha256: String,
         thumbprint_sha1: String,
         thumbprint_sha256: String,
@@ -107,10 +109,16 @@ enum KindBody {
     },
     /// A device was added.
     #[serde(rename = "device.created")]
-    DeviceCreated { device: Box<DeviceEventBody> },
+    DeviceCreated {
+        /// As it is now.
+        device: Box<DeviceEventBody>,
+    },
     /// Settings of a device changed: its certificate, its pin and whether it is enabled included.
     #[serde(rename = "device.updated")]
-    DeviceUpdated { device: Box<DeviceEventBody> },
+    DeviceUpdated {
+        /// As it is now.
+        device: Box<DeviceEventBody>,
+    },
     /// A device is no more.
     #[serde(rename = "device.deleted")]
     DeviceDeleted {},
@@ -131,7 +139,9 @@ enum KindBody {
     ServerCertificateChanged {
         certificate: ServerCertificateEventBody,
         endpoint_url: String,
+        /// Whose server it is.
         device: ResourceBody,
+        /// What it presented before.
         previous_thumbprint_sha256: String,
         /// The certificate that the device knows its server by.
         #[schema(required = true)]
@@ -158,6 +168,7 @@ enum KindBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = CertificateExpiry)]
 struct ExpiryBody {
+    /// Of the certificate, for `If-Match`.
     revision: i64,
     thumbprint_sha256: String,
     #[serde(with = "time::serde::rfc3339")]
@@ -174,13 +185,16 @@ struct ExpiryBody {
 #[schema(as = DeviceSummary)]
 struct DeviceEventBody {
     id: Uuid,
+    /// Of the device, for `If-Match`.
     revision: i64,
     name: String,
     endpoint_url: String,
     security_mode: SecurityMode,
+    /// `null`: the default certificate.
     #[schema(required = true)]
     certificate_id: Option<Uuid>,
     enabled: bool,
+    /// SHA-256 of the certificate that the device knows its server by; `null`: none.
     #[schema(required = true)]
     pinned_thumbprint_sha256: Option<String>,
     #[serde(with = "time::serde::rfc3339")]

@@ -42,7 +42,9 @@ const FILES: &[&str] = &[
     include_str!("examples/certificates.json"),
     include_str!("examples/devices.json"),
     include_str!("examples/discovery.json"),
+    include_str!("examples/events.json"),
     include_str!("examples/system.json"),
+    include_str!("examples/tokens.json"),
     include_str!("examples/trust.json"),
     include_str!("examples/trust_guides.json"),
 ];

@@ -111,8 +111,10 @@ pub(crate) struct TokenBody {
     #[schema(value_type = uuid::Uuid)]
     id: TokenId,
     name: String,
+    /// Each role may do what the ones before it may.
     #[schema(value_type = words::TokenRole)]
     role: &'static str,
+    /// What it may do beyond its role.
     #[schema(value_type = Vec<words::TokenPermission>)]
     permissions: Vec<&'static str>,
     #[serde(with = "time::serde::rfc3339")]
