@@ -426,6 +426,7 @@ fn start_supervisor(
     let mut supervision = SupervisorSettings::new(format!("urn:koios:{host}"));
     supervision.retry_max = settings.retry_max();
     supervision.connect_concurrency = settings.connect_concurrency;
+    supervision.session_limit = settings.session_limit;
     supervision.observer = Some(Arc::new(connects));
     supervision.deprecated_policies = settings.deprecated_policies();
     supervision.networks = settings.target_networks();

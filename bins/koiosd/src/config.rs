@@ -72,6 +72,8 @@ pub struct Settings {
     pub retry_max_seconds: f64,
     /// How many attempts to connect may run at the same time.
     pub connect_concurrency: usize,
+    /// How many devices may have a session at the same time.
+    pub session_limit: usize,
     /// Whether devices may name the deprecated security policies, and certificates have the short keys that go with them.
     pub allow_deprecated_policies: bool,
     /// TLS of the REST API.
@@ -353,6 +355,8 @@ mod tests {
              26, 27, 28, 29, 30, 31, 32, 33]",
             "retry_max_seconds = 0.5",
             "connect_concurrency = 0",
+            "session_limit = 0",
+            "session_limit = 100001",
             "default_key = \"rsa-1024\"",
             "log_level = \"loud\"",
             "listen = \"nowhere\"",

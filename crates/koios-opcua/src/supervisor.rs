@@ -53,6 +53,9 @@ pub struct SupervisorSettings {
     pub retry_max: Duration,
     /// How many devices connect at the same time; servers that are silent count while no other device waits.
     pub connect_concurrency: usize,
+    /// How many devices have a session, or try to get one, at the same time; more wait, in the order of asking, until one
+    /// ends (setting `session_limit`).
+    pub session_limit: usize,
     /// Who is told of each attempt of an enabled device.
     pub observer: Option<Arc<dyn ConnectObserver>>,
     /// The ApplicationUri stated where no certificate says one: `urn:koios:<system hostname>`.
@@ -66,12 +69,13 @@ pub struct SupervisorSettings {
 }
 
 impl SupervisorSettings {
-    /// 10 s between attempts, 16 connects at a time, any clock believed.
+    /// 10 s between attempts, 16 connects at a time, any number of sessions, any clock believed.
     #[must_use]
     pub fn new(fallback_application_uri: impl Into<String>) -> Self {
         Self {
             retry_max: Duration::from_secs(10),
             connect_concurrency: 16,
+            session_limit: usize::MAX,
             observer: None,
             fallback_application_uri: fallback_application_uri.into(),
             deprecated_policies: DeprecatedPolicies::Refused,

@@ -63,6 +63,8 @@ impl Settings {
         check.within((1.0..=3600.0).contains(&seconds), "retry_max_seconds", &seconds, "1 to 3600 seconds");
         let attempts = self.connect_concurrency;
         check.within((1..=1024).contains(&attempts), "connect_concurrency", &attempts, "1 to 1024");
+        let sessions = self.session_limit;
+        check.within((1..=100_000).contains(&sessions), "session_limit", &sessions, "1 to 100000");
         self.organization =
             self.organization.take().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
         if let Some(name) = &self.organization {

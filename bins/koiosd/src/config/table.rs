@@ -190,6 +190,10 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "how many attempts may run at the same time; one whose server is silent gives its place to a device that has not \
          failed, if any waits",
     ),
+    Setting::new("session_limit", Literal, "1 to 100000", Some("100000")).means(
+        Restart,
+        "how many devices may have a session, or try to get one, at the same time; more wait until one ends",
+    ),
     Setting::new("tls.certificate", Text, "file", None).default_in_words("none").means(
         Restart,
         "the certificate of the REST API in PEM, the server's first, then those that issued it: [TLS](#tls)",
@@ -226,6 +230,46 @@ mod tests {
         keys_of(&serde_json::to_value(Settings::defaults_for_tests()).unwrap(), "", &mut keys);
         assert_eq!(keys, SETTINGS.iter().map(|setting| setting.key.to_owned()).collect());
         assert_eq!(keys.len(), SETTINGS.len(), "a key is there twice");
+    }
+
+    #[test]
+    fn the_table_has_every_setting_of_the_contract() {
+        // rest-api §6
+        for key in [
+            "listen",
+            "data_dir",
+            "public_url",
+            "tls.certificate",
+            "tls.private_key",
+            "tls.self_signed",
+            "insecure_allow_plain_http",
+            "cors_allowed_origins",
+            "create_default_certificate",
+            "organization",
+            "default_key",
+            "default_validity_days",
+            "expiring_soon_days",
+            "expiry_warning_days",
+            "retry_max_seconds",
+            "connect_concurrency",
+            "default_server_certificate_policy",
+            "test_allowed_networks",
+            "master_key_file",
+            "encryption_at_rest",
+            "session_limit",
+            "log_level",
+            "log_format",
+        ] {
+            assert!(Setting::find(key).is_some(), "{key}");
+        }
+    }
+
+    #[test]
+    fn each_setting_has_its_form_its_default_and_what_it_is_for() {
+        for setting in SETTINGS {
+            assert!(!setting.form.is_empty() && !setting.meaning.is_empty(), "{}", setting.key);
+            assert!(setting.default.is_some() || setting.default_in_words.is_some(), "{}", setting.key);
+        }
     }
 
     #[test]

@@ -70,9 +70,14 @@ pub(super) async fn live(
     standing: Standing,
 ) -> End {
     let begun = *orders.borrow_and_update();
-    let tried = tokio::select! {
+    let trying = async {
+        // Closed by nobody. It is kept to the end of the session.
+        let session = shared.sessions.acquire().await.ok();
+        (attempt_once(&shared, device, &used, standing).await, session)
+    };
+    let (tried, _session) = tokio::select! {
         biased;
-        tried = Box::pin(attempt_once(&shared, device, &used, standing)) => tried,
+        tried = Box::pin(trying) => tried,
         end = interrupted(orders.clone(), begun) => return end,
     };
     // From here on a session may stand, and whatever the orders are, it is closed and not dropped.

@@ -7,7 +7,7 @@ use koios_channel::{ApplicationDescription, BuildInfo, EndpointUrl, SecurityPoli
 use koios_pki::CertificateChain;
 use koios_store::{AttemptEvidence, DeviceId, Rejection, Store};
 use time::OffsetDateTime;
-use tokio::sync::broadcast;
+use tokio::sync::{Semaphore, broadcast};
 
 use super::SupervisorSettings;
 use super::connect_queue::ConnectQueue;
@@ -33,6 +33,8 @@ pub(super) struct Shared {
     pub(super) settings: SupervisorSettings,
     pub(super) board: StatusBoard,
     pub(super) connects: Arc<ConnectQueue>,
+    /// One permit for each session that may stand.
+    pub(super) sessions: Semaphore,
     history: HistoryLog,
     identities: Identities,
     known_past: tokio::sync::Mutex<KnownPast>,
@@ -50,11 +52,13 @@ impl Shared {
     pub(super) fn new(store: Store, settings: SupervisorSettings) -> Self {
         let known_past = KnownPast { instant: settings.known_past, read_at: None };
         let connects = Arc::new(ConnectQueue::new(settings.connect_concurrency, settings.retry_max));
+        let sessions = Semaphore::new(settings.session_limit.min(Semaphore::MAX_PERMITS));
         Self {
             store,
             settings,
             board: StatusBoard::new(),
             connects,
+            sessions,
             history: HistoryLog::default(),
             identities: Identities::default(),
             known_past: tokio::sync::Mutex::new(known_past),

@@ -6,7 +6,7 @@ use koios_opcua::SupervisorSettings;
 use koios_store::{DeviceId, DeviceState};
 use koios_testkit::{OddKind, OddPeer, ServerOptions, Stack, start_or_skip};
 
-use crate::client::{certificate, wait_until};
+use crate::client::{certificate, run, wait_until};
 use crate::plant::Plant;
 
 /// Devices of a server that accepts connections and never answers.
@@ -45,6 +45,30 @@ fn a_healthy_device_connects_and_comes_back_whatever_others_wait_for() {
         load = plant.supervisor.connect_load();
         (load.running, load.waiting) == (20, 0) && load.lent >= 18
     });
+}
+
+#[test]
+fn beyond_the_session_limit_devices_wait_until_a_session_ends() {
+    let certificate = certificate();
+    let options = ServerOptions::trusting(&[&certificate]);
+    let Some(server) = start_or_skip(Stack::AsyncOpcua, options) else { return };
+    let plant = Plant::with(|settings| settings.session_limit = 2);
+    plant.add_certificate("Default", &certificate);
+    let devices = ["A", "B", "C"].map(|name| plant.add_device(Plant::settings(name, &server.endpoint_url)));
+    let running = || {
+        let statuses = plant.supervisor.statuses();
+        let runs = |device: &&DeviceId| {
+            statuses.get(*device).is_some_and(|status| status.state == DeviceState::Running)
+        };
+        devices.iter().filter(runs).copied().collect::<Vec<_>>()
+    };
+    wait_until("two run", || running().len() == 2);
+    let first = running();
+    let third = *devices.iter().find(|device| !first.contains(device)).unwrap();
+    assert_eq!(plant.supervisor.statuses()[&third].state, DeviceState::Starting);
+    run(plant.store.set_enabled(first[0], false)).expect("disabled");
+    plant.wait_for_state(third, DeviceState::Running);
+    assert_eq!(running().len(), 2);
 }
 
 #[test]
