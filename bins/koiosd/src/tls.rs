@@ -87,6 +87,8 @@ pub enum TlsError {
 pub(crate) struct Tls {
     shown: Arc<Shown>,
     source: Source,
+    /// Of the files as they were before they were read first: what changes them before anybody watches is not missed.
+    stamps: Stamps,
     provider: Arc<CryptoProvider>,
 }
 
@@ -133,9 +135,10 @@ impl Tls {
             _ if settings.self_signed => Source::SelfSigned(Box::new(SelfSigned::new(store.clone(), hosts))),
             _ => return Ok(None),
         };
+        let stamps = source.stamps().await;
         let first = source.load(&provider).await?;
         tell("the certificate of TLS", &first);
-        Ok(Some(Self { shown: Arc::new(Shown(RwLock::new(Arc::new(first)))), source, provider }))
+        Ok(Some(Self { shown: Arc::new(Shown(RwLock::new(Arc::new(first)))), source, stamps, provider }))
     }
 
     /// How connections are taken: TLS 1.3 or 1.2, HTTP/1.1.
@@ -171,11 +174,11 @@ impl Tls {
 
     /// Looks again and again whether there is another certificate, for as long as the daemon runs.
     pub(crate) async fn watch(self: Arc<Self>) {
-        let mut loaded = self.stamps().await;
+        let mut loaded = self.stamps.clone();
         let mut before = loaded.clone();
         loop {
             rt::time::sleep(LOOK_PERIOD).await;
-            let now = self.stamps().await;
+            let now = self.source.stamps().await;
             // Two looks alike: whoever writes the files, one after the other, has come to an end.
             let settled = std::mem::replace(&mut before, now.clone()) == now;
             let due = now != loaded || self.source.is_due();
@@ -185,22 +188,22 @@ impl Tls {
             }
         }
     }
+}
 
+impl Source {
     async fn stamps(&self) -> Stamps {
-        match &self.source {
-            Source::Files { certificate, private_key } => {
+        match self {
+            Self::Files { certificate, private_key } => {
                 let (certificate, private_key) = (certificate.clone(), private_key.clone());
                 // A look that is cut off is one at nothing.
                 rt::task::spawn_blocking(move || Stamps::of(&[&certificate, &private_key]))
                     .await
                     .unwrap_or_default()
             }
-            Source::SelfSigned(_) => Stamps::default(),
+            Self::SelfSigned(_) => Stamps::default(),
         }
     }
-}
 
-impl Source {
     async fn load(&self, provider: &Arc<CryptoProvider>) -> Result<CertifiedKey, TlsError> {
         match self {
             Self::Files { certificate, private_key } => {
