@@ -25,14 +25,17 @@ pub(crate) fn check(method: &str, url: &str, answer: &Answer) {
 fn compare(method: &str, url: &str, answer: &Answer) -> Result<(), String> {
     let path = path_of(url);
     let method = if method == "HEAD" { "get".to_owned() } else { method.to_lowercase() };
+    // A preflight is the business of browsers, wherever it leads.
+    if method == "options" {
+        return Ok(());
+    }
     let Some(template) = template_of(path) else {
         let foreseen = !path.starts_with("/api/") || [401, 404, 405, 429].contains(&answer.status);
         return if foreseen { Ok(()) } else { Err("the document does not have this path".to_owned()) };
     };
     let operation = &DOCUMENT["paths"][template][&method];
     if operation.is_null() {
-        // A preflight is the business of browsers.
-        let foreseen = method == "options" || [401, 405, 429].contains(&answer.status);
+        let foreseen = [401, 405, 429].contains(&answer.status);
         return if foreseen { Ok(()) } else { Err(format!("{template} does not have this method")) };
     }
     let status = answer.status.to_string();

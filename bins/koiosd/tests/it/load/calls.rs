@@ -349,6 +349,7 @@ fn use_token(client: &mut Client) {
     let Some(token) = made["token"].as_str() else { return };
     client.send("GET /api/v1/certificates", "/api/v1/certificates?limit=1", |call| call.token(token));
     client.get("GET /api/v1/tokens", "/api/v1/tokens?limit=500");
+    client.get("GET /api/v1/tokens/{id}", &format!("/api/v1/tokens/{}", id(&made)));
     client.get("DELETE /api/v1/tokens/{id}", &format!("/api/v1/tokens/{}", id(&made)));
 }
 
