@@ -40,7 +40,10 @@ use actix_cors::Cors;
 use actix_web::{
     http::{
         Method,
-        header::{AUTHORIZATION, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, LOCATION},
+        header::{
+            AUTHORIZATION, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, LOCATION,
+            RETRY_AFTER,
+        },
     },
     middleware::from_fn,
     web::{self, ServiceConfig},
@@ -81,7 +84,14 @@ pub(crate) fn cors(settings: LiveSettings) -> Cors {
     Cors::default()
         .allowed_methods(methods)
         .allowed_headers([AUTHORIZATION, CONTENT_TYPE, IF_MATCH, idempotency_key, last_event_id])
-        .expose_headers([CONTENT_DISPOSITION, ETAG, LOCATION, request_id::X_REQUEST_ID])
+        .expose_headers([
+            CONTENT_DISPOSITION,
+            ETAG,
+            idempotency::REPLAYED,
+            LOCATION,
+            RETRY_AFTER,
+            request_id::X_REQUEST_ID,
+        ])
         .max_age(3600)
         // Asked each time: a reload may have changed them.
         .allowed_origin_fn(move |origin, _| {

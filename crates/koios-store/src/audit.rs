@@ -9,6 +9,8 @@ mod verify;
 use serde_json::Value;
 use time::OffsetDateTime;
 
+use crate::idempotency::OnceKey;
+
 pub(crate) use append::append;
 pub(crate) use key::AuditKey;
 pub use list::{AuditQuery, RecordedEntry};
@@ -53,6 +55,8 @@ pub struct AuditEntry {
     pub before: Option<Value>,
     /// The resource afterwards.
     pub after: Option<Value>,
+    /// The key under which it was asked for, which the commit notes apart from the trail.
+    pub once: Option<OnceKey>,
 }
 
 impl AuditEntry {
@@ -67,6 +71,7 @@ impl AuditEntry {
             resource: None,
             before: None,
             after: None,
+            once: None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 use time::{Duration, OffsetDateTime};
 
-use crate::database::DatabaseResult;
+use crate::database::{Connection, DatabaseResult};
 use crate::error::StoreError;
 use crate::id::TokenId;
 use crate::instant;
@@ -29,6 +29,40 @@ impl StoredAnswer {
     }
 }
 
+/// A request that is to be carried out once: what its commit notes, so that it is not carried out again even where the program
+/// ends before the answer is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OnceKey {
+    /// The token that used it.
+    pub token: TokenId,
+    /// The key.
+    pub key: String,
+    /// SHA-256 of the request.
+    pub body_hash: [u8; 32],
+}
+
+impl OnceKey {
+    /// A key of these parts.
+    #[must_use]
+    pub fn new(token: TokenId, key: impl Into<String>, body_hash: [u8; 32]) -> Self {
+        Self { token, key: key.into(), body_hash }
+    }
+}
+
+/// What became of a request with a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It was carried out, and this was answered.
+    Answered(StoredAnswer),
+    /// It was carried out, and the program ended before the answer was kept.
+    CarriedOut {
+        /// The id of what it was about.
+        resource_id: String,
+    },
+}
+
 /// What a key was used for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -39,8 +73,8 @@ pub struct IdempotencyRecord {
     pub key: String,
     /// SHA-256 of the request: another one under the same key is the caller's mistake.
     pub body_hash: [u8; 32],
-    /// What was answered.
-    pub answer: StoredAnswer,
+    /// What became of the request.
+    pub outcome: Outcome,
     /// When.
     pub at: OffsetDateTime,
 }
@@ -55,9 +89,12 @@ impl IdempotencyRecord {
         answer: StoredAnswer,
         at: OffsetDateTime,
     ) -> Self {
-        Self { token, key: key.into(), body_hash, answer, at }
+        Self { token, key: key.into(), body_hash, outcome: Outcome::Answered(answer), at }
     }
 }
+
+/// In the place of a status: carried out, not answered yet.
+const CARRIED_OUT: i64 = 0;
 
 /// How long an answer is kept (`rest-api` §2).
 const KEPT: Duration = Duration::DAY;
@@ -95,39 +132,64 @@ impl Store {
     pub async fn idempotency_store(&self, record: IdempotencyRecord) -> Result<(), StoreError> {
         let store = self.clone();
         self.run(async move {
-            let IdempotencyRecord {
-                token,
-                key,
-                body_hash,
-                answer: StoredAnswer { status, headers, body },
-                at,
-            } = record;
-            let headers = serde_json::to_string(&headers)
-                .map_err(|source| StoreError::corrupt("idempotency.headers", source))?;
             let mut write = store.begin().await?;
-            sqlx::query("DELETE FROM idempotency WHERE at <= $1")
-                .bind(instant::to_micros(at - KEPT))
-                .execute(write.connection())
-                .await
-                .database()?;
-            sqlx::query(
-                "INSERT INTO idempotency (token_id, idempotency_key, body_hash, status, headers, body, at) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (token_id, idempotency_key) DO NOTHING",
-            )
-            .bind(token.to_string())
-            .bind(key)
-            .bind(body_hash.as_slice())
-            .bind(i64::from(status))
-            .bind(headers)
-            .bind(body)
-            .bind(instant::to_micros(at))
-            .execute(write.connection())
-            .await
-            .database()?;
+            forget_old(write.connection(), record.at).await?;
+            insert(write.connection(), &record).await?;
             write.finish(Apply::Commit).await
         })
         .await
     }
+}
+
+/// Notes in a commit that it carries the request out.
+pub(crate) async fn note(
+    connection: &mut Connection,
+    once: &OnceKey,
+    resource_id: &str,
+    at: OffsetDateTime,
+) -> Result<(), StoreError> {
+    let OnceKey { token, key, body_hash } = once.clone();
+    let outcome = Outcome::CarriedOut { resource_id: resource_id.to_owned() };
+    forget_old(connection, at).await?;
+    insert(connection, &IdempotencyRecord { token, key, body_hash, outcome, at }).await
+}
+
+async fn forget_old(connection: &mut Connection, now: OffsetDateTime) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM idempotency WHERE at <= $1")
+        .bind(instant::to_micros(now - KEPT))
+        .execute(connection)
+        .await
+        .database()?;
+    Ok(())
+}
+
+/// An answer takes the place of the note that there is none yet, and nothing takes the place of an answer.
+async fn insert(connection: &mut Connection, record: &IdempotencyRecord) -> Result<(), StoreError> {
+    let (status, headers, body) = match &record.outcome {
+        Outcome::Answered(StoredAnswer { status, headers, body }) => {
+            let headers = serde_json::to_string(headers)
+                .map_err(|source| StoreError::corrupt("idempotency.headers", source))?;
+            (i64::from(*status), headers, body.as_slice())
+        }
+        Outcome::CarriedOut { resource_id } => (CARRIED_OUT, "[]".to_owned(), resource_id.as_bytes()),
+    };
+    sqlx::query(
+        "INSERT INTO idempotency (token_id, idempotency_key, body_hash, status, headers, body, at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (token_id, idempotency_key) DO UPDATE \
+         SET status = excluded.status, headers = excluded.headers, body = excluded.body \
+         WHERE idempotency.status = 0 AND idempotency.body_hash = excluded.body_hash",
+    )
+    .bind(record.token.to_string())
+    .bind(record.key.as_str())
+    .bind(record.body_hash.as_slice())
+    .bind(status)
+    .bind(headers)
+    .bind(body)
+    .bind(instant::to_micros(record.at))
+    .execute(connection)
+    .await
+    .database()?;
+    Ok(())
 }
 
 #[derive(Debug, FromRow)]
@@ -147,12 +209,18 @@ impl RecordRow {
             token,
             key: self.idempotency_key,
             body_hash: self.body_hash.try_into().map_err(unreadable)?,
-            answer: StoredAnswer {
-                status: u16::try_from(self.status)
-                    .map_err(|source| StoreError::corrupt("idempotency.status", source))?,
-                headers: serde_json::from_str(&self.headers)
-                    .map_err(|source| StoreError::corrupt("idempotency.headers", source))?,
-                body: self.body,
+            outcome: match self.status {
+                CARRIED_OUT => Outcome::CarriedOut {
+                    resource_id: String::from_utf8(self.body)
+                        .map_err(|source| StoreError::corrupt("idempotency.body", source))?,
+                },
+                status => Outcome::Answered(StoredAnswer {
+                    status: u16::try_from(status)
+                        .map_err(|source| StoreError::corrupt("idempotency.status", source))?,
+                    headers: serde_json::from_str(&self.headers)
+                        .map_err(|source| StoreError::corrupt("idempotency.headers", source))?,
+                    body: self.body,
+                }),
             },
             at: instant::from_micros(self.at, "idempotency.at")?,
         })

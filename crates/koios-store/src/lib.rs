@@ -143,7 +143,7 @@ pub use error::{IdentityFilesError, OpenError, Resource, StoreError, StoredFile}
 pub use event::{Committed, DeviceName, StoreEvent};
 pub use expiry::ExpiryWarning;
 pub use id::{CertificateId, DeviceId, InvalidId, TokenId};
-pub use idempotency::{IdempotencyRecord, StoredAnswer};
+pub use idempotency::{IdempotencyRecord, OnceKey, Outcome, StoredAnswer};
 pub use import::{
     FileNote, ForeignLayout, ForeignPki, IdentityOutcome, ImportOptions, ImportOrder, ImportRefused,
     ImportReport, ImportedFile, ImportedIdentity, ImportedTrust, PairRules, Refusal, ServerTrust, TrustItem,

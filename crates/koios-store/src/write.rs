@@ -10,6 +10,7 @@ use crate::change::Change;
 use crate::database::{Connection, Database, DatabaseResult, Transaction};
 use crate::error::StoreError;
 use crate::event::{self, Committed, Listeners, StoreEvent, Told};
+use crate::idempotency;
 use crate::instant;
 use crate::row_changes;
 use crate::store::Apply;
@@ -96,6 +97,9 @@ impl Write {
             Apply::DryRun => self.transaction.rollback().await.database(),
             Apply::Commit => {
                 for entry in std::mem::take(&mut self.audit) {
+                    if let (Some(once), Some(resource)) = (&entry.once, &entry.resource) {
+                        idempotency::note(&mut self.transaction, once, &resource.id, entry.at).await?;
+                    }
                     audit::append(&mut self.transaction, entry, &self.audit_key).await?;
                 }
                 row_changes::note(&mut self.transaction, &self.changes).await?;

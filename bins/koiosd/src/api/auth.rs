@@ -47,7 +47,7 @@ async fn identify(request: &ServiceRequest) -> Result<Caller, ApiError> {
         let detail = "This token is unknown, revoked or expired; ask an admin for a new one.";
         return Err(ApiError::unauthenticated(detail, CHALLENGE_INVALID));
     };
-    Ok(Caller { token, address: address.map(|address| address.to_string()) })
+    Ok(Caller { token, address: address.map(|address| address.to_string()), once: None })
 }
 
 /// What a caller must have.

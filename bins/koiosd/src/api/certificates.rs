@@ -19,7 +19,7 @@ use super::{
     body::{Json, MergePatch, OptionalJson},
     conditional::{IfMatch, entity_tag, ok_with_revision},
     device_ref::DeviceRefBody,
-    error::{ApiResult, Problem},
+    error::{ApiError, ApiResult, Code, Problem},
     form::Form,
     idempotency::IdempotencyKey,
     page::PageBody,
@@ -27,7 +27,7 @@ use super::{
     query::{DryRun, NoParameters, PageQuery, Query},
     routes,
 };
-use crate::service::Services;
+use crate::service::{Services, access::Caller};
 pub(crate) use downloads::der_path;
 use representation::{AssignedBody, DefaultChangedBody, DeletedBody, RegeneratedBody};
 pub(crate) use representation::{CertificateBody, FindingBody, KeyBody, View};
@@ -101,14 +101,13 @@ async fn generate(
     body: Json<GenerateRequest>,
     services: Data<Services>,
 ) -> ApiResult {
-    let operation = async {
-        let record = services
-            .certificates
-            .generate(body.value.into(), caller.0.entry("certificate.generated"))
-            .await?;
+    let operation = async |caller: &Caller| {
+        let entry = caller.entry("certificate.generated");
+        let record = services.certificates.generate(body.value.into(), entry).await?;
         Ok(created(&services, &record))
     };
-    key.once(&services, &caller.0, body.fingerprint, operation).await
+    key.once(&services, caller.0, body.fingerprint, operation, async |id| created_before(&services, id).await)
+        .await
 }
 
 /// Uploads a certificate with its private key.
@@ -127,11 +126,12 @@ async fn upload(
 ) -> ApiResult {
     let fingerprint = form.fingerprint;
     let order = upload_order(form)?;
-    let operation = async {
-        let record = services.certificates.upload(order, &caller.0).await?;
+    let operation = async |caller: &Caller| {
+        let record = services.certificates.upload(order, caller).await?;
         Ok(created(&services, &record))
     };
-    key.once(&services, &caller.0, fingerprint, operation).await
+    key.once(&services, caller.0, fingerprint, operation, async |id| created_before(&services, id).await)
+        .await
 }
 
 /// Changes name or description.
@@ -193,15 +193,15 @@ async fn regenerate(
     services: Data<Services>,
 ) -> ApiResult {
     let (dry_run, body) = (query.0.dry_run, body.0);
-    let operation = async {
+    let operation = async |caller: &Caller| {
         let expected = if_match.of_certificate(&services, id.0).await?;
         let order = body.value.into();
         let apply = apply(dry_run);
-        let regenerated = services.certificates.regenerate(id.0, order, apply, expected, &caller.0).await?;
+        let regenerated = services.certificates.regenerate(id.0, order, apply, expected, caller).await?;
         let revision = regenerated.replaced.certificate.revision;
         Ok(ok_with_revision(revision, &view(&services).dry_run(dry_run).regenerated(regenerated)))
     };
-    key.unless(dry_run).once(&services, &caller.0, body.fingerprint, operation).await
+    key.unless(dry_run).once(&services, caller.0, body.fingerprint, operation, replaced_before).await
 }
 
 /// Puts an uploaded pair in the place of the present one; id, name and devices stay.
@@ -224,14 +224,14 @@ async fn replace(
 ) -> ApiResult {
     let (dry_run, fingerprint) = (query.0.dry_run, form.fingerprint);
     let order = replace_order(form, query.0)?;
-    let operation = async {
+    let operation = async |caller: &Caller| {
         let expected = if_match.of_certificate(&services, id.0).await?;
         let apply = apply(dry_run);
-        let replaced = services.certificates.replace(id.0, order, apply, expected, &caller.0).await?;
+        let replaced = services.certificates.replace(id.0, order, apply, expected, caller).await?;
         let revision = replaced.replaced.certificate.revision;
         Ok(ok_with_revision(revision, &view(&services).dry_run(dry_run).regenerated(replaced)))
     };
-    key.unless(dry_run).once(&services, &caller.0, fingerprint, operation).await
+    key.unless(dry_run).once(&services, caller.0, fingerprint, operation, replaced_before).await
 }
 
 /// Moves the star: devices that name no certificate use this one from now on.
@@ -311,4 +311,18 @@ fn created(services: &Services, record: &CertificateRecord) -> HttpResponse {
         .insert_header((LOCATION, format!("/api/v1/certificates/{}", record.id)))
         .insert_header((ETAG, entity_tag(record.revision)))
         .json(view(services).certificate(record))
+}
+
+/// The answer to a request that made the certificate, where the first one is lost.
+async fn created_before(services: &Services, id: CertificateId) -> ApiResult {
+    Ok(created(services, &services.certificates.detail(id).await?))
+}
+
+/// The same of a request that gave it another key pair: what was there before is not known any more.
+async fn replaced_before(id: CertificateId) -> ApiResult {
+    let detail = format!(
+        "This request was carried out, and the daemon ended before its answer was kept. GET /api/v1/certificates/{id} shows the \
+         result. Choose a new key for another request."
+    );
+    Err(ApiError::new(Code::IdempotencyKeyReused, detail))
 }

@@ -1,6 +1,6 @@
 //! `Idempotency-Key`: a request sent twice is carried out once.
 
-use std::future::{Future, Ready, ready};
+use std::future::{Ready, ready};
 
 use actix_web::{
     FromRequest, HttpRequest, HttpResponse,
@@ -8,10 +8,10 @@ use actix_web::{
     dev::Payload,
     http::{
         StatusCode,
-        header::{CONTENT_TYPE, ETAG, LOCATION},
+        header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION},
     },
 };
-use koios_store::StoredAnswer;
+use koios_store::{CertificateId, StoredAnswer};
 
 use super::error::{ApiError, ApiResult};
 use crate::{
@@ -25,6 +25,9 @@ use crate::{
 
 /// The header's name, also as the field in problems.
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+
+/// Says that an earlier answer is repeated.
+pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// The key of a request, if it has one, and where the request goes.
 #[derive(Debug)]
@@ -63,19 +66,28 @@ impl IdempotencyKey {
 
     /// Carries the operation out, or repeats what was answered to the first request with this key.
     ///
-    /// Failures are not kept: they changed nothing, so trying again is safe.
+    /// Failures are not kept: they changed nothing, so trying again is safe. The commit of the change notes the key, so that it is
+    /// not carried out again even where the daemon is killed before the answer is kept; `result` then answers what became of it.
     pub(crate) async fn once(
         self,
         services: &Services,
-        caller: &Caller,
+        mut caller: Caller,
         fingerprint: Fingerprint,
-        operation: impl Future<Output = ApiResult>,
+        operation: impl AsyncFnOnce(&Caller) -> ApiResult,
+        result: impl AsyncFnOnce(CertificateId) -> ApiResult,
     ) -> ApiResult {
-        let Some(key) = self.key else { return operation.await };
+        let Some(key) = self.key else { return operation(&caller).await };
         match services.idempotency.begin(caller.token.id, key, fingerprint.at(&self.target)).await? {
             Begin::Replay(answer) => Ok(replay(answer)),
+            Begin::CarriedOut { resource_id } => {
+                let id = resource_id.parse().map_err(|_| ApiError::internal_unexplained())?;
+                let mut response = result(id).await?;
+                response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+                Ok(response)
+            }
             Begin::First(first) => {
-                let (response, answer) = copy(operation.await?)?;
+                caller.once = Some(first.once());
+                let (response, answer) = copy(operation(&caller).await?)?;
                 // The change is in force, so its answer must go out even when it could not be kept.
                 if let Err(error) = first.finish(answer).await {
                     tracing::warn!(
@@ -107,5 +119,5 @@ fn replay(answer: StoredAnswer) -> HttpResponse {
     for (name, value) in answer.headers {
         response.insert_header((name, value));
     }
-    response.insert_header(("Idempotency-Replayed", "true")).body(answer.body)
+    response.insert_header((REPLAYED, HeaderValue::from_static("true"))).body(answer.body)
 }

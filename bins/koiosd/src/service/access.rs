@@ -10,7 +10,8 @@ use aws_lc_rs::{
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use koios_store::{
-    AuditEntry, AuditResource, CertificateRecord, Permission, Role, Store, StoreError, Token, TokenId,
+    AuditEntry, AuditResource, CertificateRecord, OnceKey, Permission, Role, Store, StoreError, Token,
+    TokenId,
 };
 use prometheus_client::metrics::counter::Counter;
 use serde_json::json;
@@ -28,6 +29,8 @@ const CHOSEN_TOKEN_MIN: usize = 32;
 pub(crate) struct Caller {
     pub(crate) token: Token,
     pub(crate) address: Option<String>,
+    /// What the commit of the request notes, so that it is carried out once.
+    pub(crate) once: Option<OnceKey>,
 }
 
 impl Caller {
@@ -38,7 +41,8 @@ impl Caller {
     /// An audit entry for something that this caller does now.
     pub(crate) fn entry(&self, action: &str) -> AuditEntry {
         let mut entry = AuditEntry::new(OffsetDateTime::now_utc(), self.token.name.as_str(), action);
-        entry.address = self.address.clone();
+        entry.address.clone_from(&self.address);
+        entry.once.clone_from(&self.once);
         entry
     }
 

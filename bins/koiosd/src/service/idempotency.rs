@@ -6,7 +6,7 @@ use std::{
 };
 
 use aws_lc_rs::digest::{Context, SHA256};
-use koios_store::{IdempotencyRecord, Store, StoredAnswer, TokenId};
+use koios_store::{IdempotencyRecord, OnceKey, Outcome, Store, StoredAnswer, TokenId};
 use time::OffsetDateTime;
 
 use super::error::ServiceError;
@@ -59,11 +59,15 @@ impl Idempotency {
         let turn = self.turn((token, key.clone()));
         let guard = turn.lock_owned().await;
         match self.store.idempotency_lookup(token, &key, OffsetDateTime::now_utc()).await? {
-            Some(record) if record.body_hash == fingerprint.0 => Ok(Begin::Replay(record.answer)),
+            Some(record) if record.body_hash != fingerprint.0 => Err(ServiceError::IdempotencyKeyReused),
+            Some(IdempotencyRecord { outcome: Outcome::Answered(answer), .. }) => Ok(Begin::Replay(answer)),
+            Some(IdempotencyRecord { outcome: Outcome::CarriedOut { resource_id }, .. }) => {
+                Ok(Begin::CarriedOut { resource_id })
+            }
             Some(_) => Err(ServiceError::IdempotencyKeyReused),
             None => {
                 let store = self.store.clone();
-                Ok(Begin::First(First { store, token, key, fingerprint, _turn: guard }))
+                Ok(Begin::First(First { store, once: OnceKey::new(token, key, fingerprint.0), _turn: guard }))
             }
         }
     }
@@ -81,6 +85,8 @@ impl Idempotency {
 pub(crate) enum Begin {
     /// Answer this again.
     Replay(StoredAnswer),
+    /// It was done to the certificate with this id, and the daemon was killed before the answer was kept.
+    CarriedOut { resource_id: String },
     /// Do it, then say how it went.
     First(First),
 }
@@ -89,17 +95,21 @@ pub(crate) enum Begin {
 #[derive(Debug)]
 pub(crate) struct First {
     store: Store,
-    token: TokenId,
-    key: String,
-    fingerprint: Fingerprint,
+    once: OnceKey,
     _turn: tokio::sync::OwnedMutexGuard<()>,
 }
 
 impl First {
+    /// For the commit of the change.
+    pub(crate) fn once(&self) -> OnceKey {
+        self.once.clone()
+    }
+
     /// Keeps the answer for those who ask again.
     pub(crate) async fn finish(self, answer: StoredAnswer) -> Result<(), ServiceError> {
         let now = OffsetDateTime::now_utc();
-        let record = IdempotencyRecord::new(self.token, self.key, self.fingerprint.0, answer, now);
+        let OnceKey { token, key, body_hash, .. } = self.once;
+        let record = IdempotencyRecord::new(token, key, body_hash, answer, now);
         Ok(self.store.idempotency_store(record).await?)
     }
 }

@@ -192,6 +192,49 @@ fn the_same_idempotency_key_and_body_answer_the_first_result() {
     other.expect_problem(409, "name_taken");
 }
 
+/// As a kill between the commit of the change and that of its answer leaves it.
+fn lose_answers(setup: &Setup) {
+    let script = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); \
+        c.execute(\"update idempotency set status = 0, headers = '[]', body = cast((select resource_id from audit \
+        order by sequence desc limit 1) as blob)\"); c.commit()";
+    let database = setup.data_dir().join("koios.db");
+    let ended = std::process::Command::new("python3").arg("-c").arg(script).arg(database).status();
+    assert!(ended.expect("python3").success());
+}
+
+#[test]
+fn what_was_carried_out_before_a_kill_is_not_carried_out_again() {
+    let setup = Setup::empty();
+    let daemon = setup.start();
+    let body = json!({ "name": "A" });
+    let generate = |daemon: &Daemon| {
+        daemon.call("POST", "certificates/generate").json(&body).header("Idempotency-Key", "key").send()
+    };
+    let first = generate(&daemon).expect(201);
+    daemon.stop();
+    lose_answers(&setup);
+    let daemon = setup.start();
+    let again = generate(&daemon);
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    assert_eq!(
+        again.header("location"),
+        Some(&*format!("/api/v1/certificates/{}", first["id"].as_str().unwrap()))
+    );
+    assert_eq!(again.expect(201), first);
+
+    let path = format!("certificates/{}/regenerate", first["id"].as_str().unwrap());
+    let regenerate =
+        |daemon: &Daemon| daemon.call("POST", &path).header("Idempotency-Key", "other-key").send();
+    regenerate(&daemon).expect(200);
+    daemon.stop();
+    lose_answers(&setup);
+    let daemon = setup.start();
+    let problem = regenerate(&daemon).expect_problem(422, "idempotency_key_reused");
+    assert!(problem["detail"].as_str().unwrap().contains("was carried out"), "{problem}");
+    let shown = daemon.get(&format!("certificates/{}", first["id"].as_str().unwrap())).expect(200);
+    assert_eq!(shown["generation"], 2);
+}
+
 #[test]
 fn requests_with_the_same_key_at_the_same_time_are_carried_out_once() {
     let daemon = Setup::empty().start();
@@ -256,7 +299,14 @@ fn pages_of_allowed_origins_may_call_and_no_others() {
         assert_eq!(answer.header("access-control-allow-origin"), Some("https://koios.example"));
         assert_eq!(
             list(&answer, "access-control-expose-headers"),
-            ["content-disposition", "etag", "location", "x-request-id"]
+            [
+                "content-disposition",
+                "etag",
+                "idempotency-replayed",
+                "location",
+                "retry-after",
+                "x-request-id"
+            ]
         );
     }
     let other = daemon.call("GET", "certificates").header("Origin", "https://evil.example").send();

@@ -174,6 +174,7 @@ impl HashedRow {
             resource,
             before: json(before, "audit.before_json")?,
             after: json(after, "audit.after_json")?,
+            once: None,
         };
         Ok(RecordedEntry { sequence, entry, hash: self.hash })
     }

@@ -26,7 +26,7 @@ pub(super) struct Row {
 
 impl Row {
     pub(super) fn of(sequence: i64, entry: AuditEntry) -> Self {
-        let AuditEntry { at, actor, address, action, resource, before, after } = entry;
+        let AuditEntry { at, actor, address, action, resource, before, after, once: _ } = entry;
         let (resource_kind, resource_id, resource_name) = resource
             .map_or((None, None, None), |AuditResource { kind, id, name }| (Some(kind), Some(id), name));
         Self {

@@ -1,12 +1,13 @@
 //! Tokens, audit, repeated requests.
 
 use koios_store::{
-    AuditEntry, AuditResource, IdempotencyRecord, NewToken, Permission, Role, StoredAnswer, TokenId,
+    AuditEntry, AuditResource, IdempotencyRecord, NewToken, OnceKey, Outcome, Permission, Role, StoredAnswer,
+    TokenId,
 };
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
-use crate::fixture::{Fixture, snapshot};
+use crate::fixture::{Fixture, new_certificate, snapshot};
 
 #[tokio::test]
 async fn a_token_is_found_by_its_hash_across_a_restart() {
@@ -127,4 +128,31 @@ async fn an_answer_is_repeated_for_a_day_to_the_token_that_got_it() {
     next_day.body_hash = [9; 32];
     fixture.store.idempotency_store(next_day.clone()).await.unwrap();
     assert_eq!(lookup(token, "key", Duration::hours(25)).await, Some(next_day));
+}
+
+#[tokio::test]
+async fn a_commit_notes_that_it_carries_a_request_out_and_the_answer_takes_the_place_of_the_note() {
+    let fixture = Fixture::new().await;
+    let token: TokenId = "0193aaaa-0000-7000-8000-000000000000".parse().unwrap();
+    let at = OffsetDateTime::UNIX_EPOCH + Duration::days(20_000);
+    let mut entry = AuditEntry::new(at, "somebody", "certificate.generated");
+    entry.once = Some(OnceKey::new(token, "key", [7; 32]));
+    let store = fixture.store.recording(entry);
+    let certificate = store.create_certificate(new_certificate("Default")).await.unwrap();
+
+    // Killed here.
+    let fixture = fixture.reopened().await;
+    let lookup = async || fixture.store.idempotency_lookup(token, "key", at).await.unwrap().unwrap();
+    let known = lookup().await;
+    assert_eq!(known.body_hash, [7; 32]);
+    assert_eq!(known.outcome, Outcome::CarriedOut { resource_id: certificate.id.to_string() });
+
+    let answer = StoredAnswer::new(200, Vec::new(), b"{}".to_vec());
+    let record = IdempotencyRecord::new(token, "key", [7; 32], answer.clone(), at);
+    fixture.store.idempotency_store(record).await.unwrap();
+    assert_eq!(lookup().await.outcome, Outcome::Answered(answer.clone()));
+    let later =
+        IdempotencyRecord::new(token, "key", [7; 32], StoredAnswer::new(201, Vec::new(), Vec::new()), at);
+    fixture.store.idempotency_store(later).await.unwrap();
+    assert_eq!(lookup().await.outcome, Outcome::Answered(answer), "the first answer stays");
 }

@@ -94,7 +94,7 @@ mod tests {
         let mut callers = Vec::new();
         for number in 0..count {
             let new = NewToken::new(format!("{number}"), Role::Viewer, [number; 32]);
-            callers.push(Caller { token: store.create_token(new).await.unwrap(), address: None });
+            callers.push(Caller { token: store.create_token(new).await.unwrap(), address: None, once: None });
         }
         store.close().await;
         callers
