@@ -107,6 +107,12 @@ fn the_health_check_knows_a_daemon_that_is_ready_from_none() {
     let (code, _, err) = setup.ended(&["healthcheck"]);
     assert_eq!(code, Some(2));
     assert!(err.contains("port 0"), "{err}");
+
+    let setup = Setup::empty().with_environment("KOIOS_TLS__SELF_SIGNED", "true");
+    let daemon = setup.start();
+    let listen = daemon.address().to_string();
+    let (code, out, err) = setup.ended(&["healthcheck", "--listen", &listen]);
+    assert_eq!((code, &*out, &*err), (Some(0), "", ""));
 }
 
 #[test]
