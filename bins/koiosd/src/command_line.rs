@@ -83,7 +83,7 @@ pub enum Action {
     #[default]
     Serve,
     /// Create, list and revoke access tokens, also beside a running daemon, which knows of it with the next request: the way
-    /// back for whoever has lost the last admin token and may read the data directory.
+    /// back for whoever has lost the last admin token and may write to the data directory.
     #[command(subcommand)]
     Token(TokenAction),
 }

@@ -424,8 +424,13 @@ fn a_stream_ends_with_its_token() {
     let ticket = |token: &str| daemon.call("POST", "events/ticket").token(token).send().expect(200);
     let ticket = ticket("short")["ticket"].as_str().expect("a ticket").to_owned();
     let mut other = listen(&daemon);
+    let (revoked, id) = crate::tokens::made(&daemon, "viewer");
+    let mut revoked = open(&daemon, "", &[("Authorization", &format!("Bearer {revoked}"))]);
     daemon.generate("A");
     stream.next_of("certificate.created");
+    revoked.next_of("certificate.created");
+    assert_eq!(daemon.delete(&format!("tokens/{id}")).status, 204);
+    while revoked.next().is_some() {}
     clock.set(2 * HOUR);
     while stream.next().is_some() {}
     assert_eq!(open(&daemon, &format!("?ticket={ticket}"), &[]).status(), 401);
