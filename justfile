@@ -90,6 +90,10 @@ fuzz-replay:
 check-package:
     .ci/run package
 
+# Build the image and try it, where podman or docker is
+image:
+    .ci/run image
+
 # Compare the committed OpenAPI document with the served one
 check-openapi:
     .ci/run openapi
