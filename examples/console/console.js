@@ -1304,7 +1304,7 @@ async function loadAll() {
   await Promise.all([certificates.load(), devices.load(), drawn && redraw(drawn.resource.id)]);
 }
 
-/** As long as this token is in use: events where the daemon has them, else polling. */
+/** As long as this token is in use: events, and polling while no stream can be had. */
 async function stayUpToDate(session) {
   for (;;) {
     let ticket = null;

@@ -442,10 +442,9 @@ fn names_are_text_files_may_be_missing_and_words_may_be_new() {
     browser.press("Escape");
     browser.wait_until("!document.querySelector('#certificates [data-code=missing_files]')");
 
-    // What others do comes by itself: by events where the daemon has them, else by asking again and again.
-    let events = console.daemon.call("POST", "events/ticket").send().status != 404;
+    // What others do comes by itself.
     let browser = &mut console.browser;
-    browser.wait_for_text(if events { "Updates: live" } else { "Updates: every 5 s" });
+    browser.wait_for_text("Updates: live");
     console.daemon.generate("From elsewhere");
     browser.wait_for_text("From elsewhere");
     assert_eq!(browser.evaluate("[window.hacked ?? null, document.images.length]"), json!([null, 0]));

@@ -147,6 +147,16 @@ fn systemd_has_nothing_against_the_unit_and_finds_it_locked_up() {
 }
 
 #[test]
+fn the_unit_keeps_its_data_below_var_lib() {
+    let text = include_str!("../../../../packaging/systemd/koiosd.service");
+    for line in
+        ["Environment=KOIOS_DATA_DIR=/var/lib/koios", "StateDirectory=koios", "Type=notify", "User=koios"]
+    {
+        assert!(text.lines().any(|known| known == line), "{line}");
+    }
+}
+
+#[test]
 fn a_service_manager_that_is_not_there_disturbs_nothing() {
     let daemon = Setup::empty().with_environment("NOTIFY_SOCKET", "/nowhere/notify").start();
     daemon.wait_for_log("the service manager cannot be told");

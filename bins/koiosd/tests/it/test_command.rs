@@ -1,8 +1,9 @@
 //! `koiosd test`: one Test from a shell.
 
 use std::{
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use koios_testkit::{
@@ -48,6 +49,26 @@ fn ends(arguments: &[&str], code: i32, said: &str) {
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(code), "{arguments:?}: {printed}");
     assert!(printed.contains(said), "{arguments:?}: {printed}");
+}
+
+#[test]
+fn each_stage_is_told_when_it_is_over_and_not_at_the_end() {
+    let peer = OddPeer::start(OddKind::Silent);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_koiosd"))
+        .args(["test", &peer.endpoint_url(), "--timeout", "300"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("koiosd starts");
+    let mut told = String::new();
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe"));
+    // The server says nothing for five minutes: what is read before that was told on the way.
+    while !told.contains("connect") {
+        assert!(lines.read_line(&mut told).expect("text") > 0, "{told}");
+    }
+    assert!(child.try_wait().expect("a child").is_none(), "it waits for the server");
+    child.kill().expect("killed");
+    child.wait().expect("ended");
 }
 
 #[test]

@@ -41,7 +41,7 @@ pub(super) const CALLS: &[Calls] = &[
     often(1, replace),
     generating(generate_and_delete),
     generating(regenerate),
-    often(1, ask_authority),
+    generating(ask_authority),
     often(60, list_devices),
     often(40, read_device),
     often(30, read_status),
