@@ -36,7 +36,7 @@ pub(crate) fn load(arguments: &[&str]) -> Result<ExitCode> {
         .zip(given)
         .map(|((name, value), given)| (name, given.unwrap_or(value)))
         .collect();
-    run("load::", Profile::Release, &variables)
+    run("load::many_clients", Profile::Release, &variables)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
