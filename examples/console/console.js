@@ -607,8 +607,11 @@ drawer.addEventListener("close", () => {
 /** Shows the certificate anew, unless somebody is typing there; their change will be told by 412 if it comes too late. */
 async function redraw(id) {
   if (!drawer.open || drawn?.resource.id !== id) return;
-  const edit = $("form", drawer);
-  if (edit && [...edit.elements].some((input) => input.value !== (input.defaultValue ?? input.value))) return;
+  const isTyping = () => {
+    const edit = $("form", drawer);
+    return edit && [...edit.elements].some((input) => input.value !== (input.defaultValue ?? input.value));
+  };
+  if (isTyping()) return;
   let fresh;
   try {
     fresh = await readForChange(`certificates/${id}`);
@@ -618,7 +621,8 @@ async function redraw(id) {
     say("The certificate that was shown has been deleted.");
     return;
   }
-  if (drawn?.resource.id !== id || JSON.stringify(fresh.resource) === JSON.stringify(drawn.resource)) return;
+  // Somebody may have begun to type while it was read.
+  if (isTyping() || drawn?.resource.id !== id || JSON.stringify(fresh.resource) === JSON.stringify(drawn.resource)) return;
   drawn = fresh;
   draw();
   await drawDevices(drawn.resource);
@@ -710,6 +714,7 @@ async function drawDevices(certificate) {
 
 /** Name and description. If-Match says which state was seen: a change that somebody made since is not written over. */
 function editForm(certificate) {
+  const { etag } = drawn;
   const form = h("form", { novalidate: true, class: "edit" },
     h("h3", {}, "Name and description"),
     field("Name", { name: "name", id: "drawer-name", value: certificate.name, maxlength: 128 }),
@@ -718,7 +723,7 @@ function editForm(certificate) {
   onSubmit(form, async (input) => {
     const json = { name: trimmed(input.name), description: textOrNull(input.description) };
     try {
-      await call("PATCH", `certificates/${certificate.id}`, { json, ifMatch: drawn.etag });
+      await call("PATCH", `certificates/${certificate.id}`, { json, ifMatch: etag });
     } catch (problem) {
       throw problem.code === "revision_mismatch" ? changedMeanwhile(problem) : problem;
     }

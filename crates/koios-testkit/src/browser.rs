@@ -200,6 +200,10 @@ impl Browser {
     pub fn click(&mut self, element: &Element) {
         let place = self.run_on(element, PLACE);
         assert_eq!(place["hit"], true, "it cannot be clicked: {place}");
+        self.click_at(&place);
+    }
+
+    fn click_at(&mut self, place: &Value) {
         for kind in ["mousePressed", "mouseReleased"] {
             let event =
                 json!({ "type": kind, "x": place["x"], "y": place["y"], "button": "left", "clickCount": 1 });
@@ -216,7 +220,7 @@ impl Browser {
             // A row may be made anew between the two; then it is looked for again.
             let place = self.run_on(&element, PLACE);
             if place["hit"] == true {
-                return self.click(&element);
+                return self.click_at(&place);
             }
             self.assert_patience(started, &format!("{role} {name:?} can be clicked: {place}"));
         }

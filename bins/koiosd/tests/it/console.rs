@@ -229,8 +229,8 @@ fn regenerate(console: &mut Console, made: &Value) {
     browser.wait_for_text(renewed["thumbprint_sha256"].as_str().unwrap());
 
     // 412: somebody else was quicker.
-    console.daemon.call("PATCH", &path).json(&json!({ "description": "line 2" })).send().expect(200);
     browser.fill("Description", "line 3");
+    console.daemon.call("PATCH", &path).json(&json!({ "description": "line 2" })).send().expect(200);
     browser.click_on("button", "Save");
     browser.wait_for_text("Somebody else has changed this meanwhile.");
     assert_eq!(console.daemon.get(&path).expect(200)["description"], "line 2");
