@@ -437,7 +437,8 @@ fn names_are_text_files_may_be_missing_and_words_may_be_new() {
     console.screenshots("missing-files");
     let browser = &mut console.browser;
     std::fs::rename(&aside, &key).unwrap();
-    // The drawer, too, is kept up to date.
+    // The drawer, too, is kept up to date; of files no event tells, and by itself the page asks once a minute.
+    browser.evaluate("document.querySelector('#refresh').click()");
     browser.wait_until("!document.querySelector('#drawer-content [data-code=missing_files]')");
     browser.press("Escape");
     browser.wait_until("!document.querySelector('#certificates [data-code=missing_files]')");
