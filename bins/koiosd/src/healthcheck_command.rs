@@ -1,7 +1,7 @@
 //! `koiosd healthcheck`: whether the daemon of these settings is ready, for containers, which have no other program.
 
 use std::{
-    io::{self, Read, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
     sync::Arc,
     time::Duration,
@@ -69,8 +69,8 @@ pub fn healthcheck(settings: &Settings) -> Result<u8, HealthcheckError> {
     } else {
         connect(address).and_then(|stream| ask(address, stream))
     };
-    let answer = answer.map_err(|source| HealthcheckError::NoAnswer { address, source })?;
-    let line = answer.lines().next().unwrap_or_default();
+    let line = answer.map_err(|source| HealthcheckError::NoAnswer { address, source })?;
+    let line = line.trim_end();
     if line.split(' ').nth(1) == Some("200") {
         return Ok(0);
     }
@@ -94,14 +94,14 @@ fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
+/// The status line is all that counts.
 fn ask(address: SocketAddr, mut stream: impl Read + Write) -> io::Result<String> {
     stream.write_all(
         format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes(),
     )?;
-    let mut answer = [0; 1024];
-    // The status line is all that counts.
-    let length = stream.read(&mut answer)?;
-    Ok(String::from_utf8_lossy(answer.get(..length).unwrap_or_default()).into_owned())
+    let mut line = Vec::new();
+    BufReader::new(stream.take(1024)).read_until(b'\n', &mut line)?;
+    Ok(String::from_utf8_lossy(&line).into_owned())
 }
 
 fn ask_under_tls(address: SocketAddr) -> io::Result<String> {

@@ -78,8 +78,8 @@ impl Services {
                 settings.clone(),
                 supervisor.clone(),
                 events.clone(),
-            )
-            .with_authentication_failures(failures),
+                failures,
+            ),
             events,
             server_certificates: ServerCertificates::new(store.clone()),
             tokens: Tokens::new(store.clone()),

@@ -133,8 +133,7 @@ impl Store {
         let store = self.clone();
         self.run(async move {
             let mut write = store.begin().await?;
-            forget_old(write.connection(), record.at).await?;
-            insert(write.connection(), &record).await?;
+            keep(write.connection(), &record).await?;
             write.finish(Apply::Commit).await
         })
         .await
@@ -150,21 +149,16 @@ pub(crate) async fn note(
 ) -> Result<(), StoreError> {
     let OnceKey { token, key, body_hash } = once.clone();
     let outcome = Outcome::CarriedOut { resource_id: resource_id.to_owned() };
-    forget_old(connection, at).await?;
-    insert(connection, &IdempotencyRecord { token, key, body_hash, outcome, at }).await
-}
-
-async fn forget_old(connection: &mut Connection, now: OffsetDateTime) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM idempotency WHERE at <= $1")
-        .bind(instant::to_micros(now - KEPT))
-        .execute(connection)
-        .await
-        .database()?;
-    Ok(())
+    keep(connection, &IdempotencyRecord { token, key, body_hash, outcome, at }).await
 }
 
 /// An answer takes the place of the note that there is none yet, and nothing takes the place of an answer.
-async fn insert(connection: &mut Connection, record: &IdempotencyRecord) -> Result<(), StoreError> {
+async fn keep(connection: &mut Connection, record: &IdempotencyRecord) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM idempotency WHERE at <= $1")
+        .bind(instant::to_micros(record.at - KEPT))
+        .execute(&mut *connection)
+        .await
+        .database()?;
     let (status, headers, body) = match &record.outcome {
         Outcome::Answered(StoredAnswer { status, headers, body }) => {
             let headers = serde_json::to_string(headers)

@@ -111,18 +111,14 @@ impl Metrics {
         settings: LiveSettings,
         supervisor: Arc<Supervisor>,
         events: Arc<Events>,
+        authentication_failures: Counter,
     ) -> Self {
         let expiry = ExpiryMetrics::new(&settings.now().expiry_warning_days);
         let storage = Gauge::default();
         // It has just been opened.
         storage.set(1);
         let http = HttpMetrics::default();
-        let authentication_failures = Counter::default();
         Self { authentication_failures, connects, events, expiry, http, storage, settings, store, supervisor }
-    }
-
-    pub(crate) fn with_authentication_failures(self, authentication_failures: Counter) -> Self {
-        Self { authentication_failures, ..self }
     }
 
     /// What counts warnings.
